@@ -1,0 +1,1 @@
+"""Label-free adaptation of image classifiers; knows nothing of the web or the queue."""

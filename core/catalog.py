@@ -1,0 +1,294 @@
+"""Every method, backbone and setting a person can choose. Standard library only.
+
+The form, the validator, the command line, the run's JSON and the docs all read these lines.
+A new method is three edits: its settings here, its file in `core.methods`, its preset in the tests.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_type_hints
+
+from core.errors import ConfigError
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a form needs to know of one setting.
+
+    Attributes:
+        label: the plain name a person reads.
+        help: one plain sentence.
+        low, high: inclusive bounds of a number, None where open.
+        choices: the allowed values of a choice, in order; () for free values.
+        symbol: the paper's symbol and where it stands ("τ, Eq. 2"), or "".
+        advanced: folded away in the form.
+    """
+
+    label: str
+    help: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    symbol: str = ""
+    advanced: bool = True
+
+
+def setting(default: Any, label: str, help: str = "", **details: Any) -> Any:  # noqa: A002
+    """Declare a field of a settings dataclass together with its `Setting`."""
+    return field(default=default, metadata={"setting": Setting(label=label, help=help, **details)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """A foundation model a person selects by name.
+
+    Attributes:
+        title: what the form shows.
+        library: "open_clip" or "timm"; bundled starters load through the same library.
+        architecture: the library's model name.
+        pretrained: the library's weight tag, or "bundled".
+        has_text: whether class names can be read (CLIP family).
+        image_size_px: side of the square the network sees.
+        parameters_millions: for the cost sentence.
+        license: of the weights.
+    """
+
+    title: str
+    library: str
+    architecture: str
+    pretrained: str
+    has_text: bool
+    image_size_px: int
+    parameters_millions: float
+    license: str = ""
+
+
+def _clip(title: str, architecture: str, size_px: int, millions: float) -> Backbone:
+    return Backbone(title=title, library="open_clip", architecture=architecture, pretrained="openai",
+                    has_text=True, image_size_px=size_px, parameters_millions=millions, license="MIT")
+
+
+def _timm(title: str, architecture: str, size_px: int, millions: float, license_: str) -> Backbone:
+    return Backbone(title=title, library="timm", architecture=architecture, pretrained="default",
+                    has_text=False, image_size_px=size_px, parameters_millions=millions, license=license_)
+
+
+BACKBONES: Mapping[str, Backbone] = {
+    "starter-clip": Backbone(
+        title="Starter CLIP (bundled, 64 px)", library="open_clip", architecture="starter-clip", pretrained="bundled",
+        has_text=True, image_size_px=64, parameters_millions=2.8, license="research only, see its card"),
+    "starter-mae": Backbone(
+        title="Starter MAE (bundled, 64 px)", library="timm", architecture="starter-mae", pretrained="bundled",
+        has_text=False, image_size_px=64, parameters_millions=2.7, license="research only, see its card"),
+    "clip-rn50": _clip("CLIP RN50", "RN50-quickgelu", 224, 38),
+    "clip-rn101": _clip("CLIP RN101", "RN101-quickgelu", 224, 56),
+    "clip-rn50x4": _clip("CLIP RN50x4", "RN50x4-quickgelu", 288, 87),
+    "clip-rn50x16": _clip("CLIP RN50x16", "RN50x16-quickgelu", 384, 168),
+    "clip-rn50x64": _clip("CLIP RN50x64", "RN50x64-quickgelu", 448, 421),
+    "clip-vit-b32": _clip("CLIP ViT-B/32", "ViT-B-32-quickgelu", 224, 88),
+    "clip-vit-b16": _clip("CLIP ViT-B/16", "ViT-B-16-quickgelu", 224, 86),
+    "clip-vit-l14": _clip("CLIP ViT-L/14", "ViT-L-14-quickgelu", 224, 304),
+    "mae-vit-b16": _timm("MAE ViT-B/16", "vit_base_patch16_224.mae", 224, 86, "CC-BY-NC-4.0"),
+    "mae-vit-l16": _timm("MAE ViT-L/16", "vit_large_patch16_224.mae", 224, 303, "CC-BY-NC-4.0"),
+    "mae-vit-h14": _timm("MAE ViT-H/14", "vit_huge_patch14_224.mae", 224, 631, "CC-BY-NC-4.0"),
+    "dinov2-vit-s14": _timm("DINOv2 ViT-S/14", "vit_small_patch14_dinov2.lvd142m", 518, 22, "Apache-2.0"),
+    "dinov2-vit-b14": _timm("DINOv2 ViT-B/14", "vit_base_patch14_dinov2.lvd142m", 518, 87, "Apache-2.0"),
+    "dinov2-vit-l14": _timm("DINOv2 ViT-L/14", "vit_large_patch14_dinov2.lvd142m", 518, 304, "Apache-2.0"),
+    "resnet50": _timm("ResNet-50 (supervised)", "resnet50.a1_in1k", 224, 26, "Apache-2.0"),
+}
+TEXT_BACKBONES = tuple(name for name, one in BACKBONES.items() if one.has_text)
+VIT_TEXT_BACKBONES = tuple(name for name in TEXT_BACKBONES if "rn" not in name.split("-")[1])
+TEMPLATE_SETS = ("one", "simple-7", "openai-80", "own")
+
+MIRROR_HELP = ("Training may flip images left to right. Switch off for digits, text and signs: "
+               "a mirrored 2 is not a 2, and 'turn left' becomes 'turn right'.")
+
+
+def _templates() -> Any:
+    return setting("openai-80", "Prompt templates", "How class names are put into sentences before they are read.",
+                   choices=TEMPLATE_SETS)
+
+
+def _own_templates() -> Any:
+    return setting("", "Your own templates", "One a line, each with {} where the name goes; used with 'own'.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZeroShotSettings:
+    """Zero-shot classification by class names (Radford et al., 2021)."""
+
+    backbone: str = setting("starter-clip", "Foundation model", choices=TEXT_BACKBONES, advanced=False)
+    templates: str = _templates()
+    own_templates: str = _own_templates()
+    batch_size: int = setting(256, "Images a batch", low=1, high=4096)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KMeansSettings:
+    """k-means on normalised frozen features: the baseline where no names are given."""
+
+    spaces: str = setting("starter-clip", "Feature spaces", "One to three foundation models, separated by commas.",
+                          advanced=False)
+    starts: int = setting(10, "Starts", "The best of this many starts is kept.", low=1, high=100)
+    batch_size: int = setting(256, "Images a batch", low=1, high=4096)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurtleSettings:
+    """TURTLE (Gadetsky, Jiang, Brbić, ICML 2024): labels from the geometry of feature spaces."""
+
+    spaces: str = setting("starter-clip", "Feature spaces", "One to three foundation models, separated by commas.",
+                          advanced=False)
+    steps: int = setting(6000, "Outer steps", low=1, high=100_000, symbol="T")
+    inner_steps: int = setting(10, "Inner steps", low=1, high=1000, symbol="M")
+    sample_size: int = setting(10_000, "Images a step", low=2, high=100_000)
+    outer_learning_rate: float = setting(1e-3, "Outer learning rate", low=1e-6, high=1.0, symbol="η, Eq. 13")
+    inner_learning_rate: float = setting(1e-3, "Inner learning rate", low=1e-6, high=1.0)
+    warm_start: bool = setting(False, "Warm start", "Keep the inner classifiers from step to step.")
+    entropy_weight: float = setting(10.0, "Balance of classes", low=0.0, high=1000.0, symbol="γ, Eq. 12")
+    search: bool = setting(False, "Choose settings by the label-free score",
+                           "Tries several learning rates, warm and cold, and keeps the best score.")
+    search_limit: int = setting(6, "Settings tried at most", low=1, high=50)
+    classes_from: int = setting(0, "Fewest classes to try", "With 'don't know': the sweep's lower end; 0 chooses it.",
+                                low=0, high=10_000)
+    classes_to: int = setting(0, "Most classes to try", low=0, high=10_000)
+    batch_size: int = setting(256, "Images a batch", low=1, high=4096)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MustSettings:
+    """MUST (Li, Savarese, Hoi, 2022, arXiv:2206.02967): masked unsupervised self-training."""
+
+    backbone: str = setting("starter-clip", "Foundation model", choices=VIT_TEXT_BACKBONES, advanced=False)
+    templates: str = _templates()
+    own_templates: str = _own_templates()
+    mirror: bool = setting(True, "Mirror images mean the same", MIRROR_HELP, advanced=False)
+    epochs: float = setting(30.0, "Epochs", "Times every image is seen.", low=0.01, high=1000)
+    batch_size: int = setting(1024, "Images a step", "The effective batch, kept by accumulation.", low=2, high=65_536,
+                              symbol="B, Eq. 2")
+    base_learning_rate: float = setting(2e-5, "Base learning rate", "For 256 images a step.", low=1e-8, high=1.0)
+    weight_decay: float = setting(0.05, "Weight decay", low=0.0, high=1.0)
+    layer_decay: float = setting(0.65, "Layer decay", "Earlier layers learn this much slower, layer by layer.",
+                                 low=0.01, high=1.0)
+    self_training: bool = setting(True, "Self-training", symbol="Eq. 2")
+    threshold: float = setting(0.7, "Confidence needed", "Answers the teacher is less sure of teach nothing.",
+                               low=0.0, high=1.0, symbol="τ, Eq. 2")
+    threshold_share: float = setting(0.0, "Share confident at the start",
+                                     "Above 0: the threshold is set so that this share of images is confident "
+                                     "at the start.", low=0.0, high=1.0)
+    fairness_weight: float = setting(1.0, "Balance of classes", "0 switches it off.", low=0.0, high=100.0,
+                                     symbol="λ_reg, Eq. 3")
+    fairness_average: str = setting("auto", "Balance is averaged over", "The paper averages over steps when there are "
+                                    "more classes than images a step.", choices=("auto", "batch", "moving"))
+    masked_modelling: bool = setting(True, "Recover hidden patches", symbol="Eq. 4")
+    mask_ratio: float = setting(0.3, "Share hidden", low=0.0, high=0.95)
+    mask_patch_px: int = setting(32, "Side of a hidden block, px", low=1, high=1024, symbol="s")
+    align_weight: float = setting(0.2, "Alignment of global and local", "0 switches it off.", low=0.0, high=100.0,
+                                  symbol="λ_align, Eq. 5")
+    nearest: int = setting(0, "Align only the nearest", "Only so many hidden patches nearest to the global answer; "
+                           "0 takes all (Table 6 tries 10).", low=0, high=1000)
+    average_start: float = setting(0.999, "Teacher average at first", low=0.0, high=1.0, symbol="μ_0, Eq. 1")
+    average_end: float = setting(0.9998, "Teacher average at last", low=0.0, high=1.0, symbol="μ, Eq. 1")
+    average_ramp_steps: int = setting(2000, "Steps from first to last", low=0, high=1_000_000, symbol="μ_n")
+    average_horizon_share: float = setting(0.0, "Teacher's memory as a share of the run",
+                                           "Above 0: sets the teacher's average from the number of steps, for "
+                                           "short runs.", low=0.0, high=1.0)
+    warm_up_epochs: float = setting(1.0, "Warm-up epochs", "On the warm-up collection, classifier frozen (Table 4).",
+                                    low=0.0, high=100.0)
+    labels_from: str = setting("teacher", "Answers come from", choices=("teacher", "student"))
+
+
+Settings = ZeroShotSettings | KMeansSettings | TurtleSettings | MustSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One row of the table.
+
+    Attributes:
+        title: what a person reads.
+        summary: one sentence of what it does and when to take it.
+        settings: its settings dataclass.
+        function: dotted path of ``adapt(settings, problem, run) -> Classifier``, resolved when used.
+        needs: "names", "count" (names or K) or "nothing" (K may be unknown).
+        queue: "gpu" for methods that train or embed, "cpu" for those in seconds.
+    """
+
+    title: str
+    summary: str
+    settings: type[Settings]
+    function: str
+    needs: str
+    queue: str
+
+
+METHODS: Mapping[str, Method] = {
+    "zeroshot": Method(
+        title="Zero-shot", settings=ZeroShotSettings, function="core.methods.zeroshot:adapt", needs="names", queue="gpu",
+        summary="Reads your class names and answers at once, with no adaptation: the baseline for names."),
+    "kmeans": Method(
+        title="k-means", settings=KMeansSettings, function="core.methods.kmeans:adapt", needs="count", queue="gpu",
+        summary="Groups images by their frozen features: the baseline where there are no names."),
+    "turtle": Method(
+        title="TURTLE", settings=TurtleSettings, function="core.methods.turtle:adapt", needs="nothing", queue="gpu",
+        summary="Finds the classes hidden in the images themselves; needs only how many, or not even that."),
+    "must": Method(
+        title="MUST", settings=MustSettings, function="core.methods.must:adapt", needs="names", queue="gpu",
+        summary="Starts from your class names and teaches the model on your own photographs."),
+}
+
+
+def describe(settings: type[Settings] | Settings) -> dict[str, Setting]:
+    """Return each field's `Setting`, in order."""
+    return {one.name: one.metadata["setting"] for one in dataclasses.fields(settings)}
+
+
+def defaults(settings: type[Settings]) -> dict[str, Value]:
+    """Return each field's default, in order."""
+    return {one.name: one.default for one in dataclasses.fields(settings)}
+
+
+def parse(method: str, values: Mapping[str, object]) -> Settings:
+    """Check values (from a form, JSON or a shell; text or typed) and return the method's settings.
+
+    Raises:
+        ConfigError: naming the setting, what is wrong and what would be right.
+    """
+    if method not in METHODS:
+        raise ConfigError("method", f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
+    kind = METHODS[method].settings
+    known = describe(kind)
+    for name in values:
+        if name not in known:
+            raise ConfigError(name, f"{METHODS[method].title} has no such setting; it has {', '.join(known)}")
+    types = get_type_hints(kind)
+    return kind(**{name: _value(name, known[name], types[name], value) for name, value in values.items()})
+
+
+def _value(name: str, known: Setting, kind: type, value: object) -> Value:
+    """Convert and check one value."""
+    if kind is bool:
+        text = str(value).strip().lower()
+        if text not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
+            raise ConfigError(name, f"{value!r} is neither yes nor no")
+        return text in {"true", "1", "yes", "on"}
+    if kind is str:
+        if known.choices and value not in known.choices:
+            raise ConfigError(name, f"unknown {known.label.lower()} {value!r}; choose one of {', '.join(known.choices)}")
+        return str(value)
+    if isinstance(value, bool):
+        raise ConfigError(name, f"{value!r} is not a number")
+    try:
+        number = float(str(value))
+        if kind is int and number != int(number):
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise ConfigError(name, f"{value!r} is not a {'whole ' if kind is int else ''}number") from None
+    if number != number or (known.low is not None and number < known.low) or (known.high is not None and number > known.high):
+        raise ConfigError(name, f"{value} is out of range: {known.low} to {known.high}")
+    return int(number) if kind is int else number

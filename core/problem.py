@@ -1,0 +1,47 @@
+"""What a method is asked to solve: unlabelled images and a question. No labels to adapt to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core.data.images import ImageSet
+from core.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Unlabelled images, class names or their number, and the few that a person labelled.
+
+    Attributes:
+        images: the images to adapt to and to answer (N).
+        class_names: one name a class, or () where only the number is known.
+        num_classes: K; equals ``len(class_names)`` when names are given, None for "don't know".
+        labelled: image index -> class index, made by a person in review (Semi-MAE learns from it).
+        warm_up: a larger collection for MUST's frozen-classifier warm-up (its Table 4), or None.
+
+    True labels of `images` are nowhere in reach: evaluation holds them, methods never see them.
+    """
+
+    images: ImageSet
+    class_names: tuple[str, ...] = ()
+    num_classes: int | None = None
+    labelled: Mapping[int, int] = field(default_factory=dict)
+    warm_up: ImageSet | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a question that no method can answer."""
+        if len(self.images) < 2:
+            raise DataError("images", f"{len(self.images)} readable image(s); at least 2 are needed")
+        if self.class_names and self.num_classes not in (None, len(self.class_names)):
+            raise DataError("classes", f"{len(self.class_names)} names but {self.num_classes} classes")
+        count = len(self.class_names) or self.num_classes
+        if count is not None and count < 2:
+            raise DataError("classes", "one class: nothing to tell apart; give at least two")
+        if count is not None and count > len(self.images):
+            raise DataError("classes", f"{count} classes for {len(self.images)} images; give fewer classes or more images")
+
+    @property
+    def count(self) -> int | None:
+        """Return K, or None when the person does not know it."""
+        return len(self.class_names) or self.num_classes

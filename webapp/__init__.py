@@ -1,0 +1,1 @@
+"""The web application: Django pages, REST API and the Gradio panel. Never imports torch."""
