@@ -1,0 +1,56 @@
+"""Write the trained starters as the files the product loads: float16 safetensors, a config and a card."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from core.starter import image_tower, text_tower
+from core.starter.sentences import EMBEDDING_WIDTH
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+CLIP_CONFIG = {
+    "model_cfg": {
+        "embed_dim": EMBEDDING_WIDTH,
+        "quick_gelu": True,
+        "vision_cfg": {"image_size": 64, "layers": image_tower.LAYERS, "width": image_tower.WIDTH, "head_width": 64,
+                       "patch_size": image_tower.PATCH_SIZE_PX},
+        "text_cfg": {"context_length": text_tower.CONTEXT_LENGTH, "vocab_size": text_tower.VOCABULARY_SIZE,
+                     "width": text_tower.WIDTH, "heads": text_tower.HEADS, "layers": text_tower.LAYERS},
+    },
+    "preprocess_cfg": {"mean": list(image_tower.MEAN), "std": list(image_tower.STD)},
+}
+MAE_CONFIG = {
+    "model_args": {"img_size": 64, "patch_size": image_tower.PATCH_SIZE_PX, "embed_dim": image_tower.WIDTH,
+                   "depth": image_tower.LAYERS, "num_heads": image_tower.HEADS, "num_classes": 0},
+    "preprocess_cfg": {"mean": list(image_tower.MEAN), "std": list(image_tower.STD)},
+}
+
+
+def _write(name: str, tensors: dict[str, torch.Tensor], config: dict[str, object]) -> Path:
+    WEIGHTS.mkdir(exist_ok=True)
+    file = WEIGHTS / f"{name}.safetensors"
+    save_file({key: value.half().contiguous() for key, value in tensors.items()}, file, metadata={"format": "pt"})
+    (WEIGHTS / f"{name}.json").write_text(json.dumps(config, indent=2) + "\n")
+    return file
+
+
+def ship_clip(work: Path) -> Path:
+    """Join the averaged image tower and the text tower as one open_clip model."""
+    image = torch.load(work / "image_tower.pt", weights_only=True)["average"]
+    text = torch.load(work / "text_tower.pt", weights_only=True)["tower"]
+    tensors = {key: value for key, value in image.items() if key.startswith("visual.")}
+    tensors["logit_scale"] = image["logit_scale"]
+    tensors |= {key: value for key, value in text.items() if key != "attn_mask"}
+    return _write("starter-clip", tensors, CLIP_CONFIG)
+
+
+def ship_mae(work: Path) -> Path:
+    """Write the averaged encoder under timm's own names, and the decoder under ``decoder.``."""
+    average = torch.load(work / "masked_autoencoder.pt", weights_only=True)["average"]
+    tensors = {key.removeprefix("encoder."): value for key, value in average.items()}
+    return _write("starter-mae", tensors, MAE_CONFIG)
