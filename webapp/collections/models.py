@@ -85,6 +85,7 @@ class Upload(models.Model):
     message = models.CharField(max_length=1000, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    sent_at = models.DateTimeField(null=True, help_text="when the reaper last told the workers of it")
 
     class Meta:
         indexes = [models.Index(fields=["collection", "status"])]  # what a collection still waits for

@@ -95,6 +95,7 @@ class Run(models.Model):
 
     created_at = models.DateTimeField(auto_now_add=True)
     queued_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, help_text="when the reaper last told the workers of it")
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
@@ -190,3 +191,17 @@ class Trial(models.Model):
 
     def __str__(self) -> str:
         return f"trial {self.pk} of {self.run}"
+
+
+class WorkerBeat(models.Model):
+    """A worker node's last sign of life; pages say "no worker is reachable" from it."""
+
+    node = models.CharField(max_length=200, primary_key=True)
+    queue = models.CharField(max_length=20)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["queue", "-seen_at"])]  # is anyone there for this queue?
+
+    def __str__(self) -> str:
+        return f"{self.node} seen {self.seen_at:%H:%M:%S}"
