@@ -1,0 +1,34 @@
+# Two images from one file: `web` has no torch in it, `worker` has.
+# Not built on the machine it was written on, which has no container engine: read it as a proposal.
+#
+#   docker build --target web -t labelfree-web .
+#   docker build --target worker -t labelfree-worker .
+#   docker build --target worker --build-arg EXTRA_INDEX=URL -t labelfree-worker:cpu .
+#
+# Without EXTRA_INDEX the worker gets the registry's torch, which on Linux is the CUDA build. With the
+# address of PyTorch's CPU wheel index (its install page shows it) the worker gets the CPU build.
+
+FROM python:3.11-slim AS base
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 LABELFREE_HOME=/data
+RUN useradd --create-home --uid 1000 labelfree && install -d -o labelfree /data
+WORKDIR /app
+
+FROM base AS web
+COPY pyproject.toml README.md LICENSE ./
+RUN mkdir core webapp workers && pip install --editable '.[web]'
+COPY . .
+USER labelfree
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/', timeout=4)"]
+CMD ["sh", "-c", "python manage.py migrate --noinput && exec uvicorn webapp.config.asgi:application --host 0.0.0.0 --port 8000"]
+
+FROM base AS worker
+ARG EXTRA_INDEX=""
+COPY pyproject.toml README.md LICENSE ./
+RUN mkdir core webapp workers && PIP_EXTRA_INDEX_URL="$EXTRA_INDEX" pip install --editable '.[web,worker]'
+COPY . .
+USER labelfree
+VOLUME /data
+CMD ["celery", "-A", "workers.app", "worker", "--queues", "gpu,cpu", "--concurrency", "1", "--loglevel", "info"]

@@ -1,0 +1,71 @@
+# Every target does its own set-up in .venv; `make demo` and `make test` are all a newcomer needs.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON := $(BIN)/python
+BASE_PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
+DATA ?=
+
+APP := $(VENV)/.app
+TEST := $(VENV)/.test
+STARTER := $(VENV)/.starter
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo run worker test lint types format starter bench-accuracy bench-check clean
+
+help:  ## list the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+$(PYTHON):
+	@$(BASE_PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "labelfree needs Python 3.11 or newer; name one: make BASE_PYTHON=/path/to/python3.11")'
+	$(BASE_PYTHON) -m venv $(VENV)
+
+$(APP): pyproject.toml | $(PYTHON)
+	$(PYTHON) -m pip install --quiet --editable '.[web,worker]'
+	@touch $@
+
+$(TEST): pyproject.toml | $(PYTHON)
+	$(PYTHON) -m pip install --quiet --editable '.[web,worker,test]'
+	@touch $@ $(APP)
+
+$(STARTER): pyproject.toml | $(PYTHON)
+	$(PYTHON) -m pip install --quiet --editable '.[worker,starter]'
+	@touch $@
+
+demo: $(APP)  ## start everything, adapt to 1,797 real digits through the public API, leave it running
+	$(PYTHON) manage.py demo
+
+run: $(APP)  ## start the web, one worker and Redis
+	$(PYTHON) manage.py up
+
+worker: $(APP)  ## start one more worker (REDIS_URL and DATABASE_URL name the others' house)
+	$(PYTHON) -m celery -A workers.app worker --queues gpu,cpu --concurrency 1 --loglevel info
+
+lint: $(TEST)  ## style, types, import contracts, migrations
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTHON) manage.py makemigrations --check --dry-run
+	$(PYTHON) manage.py check
+
+test: lint  ## everything that must hold, from a clean clone; CI=true makes a skip a failure
+	$(PYTHON) -m tests.machine
+	$(PYTHON) -m pytest
+
+format: $(TEST)  ## mend what the linter can mend
+	$(BIN)/ruff check --fix .
+
+starter: $(STARTER)  ## train the starter models again: make starter DATA=DIR
+	@test -n "$(DATA)" || { echo "make starter DATA=DIR: the folder of pretraining shards"; exit 2; }
+	$(PYTHON) -m core.starter all --data $(DATA)
+
+bench-accuracy: $(APP)  ## measure every method on labelled targets, resumable: make bench-accuracy DATA=DIR
+	@test -n "$(DATA)" || { echo "make bench-accuracy DATA=DIR: the folder of target-*.tar"; exit 2; }
+	$(PYTHON) -m benchmarks.accuracy --data $(DATA)
+
+bench-check: $(APP)  ## hold the committed measurements against their bounds, in seconds
+	$(PYTHON) -m benchmarks.check
+
+clean:  ## remove the environment and caches; your data in var/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

@@ -1,0 +1,139 @@
+"""What every test shares: a home of its own, the machine's servers, real digits; and no silent skips."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HOME = Path(tempfile.mkdtemp(prefix="labelfree-tests-"))
+os.environ["LABELFREE_HOME"] = str(HOME)
+os.environ["DJANGO_SETTINGS_MODULE"] = "webapp.config.settings"
+os.environ["HF_HUB_OFFLINE"] = "1"
+for outside in ("DATABASE_URL", "REDIS_URL", "LABELFREE_URL_PREFIX", "LABELFREE_WEIGHTS", "DEBUG"):
+    os.environ.pop(outside, None)
+
+from tests import machine  # noqa: E402  (what it starts must see the environment above)
+
+_LEFT_OUT = pytest.StashKey[list[str]]()
+SKIP_IS_FAILURE = os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set Django up before any test module imports a model."""
+    import django
+
+    django.setup()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the home."""
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, by name, what needs hardware that this machine does not have."""
+    needing = [item for item in items if item.get_closest_marker("gpu")]
+    if not needing:
+        return
+    import torch
+
+    if torch.cuda.is_available():
+        return
+    items[:] = [item for item in items if item not in needing]
+    config.hook.pytest_deselected(items=needing)
+    config.stash[_LEFT_OUT] = [item.nodeid for item in needing]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name what was left out."""
+    for name in config.stash.get(_LEFT_OUT, []):
+        terminalreporter.write_line(f"LEFT OUT {name}: needs a CUDA device")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Where CI=true, turn a skipped test into a failed one: a machine that skips proves nothing."""
+    report = yield
+    return _refuse_skip(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """Do the same for a module that skips itself."""
+    report = yield
+    return _refuse_skip(report)
+
+
+def _refuse_skip(report):
+    if SKIP_IS_FAILURE and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where CI=true, which is a failure: {report.longrepr[-1]}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """Return the browser's executable."""
+    found = machine.chromium()
+    if found is None:
+        pytest.skip("no Chromium: run `python -m tests.machine`")
+    return found
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """Start a Redis of our own on a unix socket and give its ``redis+socket://`` address."""
+    binary = machine.redis_server()
+    if binary is None:
+        pytest.skip("no redis-server: install Redis")
+    folder = Path(tempfile.mkdtemp(prefix="labelfree-redis-"))  # a socket's path must stay under 108 characters
+    socket = folder / "redis.sock"
+    process = subprocess.Popen(
+        [binary, "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", folder, "--save", ""],
+        stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 10
+    while not socket.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert socket.exists(), f"{binary} did not open {socket} in 10 s"
+    yield f"redis+socket://{socket}"
+    process.terminate()
+    process.wait(10)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """Return the address of a Postgres server in which a test may make databases of its own."""
+    found = machine.postgres_url()
+    if found is None:
+        pytest.skip("no Postgres answers: set LABELFREE_TEST_POSTGRES")
+    return found
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
+    """Write 60 of scikit-learn's real 8x8 digits as PNG files; return the folder and the truth in file order."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    folder = tmp_path_factory.mktemp("digits")
+    found = load_digits()
+    for index, pixels in enumerate(found.images[:60]):
+        Image.fromarray((pixels * (255 / 16)).astype("uint8")).save(folder / f"digit-{index:04d}.png")
+    return folder, [int(label) for label in found.target[:60]]
+
+
+DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+@pytest.fixture(scope="session")
+def digit_names() -> tuple[str, ...]:
+    """Return the names of the digits, in order."""
+    return DIGIT_NAMES
