@@ -188,6 +188,7 @@ class Trial(models.Model):
     top = models.JSONField(default=list, help_text="[[class index, probability], …], at most five")
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    sent_at = models.DateTimeField(null=True, help_text="when the reaper last told the workers of it")
 
     def __str__(self) -> str:
         return f"trial {self.pk} of {self.run}"
