@@ -79,6 +79,8 @@ class Upload(models.Model):
     name = models.CharField(max_length=1000, help_text="file name with its folders, as the person has it")
     size_bytes = models.BigIntegerField()
     received_bytes = models.BigIntegerField(default=0)
+    modified_ms = models.BigIntegerField(null=True, help_text="the file's own time; with name and size, how a browser "
+                                                              "finds it again")
     status = models.CharField(max_length=10, choices=Status, default=Status.RECEIVING)
     members_total = models.PositiveIntegerField(default=0, help_text="files in an archive; 1 for an image")
     members_read = models.PositiveIntegerField(default=0)
@@ -88,7 +90,10 @@ class Upload(models.Model):
     sent_at = models.DateTimeField(null=True, help_text="when the reaper last told the workers of it")
 
     class Meta:
-        indexes = [models.Index(fields=["collection", "status"])]  # what a collection still waits for
+        indexes = [
+            models.Index(fields=["collection", "status"]),  # what a collection still waits for
+            models.Index(fields=["collection", "name"]),  # is this dropped file here already?
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -103,6 +108,7 @@ class Image(models.Model):
 
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="images")
     upload = models.ForeignKey(Upload, null=True, on_delete=models.SET_NULL, related_name="images")
+    member = models.PositiveIntegerField(default=0, help_text="its place in the upload's archive: read twice, stored once")
     number = models.PositiveIntegerField()
     path = models.CharField(max_length=1000, help_text="the person's own name for it, with folders")
     sha256 = models.CharField(max_length=64, help_text="of the file as it was sent")
@@ -116,7 +122,10 @@ class Image(models.Model):
 
     class Meta:
         ordering = ["number"]
-        constraints = [models.UniqueConstraint(fields=["collection", "number"], name="image_number_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["collection", "number"], name="image_number_once"),
+            models.UniqueConstraint(fields=["upload", "member"], name="image_member_once"),
+        ]
         indexes = [models.Index(fields=["collection", "sha256"])]  # duplicate look-up at ingest
 
     def __str__(self) -> str:
@@ -128,6 +137,7 @@ class Refusal(models.Model):
 
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="refusals")
     upload = models.ForeignKey(Upload, null=True, on_delete=models.SET_NULL, related_name="refusals")
+    member = models.PositiveIntegerField(default=0, help_text="as for an image")
     path = models.CharField(max_length=1000)
     reason = models.CharField(max_length=500)
     created_at = models.DateTimeField(auto_now_add=True)

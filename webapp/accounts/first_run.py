@@ -1,0 +1,31 @@
+"""The first start: a one-time link that makes the administrator, and nothing that anybody could guess."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from webapp.accounts.models import SignInLink
+
+
+def base_url() -> str:
+    """Return the address of this machine's web, as somebody sitting at it would type it."""
+    return f"http://localhost:{settings.PORT}"
+
+
+def first_link() -> str | None:
+    """Return a new link that makes the administrator, or None when there is one already.
+
+    An older first link stops working: the one printed last is the one that counts.
+    """
+    if User.objects.exists():
+        return None
+    SignInLink.objects.filter(user=None, used_at=None).delete()
+    return base_url() + reverse("sign_in_link", args=[SignInLink.objects.issue(None)])
+
+
+def link_for(user: AbstractBaseUser, next_url: str = "/") -> str:
+    """Return a link that signs `user` in once and goes on to `next_url`."""
+    return base_url() + reverse("sign_in_link", args=[SignInLink.objects.issue(user, next_url)])

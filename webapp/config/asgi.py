@@ -1,0 +1,23 @@
+"""The ASGI entry: Django's pages and API, with the Gradio panel mounted beside them in one process."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.config.settings")
+
+django_application = get_asgi_application()
+
+from django.conf import settings  # noqa: E402
+
+from webapp.config.request_limit import RequestLimit  # noqa: E402
+
+if importlib.util.find_spec("webapp.panel.mount"):
+    from webapp.panel.mount import mount
+
+    application = RequestLimit(mount(django_application), settings.REQUEST_BYTES)
+else:
+    application = RequestLimit(django_application, settings.REQUEST_BYTES)

@@ -1,0 +1,154 @@
+"""Every setting of the web application, and the only place that reads the environment.
+
+LABELFREE_HOME        folder of everything that is stored; ./var
+LABELFREE_PORT        port of the web; 8000
+LABELFREE_HOSTS       host names the web answers to, separated by commas; this machine only
+LABELFREE_TLS         1 behind a proxy that speaks https: cookies travel by https only
+LABELFREE_URL_PREFIX  path under which a proxy shows the app, like /labelfree
+DATABASE_URL          Postgres instead of the SQLite file in LABELFREE_HOME
+REDIS_URL             a Redis of one's own instead of the socket in LABELFREE_HOME
+DEBUG                 1 shows tracebacks in the browser; for developers only
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dj_database_url
+
+from webapp.config import secret_key
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+
+
+def _flag(name: str) -> bool:
+    return os.environ.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+DEBUG = _flag("DEBUG")
+TLS = _flag("LABELFREE_TLS")
+PORT = int(os.environ.get("LABELFREE_PORT", "8000"))
+URL_PREFIX = "/" + os.environ.get("LABELFREE_URL_PREFIX", "").strip("/") if os.environ.get("LABELFREE_URL_PREFIX") else ""
+
+HOME = Path(os.environ.get("LABELFREE_HOME") or BASE_DIR / "var").resolve()
+MEDIA_ROOT = HOME / "media"
+UPLOADS_ROOT = HOME / "uploads"
+RUNS_ROOT = HOME / "runs"
+CACHE_ROOT = HOME / "cache"
+for folder in (HOME, MEDIA_ROOT, UPLOADS_ROOT, RUNS_ROOT, CACHE_ROOT):
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+SECRET_KEY = secret_key.read_or_make(HOME / "secret_key")
+ALLOWED_HOSTS = [
+    *filter(None, (host.strip() for host in os.environ.get("LABELFREE_HOSTS", "").split(","))),
+    "localhost", "127.0.0.1", "[::1]",
+]
+REDIS_URL = os.environ.get("REDIS_URL") or f"redis+socket://{HOME / 'redis.sock'}"
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "webapp.accounts",
+    "webapp.collections",
+    "webapp.runs",
+    "webapp.review",
+    "webapp.classifiers",
+    "webapp.api",
+    "webapp.panel",
+]
+
+MIDDLEWARE = [
+    "webapp.config.headers.SecurityHeaders",
+    "webapp.config.static.StaticFiles",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "webapp.accounts.tokens.TokenMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "webapp.accounts.tokens.TokenUserMiddleware",
+    "webapp.accounts.guard.LoginRequired",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+
+ROOT_URLCONF = "webapp.config.urls"
+ASGI_APPLICATION = "webapp.config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "webapp" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+if os.environ.get("DATABASE_URL"):
+    DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])}
+else:
+    # Measured: with IMMEDIATE and WAL no writer meets "database is locked"; either alone does not do.
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": HOME / "db.sqlite3",
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+            },
+        },
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "sign_in"
+LOGIN_REDIRECT_URL = "home"
+
+SESSION_COOKIE_NAME = "labelfree_session"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS
+CSRF_COOKIE_NAME = "labelfree_csrf"
+CSRF_FAILURE_VIEW = "webapp.config.errors.csrf_failed"
+if TLS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+FORCE_SCRIPT_NAME = URL_PREFIX or None
+STATIC_URL = f"{URL_PREFIX}/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+
+LANGUAGE_CODE = "en"
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+CHUNK_BYTES = 16 * 1024 * 1024
+"""The most that one request of an upload may carry: well under what common proxies let through."""
+REQUEST_BYTES = CHUNK_BYTES + 1024 * 1024
+"""The most that any request may carry; more is refused before it is spooled to disk."""
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+}
