@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import logging
 import os
 
 from django.core.asgi import get_asgi_application
@@ -15,9 +15,12 @@ from django.conf import settings  # noqa: E402
 
 from webapp.config.request_limit import RequestLimit  # noqa: E402
 
-if importlib.util.find_spec("webapp.panel.mount"):
+try:
     from webapp.panel.mount import mount
 
-    application = RequestLimit(mount(django_application), settings.REQUEST_BYTES)
-else:
-    application = RequestLimit(django_application, settings.REQUEST_BYTES)
+    inner = mount(django_application)
+except ModuleNotFoundError as missing:  # while the house is being built
+    logging.getLogger(__name__).warning("the panel is not there yet: %s", missing)
+    inner = django_application
+
+application = RequestLimit(inner, settings.REQUEST_BYTES)
