@@ -91,6 +91,7 @@ class Migration(migrations.Migration):
                 ('top', models.JSONField(default=list, help_text='[[class index, probability], …], at most five')),
                 ('error', models.TextField(blank=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('sent_at', models.DateTimeField(help_text='when the reaper last told the workers of it', null=True)),
                 ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL)),
                 ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='trials', to='runs.run')),
             ],
