@@ -1,0 +1,1 @@
+"""Losses: plain functions of tensors, each with its paper's equation."""
