@@ -1,0 +1,220 @@
+"""Weak, strong and evaluation views of an image, and batches of them.
+
+A view depends on its image and its seed alone: not on order, threads or any global state.
+
+Shapes: B images, H = W the side that the network sees.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from struct import pack
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from core.data.images import ImageSet
+from core.data.randaugment import randaugment
+
+PREPROCESSING_VERSION = 1
+"""Of `EvaluationView`; 1: shorter side to size by Pillow's bicubic, centre crop, divided by 255."""
+
+STRONG_SCALE = (0.3, 1.0)
+STRONG_RATIO = (3 / 4, 4 / 3)
+CROP_ATTEMPTS = 10
+IMAGES_A_THREAD = 16
+BATCHES_AHEAD = 2
+
+
+class View(Protocol):
+    """A way of looking at an image."""
+
+    @property
+    def image_size_px(self) -> int:
+        """Side of the square."""
+        ...
+
+    @property
+    def at_least_px(self) -> int | None:
+        """Shorter side to which a larger image may be reduced beforehand; None for not at all."""
+        ...
+
+    def pixels(self, image: Image.Image, seed: int) -> np.ndarray:
+        """Return the view as (H, W, 3) bytes."""
+        ...
+
+
+def _tensor(pixels: np.ndarray) -> Tensor:
+    """Return (…, H, W, 3) bytes as (…, 3, H, W) floats in [0, 1]."""
+    return torch.from_numpy(pixels).movedim(-1, -3).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+
+
+def _resize_shorter(image: Image.Image, side_px: int) -> Image.Image:
+    """Return the image with its shorter side at `side_px`, bicubic."""
+    width, height = image.size
+    if min(width, height) == side_px:
+        return image
+    if width <= height:
+        size = (side_px, max(side_px, int(side_px * height / width)))
+    else:
+        size = (max(side_px, int(side_px * width / height)), side_px)
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+@dataclass(frozen=True)
+class EvaluationView:
+    """Shorter side resized, centre crop: what every answer is made from. The seed is ignored."""
+
+    image_size_px: int
+    at_least_px: int | None = None
+
+    def pixels(self, image: Image.Image, seed: int = 0) -> np.ndarray:
+        """Return the view as (H, W, 3) bytes."""
+        side = self.image_size_px
+        resized = _resize_shorter(image, side)
+        left, top = (resized.width - side) // 2, (resized.height - side) // 2
+        return np.array(resized.crop((left, top, left + side, top + side)))
+
+    def __call__(self, image: Image.Image, seed: int = 0) -> Tensor:
+        """Return (3, H, W) in [0, 1]."""
+        return _tensor(self.pixels(image, seed))
+
+
+@dataclass(frozen=True)
+class WeakView:
+    """Shorter side resized, random crop along the longer: what MUST's teacher sees."""
+
+    image_size_px: int
+
+    @property
+    def at_least_px(self) -> int | None:
+        """Larger images may be reduced to twice the side beforehand."""
+        return 2 * self.image_size_px
+
+    def pixels(self, image: Image.Image, seed: int) -> np.ndarray:
+        """Return the view as (H, W, 3) bytes."""
+        draws, side = random.Random(seed), self.image_size_px
+        resized = _resize_shorter(image, side)
+        left, top = draws.randint(0, resized.width - side), draws.randint(0, resized.height - side)
+        return np.array(resized.crop((left, top, left + side, top + side)))
+
+    def __call__(self, image: Image.Image, seed: int) -> Tensor:
+        """Return (3, H, W) in [0, 1]."""
+        return _tensor(self.pixels(image, seed))
+
+
+@dataclass(frozen=True)
+class StrongView:
+    """Random resized crop (0.3 … 1 of the area), mirrored or not, RandAugment: what MUST's student sees.
+
+    Attributes:
+        image_size_px: side of the square.
+        mirror: whether mirror images mean the same; the papers always flip, digits and text must not.
+    """
+
+    image_size_px: int
+    mirror: bool
+
+    @property
+    def at_least_px(self) -> int | None:
+        """Larger images may be reduced beforehand: the smallest crop of twice the side still is about the side."""
+        return 2 * self.image_size_px
+
+    def pixels(self, image: Image.Image, seed: int) -> np.ndarray:
+        """Return the view as (H, W, 3) bytes."""
+        draws, side = random.Random(seed), self.image_size_px
+        left, top, width, height = _random_box(image.width, image.height, draws)
+        view = image.crop((left, top, left + width, top + height)).resize((side, side), Image.Resampling.BICUBIC)
+        if self.mirror and draws.random() < 0.5:
+            view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return np.array(randaugment(view, draws.getrandbits(32)))
+
+    def __call__(self, image: Image.Image, seed: int) -> Tensor:
+        """Return (3, H, W) in [0, 1]."""
+        return _tensor(self.pixels(image, seed))
+
+
+def _random_box(width: int, height: int, draws: random.Random) -> tuple[int, int, int, int]:
+    """Return (left, top, width, height) of a random part, as torchvision's RandomResizedCrop draws it."""
+    low, high = math.log(STRONG_RATIO[0]), math.log(STRONG_RATIO[1])
+    for _ in range(CROP_ATTEMPTS):
+        area = width * height * draws.uniform(*STRONG_SCALE)
+        ratio = math.exp(draws.uniform(low, high))
+        across, down = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < across <= width and 0 < down <= height:
+            return draws.randint(0, width - across), draws.randint(0, height - down), across, down
+    across = min(width, max(1, round(height * STRONG_RATIO[1])))
+    down = min(height, max(1, round(width / STRONG_RATIO[0])))
+    return (width - across) // 2, (height - down) // 2, across, down
+
+
+def view_seed(seed: int, epoch: int, index: int, view: int) -> int:
+    """Return the seed of one view of one image in one epoch, 64 bits that share nothing with its neighbours'."""
+    return int.from_bytes(blake2b(pack("<QQQQ", seed % 2**64, epoch, index, view), digest_size=8).digest(), "little")
+
+
+def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Subtract the channel means and divide by the deviations; images (B, 3, H, W) in [0, 1]."""
+    shape = (1, 3, 1, 1)
+    return (images - images.new_tensor(mean).view(shape)) / images.new_tensor(std).view(shape)
+
+
+def shuffled(count: int, seed: int, epoch: int) -> list[int]:
+    """Return 0 … count - 1 in the random order of one epoch."""
+    generator = torch.Generator().manual_seed(view_seed(seed, epoch, count, 2**32) % 2**63)
+    return [int(one) for one in torch.randperm(count, generator=generator)]
+
+
+def batches(images: ImageSet, views: Sequence[View], indices: Sequence[int], batch_size: int, seed: int,
+            epoch: int = 0) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
+    """Yield (indices (B,), one (B, 3, H, W) in [0, 1] a view) over `indices` in their order.
+
+    The last batch may be smaller. The next batches are made in threads while one is used.
+
+    Args:
+        images: where they come from.
+        views: ways of looking at each image, seeded apart.
+        indices: which images, in which order (see `shuffled`).
+        batch_size: B.
+        seed: of the run.
+        epoch: so that an image looks different each time.
+
+    Raises:
+        DataError: when a file has gone or changed.
+    """
+    make = partial(_pixels, images, tuple(views), seed, epoch)
+    parts = [list(indices[start:start + batch_size]) for start in range(0, len(indices), batch_size)]
+    with ThreadPoolExecutor(max_workers=_threads(), thread_name_prefix="views") as pool:
+        waiting: list[list[Future[list[list[np.ndarray]]]]] = []
+        try:
+            for position, part in enumerate(parts):
+                for ahead in parts[position + len(waiting):position + 1 + BATCHES_AHEAD]:
+                    waiting.append([pool.submit(make, ahead[start:start + IMAGES_A_THREAD])
+                                    for start in range(0, len(ahead), IMAGES_A_THREAD)])
+                made = [row for future in waiting.pop(0) for row in future.result()]
+                yield (torch.tensor(part, dtype=torch.int64),
+                       tuple(_tensor(np.stack([row[view] for row in made])) for view in range(len(views))))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _pixels(images: ImageSet, views: tuple[View, ...], seed: int, epoch: int,
+            part: Sequence[int]) -> list[list[np.ndarray]]:
+    """Return the views of a few images."""
+    return [[view.pixels(images.load(index, view.at_least_px), view_seed(seed, epoch, index, number))
+             for number, view in enumerate(views)] for index in part]
+
+
+def _threads() -> int:
+    """Return how many threads may make views: the processors we are allowed, one left for the network."""
+    return max(1, min(8, len(os.sched_getaffinity(0)) - 1))
