@@ -22,8 +22,8 @@ from core.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FORMATS: Sequence[str] = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
-"""Pillow's names of the formats that are opened; HEIC comes on top where pillow-heif is installed."""
+FORMATS: Sequence[str] = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
+"""Pillow's names of the formats that are opened (JPEG stands for MPO too); HEIC comes on top where pillow-heif is installed."""
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".webp", ".tif", ".tiff", ".bmp",
                       ".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".heic", ".heif"})
