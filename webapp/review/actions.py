@@ -1,0 +1,156 @@
+"""What a person does to a run's answers: confirm, correct, name a cluster, undo and redo.
+
+Each call writes one `ReviewAction`, whatever the number of images, and is undone as a whole.
+Undo and redo are a person's own: they take back what *that author* did last, never another's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.db.models import Max, QuerySet
+from django.utils import timezone
+
+from core.errors import ConfigError, DataError
+from webapp.review.models import ClusterName, Correction, ReviewAction
+from webapp.review.names import class_names, has_class_list
+from webapp.review.queries import with_standing
+from webapp.runs.models import Prediction, Run
+
+CLUSTER_NAME_CHARACTERS = 100
+BATCH_IDS = 5000
+"""Ids asked for in one query: SQLite takes at most 32,766 parameters."""
+
+
+def confirm(run: Run, author: AbstractBaseUser, image_ids: Iterable[int]) -> ReviewAction:
+    """Record that the standing labels of these images are right.
+
+    Raises:
+        DataError: no image is given, or one is not an image of the run.
+    """
+    standing = _standing(run, image_ids)
+    return _record(run, author, f"confirmed {_images(len(standing))}", standing)
+
+
+def correct(run: Run, author: AbstractBaseUser, image_ids: Iterable[int], class_index: int) -> ReviewAction:
+    """Record that all these images are of class `class_index`.
+
+    Raises:
+        ConfigError: the run has no such class.
+        DataError: no image is given, or one is not an image of the run.
+    """
+    name = _checked_name(run, class_index)
+    ids = _of_run(run, image_ids)
+    return _record(run, author, f"labeled {_images(len(ids))} {name}"[:200], dict.fromkeys(ids, class_index))
+
+
+def name_cluster(run: Run, author: AbstractBaseUser, class_index: int, name: str) -> ReviewAction:
+    """Call a cluster `name`; two clusters may share a name, which makes them one label.
+
+    Raises:
+        ConfigError: the run has no such class, its names come from a class list, or the name cannot be used.
+    """
+    if has_class_list(run):
+        raise ConfigError("cluster name", "the names of this run come from its class list: edit that list instead")
+    old_name = _checked_name(run, class_index)
+    name = " ".join(name.split())
+    if not name:
+        raise ConfigError("cluster name", "it is empty: write a name")
+    if len(name) > CLUSTER_NAME_CHARACTERS:
+        raise ConfigError("cluster name", f"it has {len(name)} characters: at most {CLUSTER_NAME_CHARACTERS}")
+    if not name.isprintable():
+        raise ConfigError("cluster name", "it holds a control character: write it with letters and digits")
+    with transaction.atomic():
+        action = ReviewAction.objects.create(run=run, author=author, description=f"named {old_name} {name}"[:200])
+        ClusterName.objects.create(action=action, class_index=class_index, name=name)
+    return action
+
+
+def undo(run: Run, author: AbstractBaseUser) -> ReviewAction | None:
+    """Take back what this author did last in this run; return it, or None when there is nothing."""
+    with transaction.atomic():
+        action = _own(run, author).filter(undone_at=None).order_by("-pk").first()
+        if action is not None:
+            action.undone_at = timezone.now()
+            action.save(update_fields=["undone_at"])
+    return action
+
+
+def redo(run: Run, author: AbstractBaseUser) -> ReviewAction | None:
+    """Bring back what this author undid last; return it, or None when there is nothing.
+
+    As in an editor, doing something new forgets what had been undone before it.
+    """
+    with transaction.atomic():
+        action = redoable(run, author).first()
+        if action is not None:
+            action.undone_at = None
+            action.save(update_fields=["undone_at"])
+    return action
+
+
+def redoable(run: Run, author: AbstractBaseUser) -> QuerySet[ReviewAction]:
+    """Return the author's undone actions that can come back, next first."""
+    newest = _own(run, author).aggregate(at=Max("created_at"))["at"] or timezone.now()
+    return _own(run, author).filter(undone_at__gte=newest).order_by("pk")
+
+
+def undoable(run: Run, author: AbstractBaseUser) -> QuerySet[ReviewAction]:
+    """Return the author's actions that stand, newest first."""
+    return _own(run, author).filter(undone_at=None).order_by("-pk")
+
+
+def _own(run: Run, author: AbstractBaseUser) -> QuerySet[ReviewAction]:
+    return ReviewAction.objects.filter(run=run, author_id=author.pk)
+
+
+def _record(run: Run, author: AbstractBaseUser, description: str, answers: Mapping[int, int]) -> ReviewAction:
+    with transaction.atomic():
+        action = ReviewAction.objects.create(run=run, author=author, description=description)
+        Correction.objects.bulk_create([Correction(action=action, image_id=image_id, class_index=class_index)
+                                        for image_id, class_index in answers.items()])
+    return action
+
+
+def _checked_name(run: Run, class_index: int) -> str:
+    names = class_names(run)
+    if not 0 <= class_index < len(names):
+        raise ConfigError("class", f"this run has no class {class_index}: choose one of its {len(names)}")
+    return names[class_index]
+
+
+def _of_run(run: Run, image_ids: Iterable[int]) -> list[int]:
+    ids = list(dict.fromkeys(image_ids))
+    found: set[int] = set()
+    for batch in _batches(ids):
+        found.update(Prediction.objects.filter(run=run, image_id__in=batch).values_list("image_id", flat=True))
+    _refuse_strangers(ids, found)
+    return ids
+
+
+def _standing(run: Run, image_ids: Iterable[int]) -> dict[int, int]:
+    ids = list(dict.fromkeys(image_ids))
+    standing: dict[int, int] = {}
+    for batch in _batches(ids):
+        standing.update(with_standing(run).filter(image_id__in=batch).values_list("image_id", "standing"))
+    _refuse_strangers(ids, standing.keys())
+    return standing
+
+
+def _refuse_strangers(ids: list[int], found: Iterable[int]) -> None:
+    if not ids:
+        raise DataError("selection", "no image is selected: click one, or select all that match")
+    strangers = set(ids).difference(found)
+    if strangers:
+        raise DataError("selection", f"{_images(len(strangers))} of it are not answered by this run: select again")
+
+
+def _batches(ids: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(ids), BATCH_IDS):
+        yield ids[start:start + BATCH_IDS]
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"

@@ -1,0 +1,132 @@
+"""The questions the review asks of the database: which images, in which order, with whose answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Case, Count, F, IntegerField, OuterRef, QuerySet, Subquery, Value, When, Window
+from django.db.models.functions import Coalesce, RowNumber
+
+from webapp.review.models import Correction
+from webapp.review.names import class_names, has_class_list
+from webapp.runs.models import Prediction, Run
+
+ORDERS: Mapping[str, tuple[str, ...]] = {
+    "Least sure first": ("confidence", "pk"),
+    "Surest first": ("-confidence", "pk"),
+    "Closest call first": ("margin", "pk"),
+    "As uploaded": ("image__number",),
+}
+SOURCES: Mapping[str, bool | None] = {"Anyone": None, "Model": False, "Person": True}
+"""What the form shows -> whether a standing correction must be there."""
+NO_CLASS = -1
+"""Stands in for a class of the baseline that matches none of the run's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which answers of a run to look at, and in which order.
+
+    Attributes:
+        class_index: only images whose standing label is this class; None for all.
+        source: a key of `SOURCES`.
+        confidence_from, confidence_to: the model's confidence, inclusive, 0 … 1.
+        order: a key of `ORDERS`.
+        disagreeing: only images that the baseline answers differently.
+    """
+
+    class_index: int | None = None
+    source: str = "Anyone"
+    confidence_from: float = 0.0
+    confidence_to: float = 1.0
+    order: str = "Least sure first"
+    disagreeing: bool = False
+
+
+def with_standing(run: Run) -> QuerySet[Prediction, Any]:
+    """Return the run's predictions, each with `corrected` (a person's class or None) and `standing` (what counts)."""
+    newest = Correction.objects.filter(
+        image=OuterRef("image"), action__run=run, action__undone_at=None).order_by("-action_id")
+    return Prediction.objects.filter(run=run).annotate(
+        corrected=Subquery(newest.values("class_index")[:1]),
+    ).annotate(standing=Coalesce("corrected", "class_index"))
+
+
+def with_baseline(answers: QuerySet[Prediction, Any], run: Run) -> QuerySet[Prediction, Any]:
+    """Add `baseline_class`, in the run's own numbering: None where the baseline has no answer."""
+    theirs = Prediction.objects.filter(run=run.baseline_id, image=OuterRef("image"))
+    answers = answers.annotate(baseline_raw=Subquery(theirs.values("class_index")[:1]))
+    matched = matched_classes(run)
+    if matched is None:
+        return answers.annotate(baseline_class=F("baseline_raw"))
+    whens = [When(baseline_raw=theirs_index, then=Value(ours)) for theirs_index, ours in matched.items()]
+    return answers.annotate(baseline_class=Case(
+        *whens, When(baseline_raw__isnull=True, then=Value(None)), default=Value(NO_CLASS),
+        output_field=IntegerField()))
+
+
+def matched_classes(run: Run) -> dict[int, int] | None:
+    """Return baseline class -> the run's class, or None where both number the classes alike.
+
+    Two clusterings number their clusters by chance: they are matched one to one, largest overlap first.
+    """
+    if run.baseline is None or has_class_list(run):
+        return None
+    theirs = Prediction.objects.filter(run=run.baseline_id, image=OuterRef("image")).values("class_index")[:1]
+    overlaps = Prediction.objects.filter(run=run).annotate(theirs=Subquery(theirs)).exclude(theirs=None).values_list(
+        "theirs", "class_index").annotate(images=Count("pk")).order_by("-images", "theirs", "class_index")
+    matched: dict[int, int] = {}
+    taken: set[int] = set()
+    for theirs_index, ours, _ in overlaps:
+        if theirs_index not in matched and ours not in taken:
+            matched[theirs_index] = ours
+            taken.add(ours)
+    return matched
+
+
+def answers(run: Run, chosen: Filter) -> QuerySet[Prediction, Any]:
+    """Return the predictions a filter asks for, in its order, with `corrected`, `standing` and `baseline_class`."""
+    found = with_baseline(with_standing(run), run)
+    if chosen.class_index is not None:
+        found = found.filter(standing=chosen.class_index)
+    by_person = SOURCES[chosen.source]
+    if by_person is not None:
+        found = found.filter(corrected__isnull=not by_person)
+    if chosen.confidence_from > 0.0:
+        found = found.filter(confidence__gte=chosen.confidence_from)
+    if chosen.confidence_to < 1.0:
+        found = found.filter(confidence__lte=chosen.confidence_to)
+    if chosen.disagreeing:
+        found = found.filter(baseline_class__isnull=False).exclude(baseline_class=F("class_index"))
+    return found.order_by(*ORDERS[chosen.order])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassCount:
+    """One class as it stands: how many images, how many of them a person has spoken on."""
+
+    class_index: int
+    name: str
+    images: int
+    by_person: int
+
+
+def class_counts(run: Run) -> list[ClassCount]:
+    """Return a row for every class of the run, empty ones too, in the order of their names' list."""
+    counted = {standing: (images, by_person) for standing, images, by_person in with_standing(run).values_list(
+        "standing").annotate(images=Count("pk"), by_person=Count("corrected")).order_by()}
+    return [ClassCount(class_index=index, name=name, images=counted.get(index, (0, 0))[0],
+                       by_person=counted.get(index, (0, 0))[1])
+            for index, name in enumerate(class_names(run))]
+
+
+def surest(run: Run, class_indices: Sequence[int], each: int) -> dict[int, list[int]]:
+    """Return class index -> ids of its `each` surest images as the labels stand, for the classes asked for."""
+    rows = with_standing(run).filter(standing__in=class_indices).annotate(place=Window(
+        RowNumber(), partition_by=F("standing"), order_by=(F("confidence").desc(), F("pk").asc())))
+    found: dict[int, list[int]] = {index: [] for index in class_indices}
+    for index, image_id in rows.filter(place__lte=each).order_by("place").values_list("standing", "image_id"):
+        found[index].append(image_id)
+    return found

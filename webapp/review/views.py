@@ -1,0 +1,117 @@
+"""Views that the panel's islands of script talk to: the map's points and *try an image*.
+
+A picture that is tried never passes through Gradio, whose upload folder is open to every user.
+"""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from core.data.decoding import decode
+from core.errors import DataError
+from webapp.review.names import class_names
+from webapp.review.permissions import get_own_trial
+from webapp.review.queries import with_standing
+from webapp.runs.models import Run, Trial
+from webapp.runs.permissions import get_own_run
+from workers.app import send
+
+MAP_UNITS = 4095
+"""Places on the map are sent as whole numbers 0 … 4095, a third of the bytes of decimals."""
+TRIAL_BYTES = 16 * 1024 * 1024
+TRIALS_SHOWN = 12
+TRIALS_WAITING = 20
+"""A person's trials that may wait for an answer at once."""
+
+
+@require_GET
+@never_cache
+def map_points(request: HttpRequest, pk: int) -> JsonResponse:
+    """Return the run's embedding map as columns: image ids, places, standing classes, who answered."""
+    run = get_own_run(request, pk)
+    ids, xs, ys, classes, by_person = [], [], [], [], []
+    rows = with_standing(run).values_list("image_id", "map_x", "map_y", "standing", "corrected").order_by("pk")
+    for image_id, x, y, standing, corrected in rows.iterator(chunk_size=5000):
+        ids.append(image_id)
+        xs.append(round(min(max(x, 0.0), 1.0) * MAP_UNITS))
+        ys.append(round(min(max(y, 0.0), 1.0) * MAP_UNITS))
+        classes.append(standing)
+        by_person.append(int(corrected is not None))
+    return JsonResponse({"names": class_names(run), "ids": ids, "x": xs, "y": ys, "classes": classes,
+                         "by_person": by_person, "units": MAP_UNITS})
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+def trials(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show what was tried against a run; on POST, store one picture and ask a worker about it."""
+    run = get_own_run(request, pk)
+    refusal = ""
+    if request.method == "POST":
+        refusal = _try(request, run)
+    recent = Trial.objects.filter(run=run, owner=request.user).order_by("-pk")[:TRIALS_SHOWN]
+    names = class_names(run)
+    return render(request, "review/trials.html", {
+        "run": run, "refusal": refusal, "trials": [_answered(trial, names) for trial in recent],
+    }, status=422 if refusal else 200)
+
+
+@require_GET
+@never_cache
+def trial(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show one trial: asked, answered or failed."""
+    one = get_own_trial(request, pk)
+    return render(request, "review/trial.html", _answered(one, class_names(one.run)))
+
+
+@require_GET
+def trial_image(request: HttpRequest, pk: int) -> HttpResponse:
+    """Send the picture that was tried: always the PNG that was made of it, never the bytes that came."""
+    one = get_own_trial(request, pk)
+    path = settings.MEDIA_ROOT / one.file
+    if not path.is_file():
+        raise Http404
+    response = HttpResponse(path.read_bytes(), content_type="image/png")
+    response["Cache-Control"] = "private, max-age=3600"
+    return response
+
+
+def _try(request: HttpRequest, run: Run) -> str:
+    """Store the picture and enqueue the question; return why not, or ""."""
+    sent = request.FILES.get("image")
+    if not isinstance(sent, UploadedFile):
+        return "No picture came with the form: choose one."
+    if run.status != Run.Status.SUCCEEDED:
+        return "This run has no model to ask: it did not finish."
+    if sent.size is None or sent.size > TRIAL_BYTES:
+        return f"{sent.name}: larger than {TRIAL_BYTES // 2**20} MB; send a smaller copy."
+    if Trial.objects.filter(owner=request.user, status=Trial.Status.ASKED).count() >= TRIALS_WAITING:
+        return f"{TRIALS_WAITING} pictures wait for an answer already: wait for a worker first."
+    try:
+        picture = decode(sent.read(), sent.name or "picture")
+    except DataError as error:
+        return str(error)
+    file = Path("trials") / f"{uuid.uuid4().hex}.png"
+    (settings.MEDIA_ROOT / file).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = settings.MEDIA_ROOT / file.with_suffix(".part")
+    picture.save(part, format="PNG")
+    part.rename(settings.MEDIA_ROOT / file)
+    with transaction.atomic():
+        asked = Trial.objects.create(run=run, owner=request.user, file=str(file))
+        transaction.on_commit(lambda: send("workers.tasks.answer_trial", asked.pk, "cpu"))
+    return ""
+
+
+def _answered(one: Trial, names: tuple[str, ...]) -> dict[str, object]:
+    top = [{"name": names[index] if index < len(names) else f"cluster {index + 1}", "percent": 100 * probability}
+           for index, probability in one.top]
+    return {"trial": one, "top": top, "waits": one.status == Trial.Status.ASKED}
