@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "webapp.classifiers",
     "webapp.api",
     "webapp.panel",
+    "workers",  # its management commands: up, worker
 ]
 
 MIDDLEWARE = [
