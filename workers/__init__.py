@@ -1,0 +1,1 @@
+"""Celery tasks and the processes that run them. The row in the database is the truth, never the message."""

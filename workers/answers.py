@@ -1,0 +1,76 @@
+"""A run's answers and result, written in one transaction that only the holder of the lease can make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.classifier import Predictions
+from core.errors import Cancelled
+from webapp.runs.models import Prediction, Run
+from workers import measuring
+from workers.lease import Lease
+from workers.problems import Photographs
+
+TOP = 5
+ROWS_AT_ONCE = 500
+
+
+def first(predictions: Predictions, count: int) -> Predictions:
+    """Return the answers for the first `count` images."""
+    return Predictions(predictions.probabilities[:count])
+
+
+def write(lease: Lease, result: dict[str, object], predictions: Predictions, places: NDArray[np.float64],
+          photographs: Photographs, package: Path) -> None:
+    """Store every image's answer, the package and the result, and end the run as succeeded: all or nothing.
+
+    Args:
+        lease: whoever lost it writes nothing.
+        result: what `Run.result` becomes.
+        predictions: for each distinct picture.
+        places: of each distinct picture on the map.
+        photographs: rows and pictures.
+        package: the finished zip, renamed to ``package.zip`` when the rows are safe.
+
+    Raises:
+        LeaseLost: the run is no longer ours.
+        Cancelled: the person asked to stop in the last moment.
+    """
+    rows = _rows(lease.run_id, predictions, places, photographs)
+    with lease.fence() as run:
+        if run.cancel_requested:
+            raise Cancelled
+        Prediction.objects.filter(run_id=lease.run_id).delete()
+        Prediction.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
+        package.replace(package.with_name("package.zip"))
+        lease.succeed(result, run.total)
+        _fill_in_comparisons(run)
+
+
+def _fill_in_comparisons(run: Run) -> None:
+    """Compare a run with its baseline, and the runs that waited for it as theirs, as soon as both have ended."""
+    run.refresh_from_db()
+    waiting = list(run.compared_runs.filter(status=Run.Status.SUCCEEDED))
+    pairs = [(one, run) for one in waiting]
+    if run.baseline is not None and run.baseline.status == Run.Status.SUCCEEDED:
+        pairs.append((run, run.baseline))
+    for ours, baseline in pairs:
+        found = measuring.compare(ours, baseline)
+        if found is not None:
+            Run.objects.filter(pk=ours.pk, status=Run.Status.SUCCEEDED).update(result=ours.result | {"baseline": found})
+
+
+def _rows(run_id: int, predictions: Predictions, places: NDArray[np.float64],
+          photographs: Photographs) -> list[Prediction]:
+    """Return one prediction for every image row; exact duplicates share their picture's."""
+    top = predictions.probabilities.topk(min(TOP, predictions.probabilities.shape[1]), dim=1)
+    best = [[[index, round(value, 6)] for index, value in zip(indices, values, strict=True)]
+            for indices, values in zip(top.indices.tolist(), top.values.tolist(), strict=True)]
+    labels, confidence, margin = (one.tolist() for one in (predictions.labels, predictions.confidence, predictions.margin))
+    at = places.round(5).tolist()
+    return [Prediction(run_id=run_id, image_id=image, class_index=labels[place], confidence=confidence[place],
+                       margin=margin[place], top=best[place], map_x=at[place][0], map_y=at[place][1])
+            for image, place in photographs.place.items()]

@@ -1,0 +1,115 @@
+"""One attempt of one run, told top to bottom: rows become a problem, the method adapts, the answers are measured and written."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from torch import OutOfMemoryError
+
+from core.card import backbones_of, card_of
+from core.catalog import METHODS, Settings, parse
+from core.classifier import Classifier
+from core.errors import Cancelled, LabelfreeError
+from core.evaluation.result import summarise
+from core.export import write_package
+from core.problem import Problem
+from webapp.runs.models import Run
+from workers import answers, measuring
+from workers.lease import Lease, LeaseLost
+from workers.problems import Photographs, build_problem
+from workers.runs import run_folder
+from workers.surroundings import Pipe, WorkerRun, take_folder
+
+Adapt = Callable[[Settings, Problem, WorkerRun], Classifier]
+
+OUT_OF_MEMORY = ("{where} ran out of memory. Try a smaller batch size or a smaller foundation model; "
+                 "trying the same again will not help.")
+
+
+def attempt(lease: Lease, pipe: Pipe) -> None:
+    """Adapt, answer, measure and write the result of a run."""
+    run = Run.objects.select_related("collection", "class_list_version", "warm_up", "baseline").get(pk=lease.run_id)
+    folder = run_folder(run.pk)
+    with take_folder(folder):
+        settings = parse(run.method, run.settings)
+        photographs = Photographs.of(run.collection)
+        problem = build_problem(run, photographs)
+        surroundings = WorkerRun(lease=lease, seed=run.seed, folder=folder, pipe=pipe, image_ids=photographs.ids)
+        if surroundings.checkpoints.path.exists():
+            surroundings.log("goes on from its last checkpoint")
+        stopwatch = Stopwatch(folder / "seconds")
+        surroundings.on_check = stopwatch.save
+        classifier = _method(METHODS[run.method].function)(settings, problem, surroundings)
+        surroundings.finishing = True
+        predictions = classifier.predict(photographs.distinct, surroundings)
+        seconds = stopwatch.save()
+        spaces = measuring.spaces(backbones_of(asdict(settings)), photographs.distinct, surroundings)
+        surroundings.stage("scoring the answers")
+        labels = predictions.labels.tolist()
+        result = summarise(
+            classifier, answers.first(predictions, photographs.adapted), [one[:photographs.adapted] for one in spaces],
+            seed=run.seed, seconds=seconds, refused=run.collection.refusals.count(),
+            measured=measuring.measured(run, photographs, labels, held_out=False),
+            on_fold=lambda fold: surroundings.stage("scoring the answers"))
+        surroundings.stage("drawing the map")
+        places = measuring.map_places(spaces[0], run.seed)
+        surroundings.stage("packing the model")
+        package = folder / f"package-{lease.token[:8]}.zip"
+        card = card_of(run.method, settings, len(problem.images), result, datetime.now(UTC).date(), run.collection.name)
+        write_package(classifier, package, card)
+        surroundings.stage("writing the answers")
+        answers.write(lease, result.to_json() | {"held_out": measuring.measured(run, photographs, labels, held_out=True)},
+                      predictions, places, photographs, package)
+        surroundings.checkpoints.clear()
+
+
+class Stopwatch:
+    """Counts the seconds of a run over all its attempts, kept in a file; a killed attempt counts to its last save."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._before = float(file.read_text()) if file.exists() else 0.0
+        self._began = time.monotonic()
+
+    def save(self) -> float:
+        """Write down and return what has been counted so far."""
+        seconds = self._before + time.monotonic() - self._began
+        part = self._file.with_name(self._file.name + ".part")
+        part.write_text(f"{seconds:.3f}")
+        part.replace(self._file)
+        return seconds
+
+
+def _method(path: str) -> Adapt:
+    """Return a method's ``adapt`` by its dotted path."""
+    module, _, function = path.partition(":")
+    return cast("Adapt", getattr(import_module(module), function))
+
+
+def words_for(error: BaseException) -> dict[str, object]:
+    """Return the message to the parent that says how an attempt ended."""
+    match error:
+        case Cancelled():
+            return {"cancelled": True}
+        case LeaseLost():
+            return {"lost": True}
+        case LabelfreeError():
+            return {"failed": str(error), "retryable": error.retryable}
+        case OutOfMemoryError():
+            return {"failed": OUT_OF_MEMORY.format(where="The GPU")}
+        case MemoryError():
+            return {"failed": OUT_OF_MEMORY.format(where="The machine")}
+        case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return {"failed": f"The disk is full ({error.filename or 'while writing'}). Free some space, then start the "
+                              "run again.", "retryable": True}
+        case _:
+            return {"failed": f"Something went wrong inside labelfree ({type(error).__name__}: {error}). Start the run "
+                              "again; if it ends the same way, send its log to whoever looks after this machine.",
+                    "retryable": True}

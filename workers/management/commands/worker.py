@@ -1,0 +1,39 @@
+"""Start the worker nodes of this machine and keep them running."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from django.core.management.base import BaseCommand, CommandError
+
+from workers.app import broker_url
+from workers.nodes import programs
+from workers.supervisor import stopped_by_signals, supervise
+
+QUEUES = ("gpu", "cpu")
+
+
+class Command(BaseCommand):
+    """Keep worker nodes and the reaper running until Ctrl-C."""
+
+    help = "Start the workers of this machine: one run a GPU, uploads and tries beside it; Ctrl-C stops them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the queues and how many tasks at once."""
+        parser.add_argument("--queues", default=",".join(QUEUES), help="gpu, cpu or gpu,cpu (default)")
+        parser.add_argument("--concurrency", type=int, default=2, help="tasks at once on the queue cpu (2)")
+
+    def handle(self, *args: object, **options: object) -> None:
+        """Supervise."""
+        queues = [one.strip() for one in str(options["queues"]).split(",") if one.strip()]
+        unknown = set(queues) - set(QUEUES)
+        if unknown or not queues:
+            raise CommandError(f"there is no queue {', '.join(sorted(unknown)) or 'without a name'}; "
+                               f"choose from {', '.join(QUEUES)}")
+        self.stdout.write(f"worker of {' and '.join(queues)}, on {broker_url()}")
+        with stopped_by_signals() as stopping:
+            supervise([programs(queues, int(str(options["concurrency"])))], self._say, stopping)
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()

@@ -1,0 +1,91 @@
+"""What is said of a run's answers after the method is done. Only here are true labels read.
+
+Shapes: N images, D features, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from torch import Tensor
+from torch.nn import functional
+
+from core.backbones.features import features
+from core.backbones.load import load_backbone
+from core.data.images import ImageSet
+from core.evaluation import metrics
+from webapp.collections.models import TrueLabel
+from webapp.runs.models import Prediction, Run
+from workers.problems import Photographs
+from workers.surroundings import WorkerRun
+
+MAP_COMPONENTS = 50
+MAP_NEIGHBOURS_UP_TO = 3_000
+"""More images than this are placed by their two main directions: t-SNE would take longer than adapting."""
+
+
+def spaces(backbones: Sequence[str], images: ImageSet, run: WorkerRun) -> list[Tensor]:
+    """Return the frozen features (N, D) of each foundation model that the settings name."""
+    return [features(load_backbone(name), images, run, stage="reading images once more") for name in backbones]
+
+
+def folded(name: str) -> str:
+    """Return a class name as it is compared: case and spaces do not matter."""
+    return " ".join(name.split()).casefold()
+
+
+def measured(run: Run, photographs: Photographs, labels: Sequence[int], *, held_out: bool) -> dict[str, float] | None:
+    """Return the figures measured on true labels, or None where there are none.
+
+    Args:
+        run: with class names, label is compared with label; without, clusters are matched to classes.
+        photographs: its images.
+        labels: the answer for each distinct picture (N,).
+        held_out: whether the pictures kept out of adaptation are measured, or those adapted to.
+    """
+    rows = [(photographs.place[image], folded(name)) for image, name in
+            TrueLabel.objects.filter(image__collection=run.collection_id).values_list("image_id", "name")
+            if image in photographs.place]
+    rows = [(place, name) for place, name in rows if (place >= photographs.adapted) == held_out]
+    if not rows:
+        return None
+    names = [folded(name) for name in run.class_list_version.names] if run.class_list_version else []
+    index = {name: number for number, name in enumerate(dict.fromkeys([*names, *sorted({name for _, name in rows})]))}
+    return metrics.evaluate([labels[place] for place, _ in rows], [index[name] for _, name in rows], names or None)
+
+
+def compare(run: Run, baseline: Run) -> dict[str, object] | None:
+    """Return how a finished run's answers stand beside those of its finished baseline.
+
+    Where both answered in the same words, the share of same answers; else that share after the
+    best one-to-one match of the clusters of one with the classes of the other.
+    """
+    ours, theirs = (dict(Prediction.objects.filter(run=one).values_list("image_id", "class_index"))
+                    for one in (run, baseline))
+    both = sorted(ours.keys() & theirs.keys())
+    if not both:
+        return None
+    labels, others = [ours[image] for image in both], [theirs[image] for image in both]
+    same_words = run.class_list_version_id is not None and run.class_list_version_id == baseline.class_list_version_id
+    agreement = metrics.accuracy(labels, others) if same_words else metrics.hungarian_accuracy(labels, others)
+    return {"run": baseline.pk, "label_free_score": baseline.result.get("label_free_score"),
+            "histogram": baseline.result.get("histogram", []), "agreement": agreement}
+
+
+def map_places(features_of_images: Tensor, seed: int) -> NDArray[np.float64]:
+    """Return a place (N, 2) in 0 … 1 for each image, so that images with similar features (N, D) lie together."""
+    points = functional.normalize(features_of_images, dim=1).numpy().astype(np.float64)
+    count = len(points)
+    components = min(MAP_COMPONENTS, count, points.shape[1])
+    reduced = PCA(components, random_state=seed, svd_solver="randomized" if components < count else "full").fit_transform(points)
+    places = reduced[:, :2] if reduced.shape[1] > 1 else np.hstack([reduced, np.zeros_like(reduced)])
+    if 5 <= count <= MAP_NEIGHBOURS_UP_TO:
+        places = TSNE(2, perplexity=min(30.0, (count - 1) / 3), init="pca", random_state=seed).fit_transform(reduced)
+    low, high = places.min(axis=0), places.max(axis=0)
+    scaled: NDArray[np.float64] = (places - low) / np.maximum(high - low, 1e-12)
+    return scaled.astype(np.float64)
+

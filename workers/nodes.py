@@ -1,0 +1,59 @@
+"""The worker's programs: a Celery node for each GPU, one for what needs none, and the reaper."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from workers.supervisor import Program
+
+PATIENCE_SECONDS = 5.0
+"""A node that is told to stop puts its run back on the queue within this time."""
+
+NO_PICKLE_HERE = "ignore:You're running the worker with superuser privileges"
+"""Celery warns root, for messages may be pickles that run code; ours are JSON and nothing else is accepted."""
+
+
+def programs(queues: Sequence[str], concurrency: int) -> list[Program]:
+    """Return the nodes that take work from `queues`, and the reaper.
+
+    A run has a child process of its own, so the node of a GPU is one thread that watches; the other
+    queue reads strangers' files, so its tasks run in processes that may crash.
+
+    Args:
+        queues: "gpu", "cpu" or both.
+        concurrency: tasks at once on the queue "cpu".
+    """
+    found = [Program(name="reaper", command=[sys.executable, "-m", "workers.reaper"], patience_seconds=PATIENCE_SECONDS)]
+    if "gpu" in queues:
+        found += [_node("gpu", number, ["--pool", "threads", "--concurrency", "1"],
+                        {} if device is None else {"CUDA_VISIBLE_DEVICES": device})
+                  for number, device in enumerate(devices())]
+    if "cpu" in queues:
+        found.append(_node("cpu", 0, ["--pool", "prefork", "--concurrency", str(concurrency)],
+                           {"CUDA_VISIBLE_DEVICES": ""}))
+    return found
+
+
+def devices() -> list[str | None]:
+    """Return the GPUs to use, those of ``CUDA_VISIBLE_DEVICES`` if it is set; [None] stands for a machine without."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [one.strip() for one in chosen.split(",") if one.strip()] or [None]
+    if shutil.which("nvidia-smi") is None:
+        return [None]
+    listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
+    count = sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+    return [str(number) for number in range(count)] or [None]
+
+
+def _node(queue: str, number: int, pool: Sequence[str], environment: dict[str, str]) -> Program:
+    """Return one Celery node of one queue."""
+    return Program(
+        name=queue if number == 0 else f"{queue}{number}", environment={"PYTHONWARNINGS": NO_PICKLE_HERE, **environment},
+        patience_seconds=PATIENCE_SECONDS,
+        command=[sys.executable, "-m", "celery", "--quiet", "--app", "workers.tasks", "worker", "--queues", queue, "--hostname",
+                 f"{queue}.{number}.{os.getpid()}@%h", *pool, "--without-gossip", "--without-mingle", "--loglevel", "INFO"])

@@ -1,0 +1,70 @@
+"""From rows to what a method sees: the images to adapt to and the question, never a true label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from core.data.images import ImageSet
+from core.problem import Problem
+from webapp.collections.models import Collection, Image
+from webapp.runs.models import Run
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """A collection's images as a run uses them.
+
+    Exact duplicates share one file, so a method sees each picture once; held-out pictures are not
+    adapted to. Every row is answered all the same.
+
+    Attributes:
+        distinct: every different picture once: the adapted first, then the held out.
+        adapted: how many of `distinct` are adapted to.
+        ids: row id of each of `distinct`.
+        place: row id of every image of the collection -> its index in `distinct`.
+    """
+
+    distinct: ImageSet
+    adapted: int
+    ids: tuple[int, ...]
+    place: dict[int, int]
+
+    @classmethod
+    def of(cls, collection: Collection) -> Photographs:
+        """Read a collection's rows, in the order of their numbers."""
+        rows = list(collection.images.order_by("number").only("pk", "file", "path", "held_out", "duplicate_of_id"))
+        firsts = _first_of_each_file(rows)
+        held_out = {row.file for row in rows if row.held_out}  # one copy held out keeps them all out
+        ordered = sorted(firsts.values(), key=lambda row: row.file in held_out)  # stable: numbers stay in order
+        index = {row.file: position for position, row in enumerate(ordered)}
+        return cls(distinct=ImageSet(paths=tuple(Path(settings.MEDIA_ROOT) / row.file for row in ordered),
+                                     names=tuple(row.path for row in ordered)),
+                   adapted=sum(row.file not in held_out for row in ordered),
+                   ids=tuple(row.pk for row in ordered), place={row.pk: index[row.file] for row in rows})
+
+    @property
+    def to_adapt(self) -> ImageSet:
+        """Return the pictures a method may see."""
+        return self.distinct.subset(range(self.adapted))
+
+
+def _first_of_each_file(rows: list[Image]) -> dict[str, Image]:
+    """Return the first row that uses each stored file."""
+    firsts: dict[str, Image] = {}
+    for row in rows:
+        firsts.setdefault(row.file, row)
+    return firsts
+
+
+def build_problem(run: Run, photographs: Photographs) -> Problem:
+    """Return the question of a run.
+
+    Raises:
+        DataError: for a question that no method can answer.
+    """
+    names = tuple(run.class_list_version.names) if run.class_list_version else ()
+    return Problem(images=photographs.to_adapt, class_names=names, num_classes=run.num_classes,
+                   warm_up=Photographs.of(run.warm_up).to_adapt if run.warm_up else None)

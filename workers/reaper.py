@@ -1,0 +1,111 @@
+"""Rows whose worker vanished and messages that got lost, put right every 15 seconds.
+
+It may run in any number of processes at once: each step is one filtered update that only one of
+them can win. ``python -m workers.reaper`` runs it for ever beside the worker nodes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from datetime import datetime, timedelta
+
+import django
+from django.db.models import F, Q, QuerySet, Value
+from django.db.models.functions import Concat
+from django.utils import timezone
+
+from workers.app import Queue, send
+
+REAP_EVERY_SECONDS = 15
+UNSENT_AFTER = timedelta(seconds=30)
+"""A row that waits for longer than this may never have been sent."""
+SEND_AGAIN_AFTER = timedelta(minutes=2)
+TRIAL_LIFETIME = timedelta(minutes=10)
+
+logger = logging.getLogger(__name__)
+
+
+def reap() -> None:
+    """Put right what is stale, and send again what waits."""
+    now = timezone.now()
+    end_or_requeue_stale_runs(now)
+    send_waiting_rows(now)
+    end_forgotten_trials(now)
+
+
+def end_or_requeue_stale_runs(now: datetime) -> None:
+    """Give runs whose lease has expired their next attempt, or their end."""
+    from webapp.runs.models import MAX_ATTEMPTS, Run
+    from workers.lease import log_line
+    from workers.runs import worn_out
+
+    gone = "its worker was not heard of any more"
+    freed = {"lease_token": "", "lease_owner": "", "lease_expires_at": None, "stage": "", "seconds_left": None,
+             "images_per_second": None}
+    for run in Run.objects.stale(now).only("pk", "attempt", "lease_token", "cancel_requested"):
+        mine = Run.objects.fenced(run.pk, run.lease_token).filter(lease_expires_at__lt=now)
+        if run.cancel_requested:
+            changed = mine.update(status=Run.Status.CANCELLED, finished_at=now, **freed,
+                                  log=Concat(F("log"), Value(log_line(f"cancelled; {gone}", now))))
+        elif run.attempt >= MAX_ATTEMPTS:
+            changed = mine.update(status=Run.Status.FAILED, finished_at=now, error=worn_out(gone), retryable=True,
+                                  log=Concat(F("log"), Value(log_line(f"failed: {gone}", now))), **freed)
+        else:
+            changed = mine.update(status=Run.Status.QUEUED, queued_at=now, sent_at=now, **freed,
+                                  log=Concat(F("log"), Value(log_line(f"back to the queue: {gone}", now))))
+            if changed and not send("execute_run", run.pk, "gpu"):
+                Run.objects.queued().filter(pk=run.pk).update(sent_at=None)
+        if changed:
+            logger.warning("run %s: %s", run.pk, gone)
+
+
+def send_waiting_rows(now: datetime) -> None:
+    """Tell the workers again of rows that have waited for so long that their message may be lost."""
+    from webapp.collections.models import Upload
+    from webapp.runs.models import Run, Trial
+
+    _send_again(Run.objects.queued().filter(queued_at__lt=now - UNSENT_AFTER), "execute_run", "gpu", now)
+    _send_again(Upload.objects.filter(status__in=[Upload.Status.RECEIVED, Upload.Status.READING],
+                                      updated_at__lt=now - UNSENT_AFTER), "read_upload", "cpu", now)
+    _send_again(Trial.objects.filter(status=Trial.Status.ASKED, created_at__lt=now - UNSENT_AFTER),
+                "answer_trial", "cpu", now)
+
+
+def _send_again(waiting: QuerySet, task: str, queue: Queue, now: datetime) -> None:
+    """Send each of `waiting` that was not sent lately; stop when Redis is away, and leave those for next time."""
+    due = waiting.filter(Q(sent_at=None) | Q(sent_at__lt=now - SEND_AGAIN_AFTER))
+    for pk in list(due.values_list("pk", flat=True)[:1000]):
+        if not due.filter(pk=pk).update(sent_at=now):
+            continue  # another reaper was first
+        if not send(task, str(pk), queue):
+            waiting.filter(pk=pk).update(sent_at=None)
+            return
+
+
+def end_forgotten_trials(now: datetime) -> None:
+    """Fail images that nobody could answer, so that no page waits for ever."""
+    from webapp.runs.models import Trial
+
+    Trial.objects.filter(status=Trial.Status.ASKED, created_at__lt=now - TRIAL_LIFETIME).update(
+        status=Trial.Status.FAILED, error="No worker answered within ten minutes. Check that a worker runs, and try again.")
+
+
+def main() -> None:
+    """Reap for ever; a database that is away for a moment is waited for."""
+    from django.db import DatabaseError, close_old_connections
+
+    while True:
+        try:
+            reap()
+        except DatabaseError:
+            logger.warning("the database does not answer; trying again in %s s", REAP_EVERY_SECONDS, exc_info=True)
+        close_old_connections()
+        time.sleep(REAP_EVERY_SECONDS)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.config.settings")
+    django.setup()
+    main()

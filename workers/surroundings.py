@@ -1,0 +1,152 @@
+"""What a method sees of the worker: a `core.run.Run` that talks to its parent and heeds its signal."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import IO, TYPE_CHECKING
+
+import torch
+
+from core.errors import Cancelled, CheckpointError
+from core.randomness import seeded
+from core.run import Progress
+from core.training.checkpoint import Checkpoints
+from workers.lease import Lease, LeaseLost
+from workers.spawn import Clock
+
+if TYPE_CHECKING:
+    from core.run import Run
+
+TELL_SECONDS = 0.9
+CHECK_SECONDS = 10.0
+FOLDER_PATIENCE_SECONDS = 40.0
+"""How long the next attempt waits for the last one's process to let go of the run's folder."""
+RATE_WINDOW_SECONDS = 30.0
+
+
+class Pipe:
+    """The child's end of the pipe to its parent: one JSON object a line."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file: IO[bytes] = os.fdopen(descriptor, "wb", buffering=0)
+
+    def say(self, **message: object) -> None:
+        """Send one message."""
+        self._file.write(json.dumps(message).encode() + b"\n")
+
+
+class Pace:
+    """How fast steps go by lately, and so how long the rest will take."""
+
+    def __init__(self) -> None:
+        self._marks: list[tuple[float, int]] = []
+
+    def seconds_left(self, step: int, total: int, now: float) -> float | None:
+        """Return the time the remaining steps will take at the pace of the last half minute."""
+        self._marks = [mark for mark in self._marks if now - mark[0] <= RATE_WINDOW_SECONDS] + [(now, step)]
+        (began, first), elapsed = self._marks[0], now - self._marks[0][0]
+        if elapsed < 2 or step <= first:
+            return None
+        return (total - step) * elapsed / (step - first)
+
+
+class WorkerRun:
+    """The surroundings of a method in a worker; a `core.run.Run`.
+
+    Attributes:
+        finishing: set when the method is done: what follows is told as stages of the last step.
+        on_check: called every ten seconds or so of reporting.
+    """
+
+    def __init__(self, *, lease: Lease, seed: int, folder: Path, pipe: Pipe, image_ids: Sequence[int]) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.seed = seed
+        self.folder = folder
+        self.checkpoints = Checkpoints(folder)
+        self.finishing = False
+        self.on_check: Callable[[], object] = lambda: None
+        self._lease, self._pipe, self._image_ids = lease, pipe, image_ids
+        self._stop = False
+        self._tell, self._check, self._pace = Clock(TELL_SECONDS), Clock(CHECK_SECONDS), Pace()
+        self._stage, self._last = "", Progress(stage="starting", step=0, total=0)
+        signal.signal(signal.SIGTERM, self._asked_to_stop)
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """Return a CPU generator seeded by the run's seed and `purpose`."""
+        return seeded(self.seed, purpose)
+
+    def report(self, progress: Progress) -> None:
+        """Tell the parent, at most about once a second and at every change of stage.
+
+        Raises:
+            Cancelled: the parent asked to stop.
+            LeaseLost: somebody else has the run now.
+        """
+        if self._stop:
+            raise Cancelled
+        if self._check.is_due():
+            self.on_check()
+            if not self._lease.is_held():
+                raise LeaseLost
+        if not self.finishing:
+            self._last = progress
+        if self._tell.is_due() or progress.stage != self._stage or progress.step == progress.total:
+            self._stage = progress.stage
+            self._pipe.say(progress=self._message(progress))
+
+    def stage(self, name: str) -> None:
+        """Say what is being done now, after the method itself."""
+        self.report(Progress(stage=name, step=self._last.total, total=self._last.total))
+
+    def log(self, text: str) -> None:
+        """Add a line to the run's log."""
+        self._pipe.say(log=text)
+
+    def _message(self, progress: Progress) -> dict[str, object]:
+        """Return a report as the row has it: the images by their ids, and the time that is left."""
+        message: dict[str, object] = {"stage": progress.stage, "images_per_second": progress.images_per_second}
+        if self.finishing:
+            return message | {"step": self._last.total, "total": self._last.total, "seconds_left": None}
+        message |= {"step": progress.step, "total": progress.total, "terms": {name: term for name, term in progress.terms.items() if math.isfinite(term)},
+                    "seconds_left": self._pace.seconds_left(progress.step, progress.total, time.monotonic())}
+        if progress.histogram:
+            message["histogram"] = progress.histogram
+        if progress.samples:
+            message["samples"] = [[self._image_ids[image], label, round(confidence, 4)]
+                                  for image, label, confidence in progress.samples]
+        return message
+
+    def _asked_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stop = True
+
+
+def take_folder(folder: Path) -> IO[str]:
+    """Lock a run's folder for this process, so that two attempts never write one checkpoint; keep the file open.
+
+    Raises:
+        CheckpointError: an earlier attempt's process does not let go.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = (folder / "lock").open("w")
+    deadline = time.monotonic() + FOLDER_PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise CheckpointError(str(folder), "an earlier attempt's process still holds this folder; "
+                                                   "end that process, then start the run again") from None
+            time.sleep(0.5)
+
+
+if TYPE_CHECKING:
+    _: type[Run] = WorkerRun
