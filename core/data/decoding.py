@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FORMATS: Sequence[str] = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
-"""Pillow's names of the formats that are opened (JPEG stands for MPO too); HEIC comes on top where pillow-heif is installed."""
+"""Pillow's names of what is opened (JPEG stands for MPO too); HEIC comes on top where pillow-heif is installed."""
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".webp", ".tif", ".tiff", ".bmp",
                       ".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".heic", ".heif"})
@@ -40,6 +40,7 @@ _ORIENTATION = 0x0112
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, RuntimeError,
            NotImplementedError, AttributeError, struct.error, zlib.error)
 _WHITE = (255, 255, 255, 255)
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*")
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"})
 
 
@@ -187,8 +188,8 @@ def _what_else(content: bytes) -> str:
     for start, kind in known:
         if head.startswith(start):
             return f"{kind}, not an image; export it as JPEG or PNG"
+    if content.startswith(_STARTS) or content[8:12] in {b"WEBP", b"avif", b"avis"}:
+        return "damaged: it begins like an image, but its header cannot be read"
     if content[4:8] == b"ftyp":
         return "a video or an unknown kind of image; export it as JPEG or PNG"
-    if content[:3] == b"\xff\xd8\xff" or content[:8] == b"\x89PNG\r\n\x1a\n":
-        return "damaged: it begins like an image, but its header cannot be read"
     return "not an image; JPEG, PNG, WebP, TIFF, GIF, BMP and AVIF can be read"

@@ -1,0 +1,54 @@
+"""Weights at random, in the real formats of the real models, for machines and tests that have no others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import core.torchvision_schemas  # noqa: F401
+
+import open_clip
+import timm
+import torch
+from safetensors.torch import save_file
+
+from core.catalog import BACKBONES
+
+MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
+STARTER_CLIP = {
+    "model_cfg": {
+        "embed_dim": 256, "quick_gelu": True,
+        "vision_cfg": {"image_size": 64, "layers": 6, "width": 192, "head_width": 64, "patch_size": 8},
+        "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 4}},
+    "preprocess_cfg": {"mean": MEAN, "std": STD},
+}
+STARTER_MAE = {
+    "model_args": {"img_size": 64, "patch_size": 8, "embed_dim": 192, "depth": 6, "num_heads": 3, "num_classes": 0},
+    "preprocess_cfg": {"mean": MEAN, "std": STD},
+}
+
+
+def write_starters(folder: Path, seed: int = 0) -> Path:
+    """Write starter-clip and starter-mae, float16 like the bundled ones, and return the folder for LABELFREE_WEIGHTS."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        clip = open_clip.CLIP(**STARTER_CLIP["model_cfg"]).state_dict()
+        encoder = timm.models.vision_transformer.VisionTransformer(**STARTER_MAE["model_args"]).state_dict()
+        encoder |= {"decoder.mask_token": torch.randn(1, 1, 96), "decoder.norm.weight": torch.ones(96)}
+    for name, tensors, config in (("starter-clip", clip, STARTER_CLIP), ("starter-mae", encoder, STARTER_MAE)):
+        save_file({key: value.half().contiguous() for key, value in tensors.items()}, folder / f"{name}.safetensors")
+        (folder / f"{name}.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
+def write_catalogued(folder: Path, name: str, seed: int = 0) -> torch.nn.Module:
+    """Write a catalogued model at random in the format that its library publishes, and return that model."""
+    row = BACKBONES[name]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if row.library == "open_clip":
+            model = open_clip.CLIP(**open_clip.get_model_config(row.architecture))
+        else:  # as published: with whatever classifier and image size timm's own configuration says
+            model = timm.create_model(row.architecture, pretrained=False)
+    save_file({key: value.contiguous() for key, value in model.state_dict().items()}, folder / f"{name}.safetensors")
+    return model.eval()
