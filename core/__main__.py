@@ -1,0 +1,146 @@
+"""The command line: ``python -m core adapt | predict | evaluate | methods | backbones``.
+
+Exit codes: 0 done, 2 bad input, 3 weights that cannot be had, 4 diverged, 5 a file that cannot be
+read or written, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from core.catalog import BACKBONES, METHODS, describe
+from core.errors import (
+    Cancelled,
+    CheckpointError,
+    ConfigError,
+    DataError,
+    Diverged,
+    LabelfreeError,
+    WeightsUnavailable,
+)
+
+EXIT_CODES: Mapping[type[LabelfreeError], int] = {
+    ConfigError: 2, DataError: 2, WeightsUnavailable: 3, Diverged: 4, CheckpointError: 5, Cancelled: 130,
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's grammar."""
+    root = argparse.ArgumentParser(
+        prog="python -m core", description="Adapt a foundation model to images without labels.",
+        epilog="Exit codes: 0 done, 2 bad input, 3 weights unavailable, 4 diverged, "
+               "5 a file cannot be read or written, 130 stopped.")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_adapt(commands.add_parser("adapt", help="adapt to images; write a model package and their labels"))
+    predict = commands.add_parser("predict", help="label images with an adapted model")
+    predict.add_argument("--model", type=Path, required=True, metavar="DIR|ZIP", help="what adapt wrote")
+    predict.add_argument("--images", type=Path, required=True, metavar="DIR|ZIP|TAR")
+    predict.add_argument("--out", type=Path, required=True, metavar="CSV", help="path,label,confidence,margin")
+    _add_surroundings(predict)
+    evaluate = commands.add_parser("evaluate", help="compare labels with the truth")
+    evaluate.add_argument("--labels", type=Path, required=True, metavar="CSV", help="as adapt and predict write it")
+    evaluate.add_argument("--truth", type=Path, required=True, metavar="CSV", help="path,label")
+    evaluate.add_argument("--only", type=Path, metavar="FILE", help="paths to measure on, one a line (held_out.txt)")
+    evaluate.add_argument("--json", action="store_true", help="one JSON object a line")
+    for name, words in (("methods", "list the methods and settings"), ("backbones", "list the foundation models")):
+        commands.add_parser(name, help=words).add_argument("--json", action="store_true", help="one JSON object a line")
+    return root
+
+
+def _add_adapt(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--images", type=Path, required=True, metavar="DIR|ZIP|TAR")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or empty, unless --resume")
+    command.add_argument("--method", default="zeroshot", metavar="NAME", help=f"one of {', '.join(METHODS)}")
+    question = command.add_mutually_exclusive_group()
+    question.add_argument("--names", type=Path, metavar="FILE", help="class names, one a line")
+    question.add_argument("--classes", type=int, metavar="K", help="how many classes, where there are no names")
+    command.add_argument("--backbone", metavar="NAME", help="foundation model; k-means, TURTLE: up to three, a,b,c")
+    command.add_argument("--preset", metavar="NAME", help="settings by name; without it they are chosen by the "
+                                                          "number of images and the foundation model")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting; repeatable")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--held-out", metavar="SHARE|FILE", help="images kept out of adaptation, yet answered")
+    command.add_argument("--warm-up", type=Path, metavar="DIR|ZIP|TAR", help="a larger collection to warm up on (MUST)")
+    command.add_argument("--labels", type=Path, metavar="CSV", help="path,label of the few images a person labelled")
+    command.add_argument("--resume", action="store_true", help="go on with the run that --out holds")
+    _add_surroundings(command)
+
+
+def _add_surroundings(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:1 …")
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = parser().parse_args(arguments)
+    try:
+        _run(given)
+    except LabelfreeError as error:
+        return _refuse(error, next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), given.json)
+    except KeyboardInterrupt:
+        return _refuse(Cancelled(), 130, given.json)
+    except OSError as error:
+        return _refuse(error, 5, given.json)
+    return 0
+
+
+def _run(given: argparse.Namespace) -> None:
+    if given.command == "methods":
+        _list_methods(given.json)
+    elif given.command == "backbones":
+        _list_backbones(given.json)
+    else:
+        from core import commands, shell  # torch takes seconds to load; lists and --help do without it
+
+        listener = shell.JsonLines(sys.stdout) if given.json else shell.Bar(sys.stdout, sys.stderr)
+        values = {name: value for name, value in vars(given).items() if name not in {"command", "json"}}
+        if given.command == "adapt":
+            commands.adapt(commands.AdaptRequest(**values), listener)
+        elif given.command == "predict":
+            commands.predict(**values, listener=listener)
+        else:
+            commands.evaluate(**values, listener=listener)
+
+
+def _refuse(error: Exception, code: int, as_json: bool) -> int:
+    """Say what was wrong, on stderr and, where asked for, as the last JSON line."""
+    print(f"error: {error}", file=sys.stderr)
+    if as_json:
+        retryable = isinstance(error, LabelfreeError) and error.retryable
+        print(json.dumps({"event": "error", "kind": type(error).__name__, "message": str(error), "retryable": retryable,
+                          "exit_code": code}, ensure_ascii=False), flush=True)
+    return code
+
+
+def _list_methods(as_json: bool) -> None:
+    for name, method in METHODS.items():
+        known = describe(method.settings)
+        defaults = {field: getattr(method.settings(), field) for field in known}
+        if as_json:
+            print(json.dumps({"method": name, "title": method.title, "summary": method.summary, "needs": method.needs,
+                              "settings": defaults}))
+            continue
+        print(f"{name}: {method.summary}")
+        for field, setting in known.items():
+            symbol = f" ({setting.symbol})" if setting.symbol else ""
+            print(f"    {field} = {defaults[field]!r}  {setting.label}{symbol}")
+
+
+def _list_backbones(as_json: bool) -> None:
+    for name, backbone in BACKBONES.items():
+        if as_json:
+            print(json.dumps({"backbone": name, "title": backbone.title, "reads_names": backbone.has_text,
+                              "image_size_px": backbone.image_size_px, "license": backbone.license}))
+            continue
+        reads = "reads class names" if backbone.has_text else "images only"
+        print(f"{name:16} {backbone.title}, {backbone.image_size_px} px, "
+              f"{backbone.parameters_millions:g} M parameters, {reads}; {backbone.license}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""The card that travels with a model: what it is, what it was made from, what is known of it and what is not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from core.catalog import BACKBONES, METHODS
+from core.evaluation.result import Result
+
+MEASURES = {
+    "accuracy": "measured accuracy", "mean_per_class": "measured mean accuracy of the classes",
+    "hungarian_accuracy": "measured accuracy after the best one-to-one match of clusters to classes",
+    "nmi": "measured normalised mutual information", "ami": "measured adjusted mutual information",
+    "ari": "measured adjusted Rand index",
+}
+LIMITS = (
+    "Made without labels: confidence is the model's own opinion, not a probability of being right.",
+    "The label-free score says how learnable these labels are from frozen features. It is not an accuracy and "
+    "cannot show that a class means what its name says. Check a random sample of 50 to 100 images by eye.",
+    "Every image gets one of the classes below; there is no answer \"none of these\".",
+    "Made for images like those it was adapted to; others may be answered wrongly and with confidence.",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a card says.
+
+    Attributes:
+        method: a key of `core.catalog.METHODS`.
+        settings: the settings of the run, by name.
+        backbones: keys of `core.catalog.BACKBONES`.
+        num_images: how many images it was adapted to.
+        result: the figures of the run.
+        created: the day.
+        source: what the person calls the images.
+    """
+
+    method: str
+    settings: Mapping[str, object]
+    backbones: tuple[str, ...]
+    num_images: int
+    result: Result
+    created: date
+    source: str = ""
+
+    def markdown(self) -> str:
+        """Return the card's text."""
+        return "\n".join([
+            f"# {METHODS[self.method].title} classifier, {self.created.isoformat()}", "",
+            METHODS[self.method].summary, "",
+            "## Made from", "",
+            f"- Images: {self.num_images:,}{f' ({self.source})' if self.source else ''}, without labels",
+            *(f"- Foundation model: {BACKBONES[name].title} (`{name}`), "
+              f"license of the weights: {BACKBONES[name].license or 'unknown'}" for name in self.backbones),
+            "- The adapted weights stay under the license of the foundation model.", "",
+            "## What is known", "",
+            *(f"- {line}" for line in self._figures()), "",
+            "## Limits", "",
+            *(f"- {line}" for line in LIMITS), "",
+            "## Classes", "",
+            "| class | images |", "| --- | --: |",
+            *(f"| {_cell(name)} | {count} |"
+              for name, count in zip(self.result.class_names, self.result.histogram, strict=True)), "",
+            "## Settings", "",
+            "| setting | value |", "| --- | --- |",
+            *(f"| {name} | {_cell(str(value))} |" for name, value in self.settings.items()), "",
+        ])
+
+    def _figures(self) -> list[str]:
+        """Return one line a figure; only what was measured on true labels is called accuracy."""
+        result = self.result
+        lines = [f"Label-free score: {result.label_free_score:.3f} (10-fold; see Limits)",
+                 f"Classes found: {result.classes_found} of {result.num_classes}",
+                 f"Seconds: {result.seconds:.0f}"]
+        if not result.measured:
+            return [*lines, "No figure was measured on true labels."]
+        return lines + [f"{MEASURES.get(name, f'measured {name}').capitalize()}: {value:.3f}"
+                        for name, value in result.measured.items()]
+
+
+def card_of(method: str, settings: object, num_images: int, result: Result, created: date, source: str = "") -> Card:
+    """Return the card of a run whose settings are a dataclass of the catalogue."""
+    values = dataclasses.asdict(settings)  # type: ignore[call-overload]
+    return Card(method=method, settings=values, backbones=backbones_of(values), num_images=num_images, result=result,
+                created=created, source=source)
+
+
+def backbones_of(settings: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the names of the foundation models that a run's settings choose."""
+    named = str(settings.get("spaces") or settings.get("backbone") or "")
+    return tuple(name.strip() for name in named.split(",") if name.strip())
+
+
+def _cell(text: str) -> str:
+    """Return text that stays in one cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")

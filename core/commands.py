@@ -1,0 +1,259 @@
+"""What the command line does, told top to bottom: read, adapt, answer, measure, write."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from core.backbones.features import features
+from core.backbones.load import load_backbone
+from core.card import backbones_of, card_of
+from core.catalog import METHODS, Settings, describe, parse
+from core.classifier import Classifier, Predictions
+from core.data.images import ImageSet, open_images
+from core.errors import ConfigError, DataError
+from core.evaluation import metrics
+from core.evaluation.result import Result, summarise
+from core.export import unpacked, write_package
+from core.labels import as_indices, read_labels, write_labels
+from core.names import read_names
+from core.presets import PRESETS, recommend
+from core.problem import Problem
+from core.run import Run
+from core.shell import Listener, LocalRun, best_device
+from core.training.checkpoint import Checkpoints
+
+REQUEST_FILE = "request.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptRequest:
+    """The arguments of ``adapt``, by the command line's names."""
+
+    images: Path
+    out: Path
+    method: str = "zeroshot"
+    names: Path | None = None
+    classes: int | None = None
+    backbone: str | None = None
+    preset: str | None = None
+    set: Sequence[str] = ()
+    seed: int = 0
+    held_out: str | None = None
+    warm_up: Path | None = None
+    labels: Path | None = None
+    resume: bool = False
+    device: str = "auto"
+
+
+def adapt(request: AdaptRequest, listener: Listener) -> Result:
+    """Adapt a model and write ``package.zip``, ``model/``, ``labels.csv`` and ``result.json`` into ``request.out``."""
+    class_names = _question(request)
+    parse(request.method, _asked(request))  # a bad setting is refused before any work
+    work = _begin(request)
+    try:
+        return _adapt(request, class_names, work, listener)
+    except (ConfigError, DataError):
+        if not Checkpoints(work).path.exists():  # nothing was done that --resume could go on with
+            shutil.rmtree(work)
+            if not any(request.out.iterdir()):
+                request.out.rmdir()
+        raise
+
+
+def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, listener: Listener) -> Result:
+    """Do what `adapt` says, with checkpoints and unpacked images in `work`."""
+    began = time.monotonic()
+    images, refused = open_images(request.images, work / "images")
+    for refusal in refused:
+        listener.note(f"left out {refusal.name}: {refusal.reason}")
+    settings = _settings(request, len(images), listener)
+    held_out = _held_out(request, images)
+    problem = Problem(
+        images=images.subset([index for index in range(len(images)) if index not in held_out]) if held_out else images,
+        class_names=class_names, num_classes=request.classes,
+        labelled=_labelled(request, images, held_out, class_names),
+        warm_up=open_images(request.warm_up, work / "warm-up")[0] if request.warm_up else None)
+    run = LocalRun(device=best_device(request.device), seed=request.seed, folder=work, listener=listener)
+    with run.stopped_by_ctrl_c():
+        classifier = _method(request.method)(settings, problem, run)
+        predictions = classifier.predict(images, run)
+        spaces = [features(load_backbone(name), images, run) for name in backbones_of(asdict(settings))]
+        result = summarise(classifier, predictions, spaces, seed=request.seed, seconds=time.monotonic() - began,
+                           refused=len(refused))
+    card = card_of(request.method, settings, len(problem.images), result, datetime.now(UTC).date(), request.images.name)
+    write_labels(request.out / "labels.csv", _rows(images, classifier, predictions))
+    (request.out / "result.json").write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n",
+                                             encoding="utf-8")
+    if held_out:
+        paths = "\n".join(images.names[index] for index in sorted(held_out))
+        (request.out / "held_out.txt").write_text(paths + "\n", encoding="utf-8")
+    write_package(classifier, request.out / "package.zip", card, request.out / "model")
+    shutil.rmtree(work)
+    listener.result(f"{METHODS[request.method].title}: {len(images)} images, {request.out}", _headline(result))
+    return result
+
+
+def predict(*, model: Path, images: Path, out: Path, device: str, listener: Listener) -> None:
+    """Label images with an adapted model and write them as CSV."""
+    with tempfile.TemporaryDirectory(prefix="labelfree-") as folder:
+        work = Path(folder)
+        classifier = Classifier.load(unpacked(model, work / "model"))
+        found, refused = open_images(images, work / "images")
+        for refusal in refused:
+            listener.note(f"left out {refusal.name}: {refusal.reason}")
+        run = LocalRun(device=best_device(device), seed=0, folder=work, listener=listener)
+        with run.stopped_by_ctrl_c():
+            predictions = classifier.predict(found, run)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_labels(out, _rows(found, classifier, predictions))
+    listener.result(f"{len(found)} images, {out}", {"images": len(found), "refused": len(refused)})
+
+
+def evaluate(*, labels: Path, truth: Path, only: Path | None, listener: Listener) -> dict[str, float]:
+    """Compare labels with true ones, by path: accuracy where the names agree, else the best match of clusters."""
+    found, true = read_labels(labels), read_labels(truth)
+    paths = [path for path in found if path in true]
+    if only is not None:
+        wanted = set(only.read_text(encoding="utf-8").splitlines())
+        paths = [path for path in paths if path in wanted]
+    if not paths:
+        raise DataError(str(truth), f"names none of the images in {labels}; both must give paths the same way")
+    names = sorted({*true.values(), *found.values()})
+    index = {name: number for number, name in enumerate(names)}
+    shared = {found[path] for path in paths} & set(true.values())
+    measured = metrics.evaluate([index[found[path]] for path in paths], [index[true[path]] for path in paths],
+                                names if shared else None)
+    listener.result(f"measured on {len(paths)} images with a true label", {"images": len(paths), **measured})
+    return measured
+
+
+def _question(request: AdaptRequest) -> tuple[str, ...]:
+    """Return the class names, or refuse a question that the method cannot answer."""
+    if request.method not in METHODS:
+        raise ConfigError("method", f"unknown method {request.method!r}; choose one of {', '.join(METHODS)}")
+    method = METHODS[request.method]
+    if method.needs == "names" and request.names is None:
+        raise ConfigError("names", f"{method.title} needs class names: give --names FILE with one name a line")
+    if method.needs == "count" and request.names is None and request.classes is None:
+        raise ConfigError("classes", f"{method.title} needs to know how many classes: give --classes K or --names FILE")
+    if request.classes is not None and request.classes < 2:
+        raise DataError("classes", f"{request.classes}: nothing to tell apart; give at least two")
+    names = read_names(request.names) if request.names else ()
+    if len(names) == 1:
+        raise DataError(str(request.names), f"one class ({names[0]}): nothing to tell apart; give at least two")
+    return names
+
+
+def _asked(request: AdaptRequest) -> dict[str, object]:
+    """Return the settings that the person gave, by preset, name and ``--set``, the later ones winning."""
+    values: dict[str, object] = {}
+    if request.preset is not None:
+        presets = PRESETS.get(request.method, {})
+        if request.preset not in presets:
+            raise ConfigError("preset", f"{request.method} has no preset {request.preset!r}; "
+                                        f"it has {', '.join(presets) or 'none'}")
+        values |= presets[request.preset]
+    if request.backbone is not None:
+        fields = describe(METHODS[request.method].settings)
+        values["spaces" if "spaces" in fields else "backbone"] = request.backbone
+    for pair in request.set:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError("--set", f"{pair!r} is not NAME=VALUE")
+        values[name.strip()] = value.strip()
+    return values
+
+
+def _settings(request: AdaptRequest, num_images: int, listener: Listener) -> Settings:
+    """Return the settings: the person's own over those recommended for so many images."""
+    asked = _asked(request)
+    if request.preset is None:
+        first = backbones_of(asdict(parse(request.method, asked)))[0]
+        preset, overrides = recommend(request.method, num_images, first)
+        if preset:
+            listener.note(f"settings: the preset {preset}, chosen for {num_images} images and {first}")
+        asked = {**PRESETS.get(request.method, {}).get(preset, {}), **overrides, **asked}
+    return parse(request.method, asked)
+
+
+def _begin(request: AdaptRequest) -> Path:
+    """Make the work folder inside ``out``; refuse to overwrite, or to resume something else."""
+    work = request.out / "work"
+    asked = json.dumps(asdict(replace(request, resume=False)), default=str, indent=2, sort_keys=True)
+    if request.resume and (work / REQUEST_FILE).exists():
+        if (work / REQUEST_FILE).read_text(encoding="utf-8") != asked:
+            raise ConfigError("resume", f"{request.out} holds a run with other arguments, written in "
+                                        f"{work / REQUEST_FILE}; repeat those, or choose another --out")
+    elif request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
+        raise ConfigError("out", f"{request.out} is not empty; choose a new folder"
+                                 + (", or add --resume to go on with its run" if work.exists() else ""))
+    work.mkdir(parents=True, exist_ok=True)
+    (work / REQUEST_FILE).write_text(asked, encoding="utf-8")
+    return work
+
+
+def _held_out(request: AdaptRequest, images: ImageSet) -> set[int]:
+    """Return the indices kept out of adaptation: a seeded share, or the paths of a file."""
+    if request.held_out is None:
+        return set()
+    try:
+        share = float(request.held_out)
+    except ValueError:
+        return _held_out_by_name(Path(request.held_out), images)
+    if not 0 < share < 1:
+        raise ConfigError("held-out", f"{request.held_out} is no share between 0 and 1")
+    order = np.random.default_rng(request.seed).permutation(len(images))
+    return {int(index) for index in order[: round(share * len(images))]}
+
+
+def _held_out_by_name(file: Path, images: ImageSet) -> set[int]:
+    """Return the indices of the paths in a file, one a line."""
+    if not file.is_file():
+        raise ConfigError("held-out", f"{file} is neither a share between 0 and 1 nor a file")
+    index = {name: number for number, name in enumerate(images.names)}
+    wanted = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    unknown = [path for path in wanted if path not in index]
+    if unknown:
+        raise DataError(str(file), f"{unknown[0]} is not among the images ({len(unknown)} such paths)")
+    return {index[path] for path in wanted}
+
+
+def _labelled(request: AdaptRequest, images: ImageSet, held_out: set[int], names: tuple[str, ...]) -> Mapping[int, int]:
+    """Return the person's labels by index into the images adapted to."""
+    if request.labels is None:
+        return {}
+    if not names:
+        raise ConfigError("labels", "labels need class names: give --names FILE")
+    kept = [name for index, name in enumerate(images.names) if index not in held_out]
+    return as_indices(read_labels(request.labels), kept, names, str(request.labels))
+
+
+def _method(name: str) -> Callable[[Settings, Problem, Run], Classifier]:
+    """Return a method's ``adapt``."""
+    module, _, function = METHODS[name].function.partition(":")
+    return cast("Callable[[Settings, Problem, Run], Classifier]", getattr(import_module(module), function))
+
+
+def _rows(images: ImageSet, classifier: Classifier, predictions: Predictions) -> list[tuple[str, str, float, float]]:
+    """Return the rows of ``labels.csv``, in the order of the images."""
+    return [(path, classifier.class_names[label], confidence, margin) for path, label, confidence, margin in
+            zip(images.names, predictions.labels.tolist(), predictions.confidence.tolist(),
+                predictions.margin.tolist(), strict=True)]
+
+
+def _headline(result: Result) -> dict[str, object]:
+    """Return what a person reads first."""
+    return {"label_free_score": result.label_free_score,
+            "classes_found": f"{result.classes_found} of {result.num_classes}",
+            "refused": result.refused, "seconds": round(result.seconds, 1)}

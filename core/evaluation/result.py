@@ -1,0 +1,89 @@
+"""What a run found, in figures: one record for the terminal, the worker and the card.
+
+Shapes: N images, K classes, D features of a space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.classifier import Classifier, Predictions
+from core.evaluation.label_free import label_free_score
+
+CONFIDENCE_BINS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The figures of one run.
+
+    Attributes:
+        label_free_score: how learnable the labels are, 0 … 1; see `core.evaluation.label_free`.
+        classes_found: classes with at least one image.
+        num_classes: classes asked for, K.
+        class_names: in class order; "cluster 1" … where none were given.
+        histogram: images of each class.
+        confidence_histogram: images in each of 20 equal steps of confidence from 0 to 1.
+        seconds: wall time of adapting and answering.
+        measured: figures measured on true labels, by name; None where there is no truth.
+        baseline: how the cheap first answer compares; None where none was stored.
+        suggested_names: names suggested for each cluster, best first; () where names were given.
+        refused: files that could not be read.
+    """
+
+    label_free_score: float
+    classes_found: int
+    num_classes: int
+    class_names: tuple[str, ...]
+    histogram: tuple[int, ...]
+    confidence_histogram: tuple[int, ...]
+    seconds: float
+    measured: Mapping[str, float] | None = None
+    baseline: Mapping[str, object] | None = None
+    suggested_names: tuple[tuple[str, ...], ...] = ()
+    refused: int = 0
+
+    def to_json(self) -> dict[str, object]:
+        """Return what ``json.dumps`` takes."""
+        return asdict(self)
+
+
+def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence[Tensor], *, seed: int,
+              seconds: float, measured: Mapping[str, float] | None = None,
+              baseline: Mapping[str, object] | None = None, suggested_names: tuple[tuple[str, ...], ...] = (),
+              refused: int = 0, on_fold: Callable[[int], None] = lambda fold: None) -> Result:
+    """Return the record of a run's answers.
+
+    Args:
+        classifier: what the method returned.
+        predictions: its answers to every image (N, K).
+        spaces: frozen features (N, D) of each backbone that the settings name.
+        seed: fixes the folds of the label-free score.
+        seconds: wall time so far.
+        measured: from `core.evaluation.metrics`, where there is a truth.
+        baseline: how the baseline compares.
+        suggested_names: of clusters.
+        refused: files that could not be read.
+        on_fold: called before each regression of the score; may raise `Cancelled`.
+    """
+    labels: NDArray[np.integer] = predictions.labels.numpy()
+    histogram = np.bincount(labels, minlength=len(classifier.class_names))
+    confidence = predictions.confidence.double().clamp(0, 1).numpy()
+    return Result(
+        label_free_score=label_free_score([one.numpy() for one in spaces], labels, seed, on_fold),
+        classes_found=int((histogram > 0).sum()),
+        num_classes=len(classifier.class_names),
+        class_names=classifier.class_names,
+        histogram=tuple(histogram.tolist()),
+        confidence_histogram=tuple(np.histogram(confidence, CONFIDENCE_BINS, (0, 1))[0].tolist()),
+        seconds=seconds,
+        measured=measured,
+        baseline=baseline,
+        suggested_names=suggested_names,
+        refused=refused,
+    )

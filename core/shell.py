@@ -1,0 +1,165 @@
+"""A run in a terminal: a progress bar or one JSON object a line, and Ctrl-C that stops cleanly."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+import torch
+from tqdm import tqdm
+
+from core.errors import Cancelled
+from core.randomness import seeded
+from core.run import Progress
+from core.training.checkpoint import Checkpoints
+
+if TYPE_CHECKING:
+    from core.run import Run
+
+QUIET_SECONDS = 0.5
+"""Reports of one stage that follow each other faster than this are not written as JSON."""
+
+
+class Listener(Protocol):
+    """Whoever is told how a run goes. For reading, not for inheriting."""
+
+    def progress(self, progress: Progress) -> None:
+        """Take one report."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Take one sentence a person should read."""
+        ...
+
+    def result(self, title: str, values: Mapping[str, object]) -> None:
+        """Take what came out."""
+        ...
+
+
+class Bar:
+    """Listens for a person: a bar and notes on one stream, the result on the other."""
+
+    def __init__(self, output: TextIO, errors: TextIO) -> None:
+        self._output, self._errors = output, errors
+        self._bar: tqdm[None] | None = None
+        self._key: tuple[str, int] | None = None
+
+    def progress(self, progress: Progress) -> None:
+        """Move the bar; a stage with another total gets a bar of its own."""
+        key = (progress.stage, progress.total)
+        if self._bar is None or self._key != key:
+            self.close()
+            self._key = key
+            self._bar = tqdm(total=progress.total, desc=progress.stage, initial=progress.step, file=self._errors,
+                             dynamic_ncols=True)
+        shown = {name: f"{value:.4g}" for name, value in progress.terms.items()}
+        self._bar.set_postfix(shown, refresh=False)
+        self._bar.update(progress.step - self._bar.n)
+
+    def note(self, text: str) -> None:
+        """Write a sentence above the bar."""
+        tqdm.write(text, file=self._errors)
+
+    def result(self, title: str, values: Mapping[str, object]) -> None:
+        """Write a small table."""
+        self.close()
+        width = max((len(name) for name in values), default=0)
+        self._output.write(f"{title}\n")
+        for name, value in values.items():
+            shown = f"{value:.4f}" if isinstance(value, float) else value
+            self._output.write(f"  {name.replace('_', ' '):<{width}}  {shown}\n")
+
+    def close(self) -> None:
+        """End the bar's line."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class JsonLines:
+    """Listens for a program: one JSON object a line."""
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+        self._last: tuple[str, float] = ("", 0.0)
+
+    def progress(self, progress: Progress) -> None:
+        """Write a report, at most two a second and stage, and always a stage's last."""
+        now = time.monotonic()
+        stage, written = self._last
+        if progress.stage == stage and now - written < QUIET_SECONDS and progress.step < progress.total:
+            return
+        self._last = (progress.stage, now)
+        self._write({"event": "progress", **dataclasses.asdict(progress)})
+
+    def note(self, text: str) -> None:
+        """Write a sentence."""
+        self._write({"event": "note", "text": text})
+
+    def result(self, title: str, values: Mapping[str, object]) -> None:
+        """Write what came out."""
+        self._write({"event": "result", "title": title, **values})
+
+    def _write(self, line: Mapping[str, object]) -> None:
+        self._output.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._output.flush()
+
+
+class LocalRun:
+    """The surroundings of a method in a terminal or a test; a `core.run.Run`.
+
+    Attributes:
+        cancel_requested: set to stop at the next report.
+    """
+
+    def __init__(self, *, device: torch.device, seed: int, folder: Path, listener: Listener | None = None) -> None:
+        self.device = device
+        self.seed = seed
+        self.folder = folder
+        self.checkpoints = Checkpoints(folder)
+        self.cancel_requested = False
+        self._listener = listener
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """Return a CPU generator seeded by the run's seed and `purpose`."""
+        return seeded(self.seed, purpose)
+
+    def report(self, progress: Progress) -> None:
+        """Tell the listener; raise `Cancelled` when asked to stop."""
+        if self._listener is not None:
+            self._listener.progress(progress)
+        if self.cancel_requested:
+            raise Cancelled
+
+    @contextmanager
+    def stopped_by_ctrl_c(self) -> Iterator[None]:
+        """Let the first Ctrl-C stop the run at its next report, and the second one at once."""
+        before = signal.getsignal(signal.SIGINT)
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            self.cancel_requested = True
+            signal.signal(signal.SIGINT, before)
+
+        signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def best_device(name: str = "auto") -> torch.device:
+    """Return the device called `name`; "auto" takes a CUDA device where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+if TYPE_CHECKING:
+    _: type[Run] = LocalRun
