@@ -52,7 +52,8 @@ class Pace:
     def seconds_left(self, step: int, total: int, now: float) -> float | None:
         """Return the time the remaining steps will take at the pace of the last half minute."""
         self._marks = [mark for mark in self._marks if now - mark[0] <= RATE_WINDOW_SECONDS] + [(now, step)]
-        (began, first), elapsed = self._marks[0], now - self._marks[0][0]
+        began, first = self._marks[0]
+        elapsed = now - began
         if elapsed < 2 or step <= first:
             return None
         return (total - step) * elapsed / (step - first)
@@ -76,6 +77,7 @@ class WorkerRun:
         self._lease, self._pipe, self._image_ids = lease, pipe, image_ids
         self._stop = False
         self._tell, self._check, self._pace = Clock(TELL_SECONDS), Clock(CHECK_SECONDS), Pace()
+        self._stages_told: set[str] = set()
         self._stage, self._last = "", Progress(stage="starting", step=0, total=0)
         signal.signal(signal.SIGTERM, self._asked_to_stop)
 
@@ -100,6 +102,9 @@ class WorkerRun:
             self._last = progress
         if self._tell.is_due() or progress.stage != self._stage or progress.step == progress.total:
             self._stage = progress.stage
+            if progress.stage not in self._stages_told:  # the run page draws its timeline from these lines
+                self._stages_told.add(progress.stage)
+                self.log(f"stage: {progress.stage}")
             self._pipe.say(progress=self._message(progress))
 
     def stage(self, name: str) -> None:
@@ -115,7 +120,8 @@ class WorkerRun:
         message: dict[str, object] = {"stage": progress.stage, "images_per_second": progress.images_per_second}
         if self.finishing:
             return message | {"step": self._last.total, "total": self._last.total, "seconds_left": None}
-        message |= {"step": progress.step, "total": progress.total, "terms": {name: term for name, term in progress.terms.items() if math.isfinite(term)},
+        message |= {"step": progress.step, "total": progress.total,
+                    "terms": {name: term for name, term in progress.terms.items() if math.isfinite(term)},
                     "seconds_left": self._pace.seconds_left(progress.step, progress.total, time.monotonic())}
         if progress.histogram:
             message["histogram"] = progress.histogram
