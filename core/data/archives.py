@@ -6,6 +6,7 @@ on; an archive that breaks a limit is refused whole.
 
 from __future__ import annotations
 
+import lzma
 import stat
 import tarfile
 import zipfile
@@ -13,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
@@ -21,8 +23,10 @@ from core.errors import DataError
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 NESTED_SUFFIXES = (*SUFFIXES, ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".jar")
+HIDDEN = "a hidden file of the operating system"
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
 _DIRECTORY_ENTRY_BYTES = 400
+_PART_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +64,8 @@ class Member:
         """Return the content.
 
         Raises:
-            DataError: for a damaged member, naming it, or for an archive that breaks a limit.
+            DataError: naming a damaged member, after which the rest can be read, or naming the archive where it
+            breaks a limit or is damaged beyond this member.
         """
         return self._read()
 
@@ -106,7 +111,7 @@ def refusal(name: str) -> str:
     if ".." in parts:
         return "points outside its archive (..)"
     if "__MACOSX" in parts or any(part.startswith(".") for part in parts) or parts[-1].lower() in _SYSTEM_FILES:
-        return "a hidden file of the operating system"
+        return HIDDEN
     if name.lower().endswith(NESTED_SUFFIXES):
         return "an archive inside the archive; unpack it first"
     return ""
@@ -204,7 +209,7 @@ def _tar_members(path: Path, limits: Limits) -> Iterator[Member | Skipped]:
     count = 0
     try:
         with path.open("rb") as file, open_decompressed(file) as stream:
-            guarded = Guarded(stream, budget.spend, limits.member_bytes)
+            guarded = Guarded(stream, budget.spend)
             with tarfile.open(fileobj=guarded, mode="r:") as archive:
                 while (one := archive.next()) is not None:
                     archive.members.clear()  # type: ignore[attr-defined]  # else 200,000 headers stay in memory
@@ -217,10 +222,10 @@ def _tar_members(path: Path, limits: Limits) -> Iterator[Member | Skipped]:
                     if reason := refusal(name) or _tar_refusal(one, limits):
                         yield Skipped(name, reason)
                     else:
-                        yield Member(name, one.size, _TarReader(archive, one, name))
+                        yield Member(name, one.size, _TarReader(archive, one, path.name))
     except BrokenLimit as error:
         raise DataError(path.name, str(error)) from None
-    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         reason = "damaged tar archive" if count else "neither a zip nor a tar archive, or damaged"
         raise DataError(path.name, f"{reason}: {error}") from error
 
@@ -234,15 +239,17 @@ def _tar_refusal(one: tarfile.TarInfo, limits: Limits) -> str:
 
 
 class _TarReader:
-    """Reads one member at the place where the stream stands."""
+    """Reads one member at the place where the stream stands; damage there ends the archive."""
 
-    def __init__(self, archive: tarfile.TarFile, one: tarfile.TarInfo, name: str) -> None:
-        self.archive, self.one, self.name = archive, one, name
+    def __init__(self, archive: tarfile.TarFile, one: tarfile.TarInfo, archive_name: str) -> None:
+        self.archive, self.one, self.archive_name = archive, one, archive_name
 
     def __call__(self) -> bytes:
         """Return the content."""
         stream: IO[bytes] | None = self.archive.extractfile(self.one)
-        content = b"" if stream is None else stream.read()
-        if len(content) != self.one.size:
-            raise DataError(self.name, "cut off: the archive ends within it")
-        return content
+        try:
+            return b"" if stream is None else b"".join(iter(partial(stream.read, _PART_BYTES), b""))
+        except BrokenLimit as error:
+            raise DataError(self.archive_name, str(error)) from None
+        except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+            raise DataError(self.archive_name, f"damaged or cut off within {self.one.name}: {error}") from error

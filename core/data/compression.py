@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
 
-TAR_BLOCK_BYTES = 512
+LARGEST_READ_BYTES = 4 << 20
 _SKIP_BYTES = 1 << 20
 
 
@@ -22,16 +22,17 @@ class Guarded(io.RawIOBase):
     """A stream that goes forward only, counts what it gives and refuses to give too much at once.
 
     tarfile reads long names and other headers whole into memory, however long they say they are.
+    Members are read in parts, so that a bound on one read is none on them.
     """
 
-    def __init__(self, stream: IO[bytes], spend: Callable[[int], None], largest_read_bytes: int) -> None:
+    def __init__(self, stream: IO[bytes], spend: Callable[[int], None]) -> None:
         super().__init__()
-        self.stream, self.spend, self.largest_read_bytes = stream, spend, largest_read_bytes
+        self.stream, self.spend = stream, spend
         self.position = 0
 
     def read(self, size: int = -1) -> bytes:
         """Return `size` bytes, fewer only at the end."""
-        if size < 0 or size > self.largest_read_bytes + TAR_BLOCK_BYTES:
+        if size < 0 or size > LARGEST_READ_BYTES:
             raise BrokenLimit(f"asks for {size:,} bytes at once, as archives made to do harm do")
         content = self.stream.read(size)
         self.position += len(content)
