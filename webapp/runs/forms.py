@@ -1,0 +1,191 @@
+"""The form of a new run, made from the catalog: one field a setting, checked by the catalog itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from django import forms
+from django.forms import BoundField
+
+from core.catalog import BACKBONES, METHODS, Setting, Value, defaults, describe, parse, split_list
+from core.errors import ConfigError, DataError
+from core.presets import PRESETS
+from webapp.collections.models import Collection
+from webapp.runs.models import Run
+from webapp.runs.recommendation import Cost, cost
+from webapp.runs.starting import MAX_SEED, Asked, question_of, settings_of, start_run
+
+PREFIX = "setting-"
+LONG_TEXTS = ("own_templates",)
+
+
+class RunForm(forms.Form):
+    """A method's question, preset, seed and settings for one collection.
+
+    Unbound, `chosen` (from the address) says which method, preset and foundation model to start from.
+    """
+
+    method = forms.ChoiceField(choices=[(name, one.title) for name, one in METHODS.items()])
+    preset = forms.ChoiceField(required=False, label="Preset",
+                               help_text="Sets the settings below, which you may still change.")
+    num_classes = forms.IntegerField(
+        required=False, label="Number of classes", min_value=2, max_value=100_000,
+        help_text="Leave empty for \"don't know\": several numbers are tried and the most stable one is kept.")
+    warm_up = forms.ModelChoiceField(
+        Collection.objects.none(), required=False, label="Warm-up collection", empty_label="none",
+        help_text="A larger collection of the same kind of pictures, seen first with the classifier frozen.")
+    seed = forms.IntegerField(label="Seed", min_value=0, max_value=MAX_SEED, initial=0,
+                              help_text="The same seed gives the same answers.")
+
+    def __init__(self, data: Mapping[str, str] | None = None, *, collection: Collection, method: str,
+                 chosen: Mapping[str, str] | None = None) -> None:
+        """Build the fields that `method` has."""
+        super().__init__(data)
+        self.collection, self.method_name, chosen = collection, method, chosen or {}
+        self.question = question_of(collection)
+        self.initial["method"] = method
+        self._add_presets(chosen)
+        self._add_question(chosen)
+        for name, known in describe(METHODS[method].settings).items():
+            self.fields[PREFIX + name] = _field(known, name, self.start_values[name])
+
+    def _add_presets(self, chosen: Mapping[str, str]) -> None:
+        """Offer the method's presets and take the values of the chosen one."""
+        known = PRESETS.get(self.method_name, {})
+        preset = chosen.get("preset", "") if chosen.get("preset", "") in known else ""
+        values: dict[str, object] = {}
+        if chosen.get(PREFIX + "backbone") in BACKBONES and "backbone" in defaults(METHODS[self.method_name].settings):
+            values["backbone"] = chosen[PREFIX + "backbone"]
+        try:
+            name, self.start_values = settings_of(self.collection, self.method_name, preset, values, self.question)
+        except ConfigError:  # another method's foundation model, which this one cannot take
+            name, self.start_values = settings_of(self.collection, self.method_name, preset, {}, self.question)
+        if len(known) > 1:
+            first = ("", f"chosen for your collection ({name})")
+            self.fields["preset"].choices = [first, *((one, one) for one in known)]  # type: ignore[attr-defined]
+            self.initial["preset"] = preset
+        else:
+            del self.fields["preset"]
+
+    def _add_question(self, chosen: Mapping[str, str]) -> None:
+        """Keep the fields of the question that this method asks."""
+        if METHODS[self.method_name].needs == "names":
+            del self.fields["num_classes"]
+        else:
+            self.fields["num_classes"].required = METHODS[self.method_name].needs == "count"
+            self.initial["num_classes"] = chosen.get("num_classes") or self.question.count
+        if "warm_up_epochs" in self.start_values:
+            others = Collection.objects.filter(owner=self.collection.owner).exclude(pk=self.collection.pk)
+            self.fields["warm_up"].queryset = others.order_by("name")  # type: ignore[attr-defined]
+            self.initial["warm_up"] = chosen.get("warm_up", "")
+        else:
+            del self.fields["warm_up"]
+        self.initial["seed"] = chosen.get("seed") or 0
+
+    @property
+    def cost(self) -> Cost:
+        """Return what a run with the form's first values would take."""
+        return cost(self.method_name, self.start_values, self.question)
+
+    def plain_fields(self) -> Iterator[BoundField]:
+        """Yield the fields shown at once."""
+        yield from (self[name] for name in ("num_classes", "preset") if name in self.fields)
+        yield from self._settings(advanced=False)
+
+    def advanced_fields(self) -> Iterator[BoundField]:
+        """Yield the fields folded away."""
+        yield from (self[name] for name in ("warm_up", "seed") if name in self.fields)
+        yield from self._settings(advanced=True)
+
+    @property
+    def has_advanced_errors(self) -> bool:
+        """Tell whether the fold must be open for its errors to be seen."""
+        return any(field.errors for field in self.advanced_fields())
+
+    def _settings(self, *, advanced: bool) -> Iterator[BoundField]:
+        for name, known in describe(METHODS[self.method_name].settings).items():
+            if known.advanced == advanced:
+                yield self[PREFIX + name]
+
+    def values(self) -> dict[str, object]:
+        """Return the settings as the person gave them."""
+        return {name.removeprefix(PREFIX): value for name, value in self.cleaned_data.items()
+                if name.startswith(PREFIX)}
+
+    def clean(self) -> dict[str, object]:
+        """Check the settings by the catalog, each alone and then together; every error stands by its field."""
+        values = self.values()
+        for name, value in values.items():
+            try:
+                parse(self.method_name, {name: value})
+            except ConfigError as error:
+                if error.setting == name:
+                    self.add_error(PREFIX + name, error.reason)
+        if not self.errors:
+            try:
+                parse(self.method_name, values)
+            except ConfigError as error:
+                self.add_error(PREFIX + error.setting, error.reason)
+        return self.cleaned_data
+
+    def start(self) -> Run | None:
+        """Queue the run; or keep the errors, each by its field, and return None."""
+        if not self.is_valid():
+            return None
+        given = self.cleaned_data
+        asked = Asked.of(self.collection)
+        if "num_classes" in given:
+            asked = Asked(num_classes=given["num_classes"])
+        try:
+            return start_run(collection=self.collection, method=self.method_name, values=self.values(), asked=asked,
+                             preset=given.get("preset", ""), seed=given["seed"], warm_up=given.get("warm_up"))
+        except ConfigError as error:
+            places = (PREFIX + error.setting, error.setting)
+            self.add_error(next((one for one in places if one in self.fields), None), str(error))
+        except DataError as error:
+            self.add_error("num_classes" if error.file == "classes" and "num_classes" in self.fields else None,
+                           f"{error.file}: {error.reason}".capitalize())
+        return None
+
+
+class SeveralField(forms.MultipleChoiceField):
+    """Several choices, kept as the catalog wants them: separated by commas."""
+
+    def clean(self, value: list[str]) -> str:  # type: ignore[override]
+        """Return the names joined."""
+        return ",".join(super().clean(value))
+
+
+def _field(known: Setting, name: str, value: Value) -> forms.Field:
+    """Make the form field of one setting; what it accepts is for the catalog to say."""
+    field: forms.Field
+    titles = [(one, BACKBONES[one].title if one in BACKBONES else one) for one in known.choices]
+    if known.at_most > 1:
+        field = SeveralField(choices=titles, widget=forms.CheckboxSelectMultiple, initial=split_list(str(value)),
+                             error_messages={"required": f"Choose one to {known.at_most}."})
+    elif isinstance(value, bool):
+        field = forms.BooleanField(required=False, initial=value)
+    elif known.choices:
+        field = forms.ChoiceField(choices=titles, initial=value)
+    elif isinstance(value, int | float):
+        field = forms.CharField(widget=forms.NumberInput(attrs=_bounds(known, value)), initial=f"{value:.10g}",
+                                error_messages={"required": f"Give a number; it was {value:g}."})
+    else:
+        widget = forms.Textarea(attrs={"rows": 3}) if name in LONG_TEXTS else forms.TextInput()
+        field = forms.CharField(required=False, initial=value, widget=widget)
+    field.label, field.help_text = known.label, known.help
+    field.symbol, field.bounds = known.symbol, _range(known)  # type: ignore[attr-defined]
+    return field
+
+
+def _bounds(known: Setting, value: float) -> dict[str, object]:
+    """Return the attributes of a number's input."""
+    bounds = {"min": known.low, "max": known.high, "step": 1 if isinstance(value, int) else "any"}
+    return {name: f"{one:.15g}" if isinstance(one, float) else one for name, one in bounds.items() if one is not None}
+
+
+def _range(known: Setting) -> str:
+    """Write a number's bounds for a person."""
+    if known.low is None or known.high is None:
+        return ""
+    return f"{known.low:,.10g} to {known.high:,.10g}"

@@ -1,0 +1,80 @@
+"""What the page of a run that is not over yet shows: its place in the queue, who works, what was just answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Q
+from django.utils import timezone
+
+from core.catalog import METHODS
+from webapp.collections.models import Image
+from webapp.review.names import class_names
+from webapp.runs.durations import span
+from webapp.runs.models import Run
+from webapp.runs.presence import is_present, last_seen
+
+SHOWN_SAMPLES = 12
+SILENT_SECONDS = 20
+"""A running worker writes at least every 10 s; after this much silence the page says so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A picture that was just answered."""
+
+    image_id: int
+    path: str
+    name: str
+    percent: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a queued run stands: runs ahead of it, of everybody."""
+
+    waiting_ahead: int
+    running: int
+
+    def __str__(self) -> str:
+        if not self.waiting_ahead and not self.running:
+            return "Next in line."
+        counts = {"running": self.running, "waiting": self.waiting_ahead}
+        parts = [f"{count} {word}" for word, count in counts.items() if count]
+        return f"Number {self.waiting_ahead + 1} in the queue; ahead of it: {' and '.join(parts)}."
+
+
+def place(run: Run) -> Place | None:
+    """Return the run's place in the queue; None once it has left it."""
+    if run.status != Run.Status.QUEUED:
+        return None
+    ahead = Q(queued_at__lt=run.queued_at) | Q(queued_at=run.queued_at, pk__lt=run.pk)
+    return Place(waiting_ahead=Run.objects.queued().filter(ahead).count(),
+                 running=Run.objects.filter(status=Run.Status.RUNNING).count())
+
+
+def worker_notice(run: Run) -> str:
+    """Return what is wrong with the workers, with the fix; "" when all is well or the run is over."""
+    if run.status == Run.Status.RUNNING and run.heartbeat_at is not None:
+        silent_seconds = (timezone.now() - run.heartbeat_at).total_seconds()
+        if silent_seconds < SILENT_SECONDS:
+            return ""
+        return (f"The worker has not been heard of for {span(silent_seconds)}. If it is gone, the run goes back to "
+                "the queue by itself and continues from its last checkpoint.")
+    queue = METHODS[run.method].queue if run.method in METHODS else "gpu"
+    if run.status != Run.Status.QUEUED or is_present(queue):
+        return ""
+    seen = last_seen(queue)
+    since = f"for {span((timezone.now() - seen).total_seconds())}" if seen else "yet"
+    return f"No worker has been heard of {since}. Start one with “make worker”; this run then begins by itself."
+
+
+def samples(run: Run) -> list[Sample]:
+    """Return the pictures whose answer has just been given, newest last."""
+    latest = [one for one in run.samples if len(one) == 3][-SHOWN_SAMPLES:]
+    images = Image.objects.filter(collection=run.collection_id).in_bulk([one[0] for one in latest])
+    names = class_names(run)
+    return [Sample(image_id=image_id, path=images[image_id].path, percent=round(100 * confidence),
+                   name=names[index] if index < len(names) else f"cluster {index + 1}")
+            for image_id, index, confidence in latest if image_id in images]
+

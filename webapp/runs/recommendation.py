@@ -1,0 +1,138 @@
+"""Which method to take for a collection and its question, why, and what it will cost. No torch here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.catalog import BACKBONES, METHODS, Value
+
+FEW_IMAGES = 50
+"""Below this a method sees too little of each class to learn from it."""
+CPU_FLOPS = 1.6e11
+"""What two ordinary cores get done in a second: the bundled starter adapts at about 110 images/s there."""
+GPU_FLOPS = 1e13
+"""A cautious figure for a data-centre GPU, reading images included."""
+
+START_UP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of a collection: names, or a number, or neither."""
+
+    num_images: int
+    class_names: tuple[str, ...] = ()
+    num_classes: int | None = None
+
+    @property
+    def count(self) -> int | None:
+        """Return K, or None for "don't know"."""
+        return len(self.class_names) or self.num_classes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommendation:
+    """A method and one sentence of why."""
+
+    method: str
+    reason: str
+
+    @property
+    def title(self) -> str:
+        """Return what the method is called."""
+        return METHODS[self.method].title
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """About how long a run takes, in seconds."""
+
+    cpu_seconds: float
+    gpu_seconds: float
+
+    def __str__(self) -> str:
+        if self.cpu_seconds < 60:
+            return "under a minute"
+        if self.cpu_seconds < 90:
+            return "about a minute"
+        return f"about {_duration(self.cpu_seconds)} on two CPU cores, {_duration(self.gpu_seconds)} on a GPU"
+
+
+def recommend_method(question: Question) -> Recommendation:
+    """Choose the method a person most likely wants."""
+    few = question.num_images < FEW_IMAGES
+    if question.class_names and few:
+        return Recommendation(method="zeroshot", reason=(
+            f"With {question.num_images} images there is too little to learn from; reading your class names "
+            "answers them at once."))
+    if question.class_names:
+        return Recommendation(method="must", reason=(
+            f"You gave {len(question.class_names)} class names and {question.num_images:,} images: it starts from "
+            "the names, previews zero-shot answers in seconds, then learns from your own photographs."))
+    if few and question.num_classes:
+        return Recommendation(method="kmeans", reason=(
+            f"With {question.num_images} images there is too little to learn from; k-means groups them at once."))
+    if question.num_classes:
+        return Recommendation(method="turtle", reason=(
+            f"You gave no names but know there are {question.num_classes} classes: it finds the "
+            "groups your photographs fall into."))
+    return Recommendation(method="turtle", reason=(
+        "You gave neither names nor a number: it tries several numbers of classes and keeps the most stable one."))
+
+
+def obstacle(method: str, question: Question) -> tuple[str, str] | None:
+    """Return why `method` cannot be asked this question and the fix, or None when it can."""
+    needs = METHODS[method].needs
+    if needs == "names" and not question.class_names:
+        return "It reads class names, and this collection has none.", "Give class names"
+    if needs == "count" and question.count is None:
+        return "It needs to know how many classes there are.", "Give names or a number"
+    return None
+
+
+def cost(method: str, settings: Mapping[str, Value], question: Question) -> Cost:
+    """Estimate a run's duration from what the networks have to compute.
+
+    An image costs about 2 x parameters x patches operations forward, a training view about four
+    times that (student forward and backward, teacher forward).
+    """
+    names = str(settings.get("spaces") or settings.get("backbone") or "starter-clip").split(",")
+    forward = sum(_forward_operations(name.strip()) for name in names)
+    operations = forward * question.num_images
+    if "epochs" in settings:
+        operations += 4 * forward * float(settings["epochs"] or 0) * question.num_images
+    if "inner_steps" in settings:
+        operations += _search_operations(settings, question, len(names))
+    return Cost(cpu_seconds=START_UP_SECONDS + operations / CPU_FLOPS,
+                gpu_seconds=START_UP_SECONDS + operations / GPU_FLOPS)
+
+
+def _forward_operations(backbone: str) -> float:
+    """Return the operations one image takes through a backbone; 0 for a name nobody knows."""
+    if backbone not in BACKBONES:
+        return 0.0
+    known = BACKBONES[backbone]
+    patch_px = 8 if known.image_size_px <= 64 else 16
+    return 2 * known.parameters_millions * 1e6 * (known.image_size_px / patch_px) ** 2
+
+
+def _search_operations(settings: Mapping[str, Value], question: Question, spaces: int) -> float:
+    """Return the operations of TURTLE's inner and outer steps over all that it tries."""
+    sample = min(question.num_images, int(settings["sample_size"] or 0))
+    tried = int(settings.get("search_limit") or 1) if settings.get("search") else 1
+    if question.count is None:
+        tried *= 8
+    width, overhead = 512, 2e7
+    each = 6 * sample * width * (question.count or 10) * spaces + overhead
+    return tried * float(settings["steps"] or 0) * (int(settings["inner_steps"] or 0) + 1) * each
+
+
+def _duration(seconds: float) -> str:
+    """Write a duration as a person says it."""
+    if seconds < 90:
+        return "a minute"
+    if seconds < 90 * 60:
+        return f"{math.ceil(seconds / 60)} minutes"
+    return f"{math.ceil(seconds / 3600)} hours"

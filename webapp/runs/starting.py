@@ -1,0 +1,171 @@
+"""Starting a run: the one way in, for the form, the API and "try again"."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from core.catalog import METHODS, Value, parse, split_list
+from core.errors import ConfigError, DataError
+from core.presets import PRESETS, recommend
+from webapp.collections.models import ClassListVersion, Collection, Upload
+from webapp.runs.models import Run
+from webapp.runs.recommendation import Question, obstacle
+from workers.app import send
+
+MAX_SEED = 2**31 - 1
+ABANDONED = timedelta(minutes=2)
+"""An upload that received nothing for this long no longer holds a run back; its client has gone."""
+BASELINE_SETTINGS = ("backbone", "spaces", "templates", "own_templates")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The question as rows: a class list version, or a number of classes, or neither."""
+
+    version: ClassListVersion | None = None
+    num_classes: int | None = None
+
+    @classmethod
+    def of(cls, collection: Collection) -> Asked:
+        """Return the collection's own question."""
+        return cls(version=collection.class_list_version, num_classes=collection.num_classes)
+
+
+def question_of(collection: Collection, asked: Asked | None = None) -> Question:
+    """Return what is asked of a collection, with the number of different pictures it is asked about."""
+    asked = asked or Asked.of(collection)
+    different = collection.images.filter(held_out=False).order_by().values("file").distinct().count()
+    return Question(num_images=different, class_names=tuple(asked.version.names) if asked.version else (),
+                    num_classes=asked.num_classes)
+
+
+def settings_of(collection: Collection, method: str, preset: str, values: Mapping[str, object],
+                question: Question) -> tuple[str, dict[str, Value]]:
+    """Return the preset's name and every setting: the defaults, then the preset's, then `values`.
+
+    Without a preset's name the one recommended for so many images is taken. What the collection says
+    of mirror images holds unless `values` say otherwise.
+
+    Raises:
+        ConfigError: naming the setting, or the preset.
+    """
+    known = PRESETS.get(method, {})
+    if preset and preset not in known:
+        raise ConfigError("preset", f"{METHODS[method].title} has no preset {preset!r}; "
+                                    f"it has {', '.join(known) or 'none'}")
+    if preset:
+        chosen: Mapping[str, object] = known[preset]
+    else:
+        backbones = split_list(str(values.get("backbone") or values.get("spaces") or "starter-clip"))
+        preset, chosen = recommend(method, question.num_images, backbones[0] if backbones else "")
+    settings = dataclasses.asdict(parse(method, {**chosen, **values}))
+    changed = any(settings[name] != value for name, value in chosen.items() if name in values)
+    if "mirror" in settings and "mirror" not in values:
+        settings["mirror"] = bool(settings["mirror"]) and collection.mirror
+    return f"{preset} (changed)" if preset and changed else preset, settings
+
+
+def start_run(*, collection: Collection, method: str, values: Mapping[str, object], asked: Asked | None = None,
+              preset: str = "", seed: int = 0, warm_up: Collection | None = None) -> Run:
+    """Queue a run, and before it the baseline it is compared with.
+
+    Raises:
+        ConfigError: a setting, the method, the preset or the seed cannot be used.
+        DataError: the collection or its question cannot be asked of this method.
+    """
+    asked = asked or Asked.of(collection)
+    if method not in METHODS:
+        raise ConfigError("method", f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
+    if not 0 <= seed <= MAX_SEED:
+        raise ConfigError("seed", f"{seed} is out of range; choose one from 0 to {MAX_SEED}")
+    question = question_of(collection, asked)
+    preset, settings = settings_of(collection, method, preset, values, question)
+    check(collection, method, question)
+    with transaction.atomic():
+        baseline = _baseline(collection, method, settings, asked, seed)
+        if METHODS[method].needs != "names":
+            asked = Asked(num_classes=question.count)
+        run = Run.objects.create(
+            collection=collection, owner=collection.owner, method=method, settings=settings, preset=preset, seed=seed,
+            class_list_version=asked.version, num_classes=question.count, warm_up=warm_up,
+            baseline=baseline)
+        _send_on_commit(run)
+    return run
+
+
+def start_again(run: Run) -> Run:
+    """Queue the same run once more, as a run of its own."""
+    return start_run(collection=run.collection, method=run.method, values=run.settings, seed=run.seed,
+                     asked=Asked(version=run.class_list_version, num_classes=run.num_classes), warm_up=run.warm_up)
+
+
+def check(collection: Collection, method: str, question: Question) -> None:
+    """Refuse a question that cannot be answered, in words a person can act on.
+
+    Raises:
+        DataError: naming the images or the classes.
+    """
+    _check_uploads(collection)
+    if question.num_images == 0:
+        raise DataError("images", "this collection has none to adapt to; add images first")
+    if question.num_images == 1:
+        raise DataError("images", "one image is not enough to compare with anything; add more")
+    hindrance = obstacle(method, question)
+    if hindrance:
+        raise DataError("classes", f"{METHODS[method].title}: {hindrance[0].rstrip('.')}; {hindrance[1].lower()}")
+    if question.count is not None and question.count < 2:
+        raise DataError("classes", "one class leaves nothing to tell apart; give at least two")
+    if question.count is not None and question.count > question.num_images:
+        raise DataError("classes", f"{question.count} classes for {question.num_images} images; "
+                                   "give fewer classes or add images")
+
+
+def _check_uploads(collection: Collection) -> None:
+    """Refuse to start while images are still on their way in."""
+    reading = collection.uploads.filter(status__in=[Upload.Status.RECEIVED, Upload.Status.READING]).count()
+    arriving = collection.uploads.filter(
+        status=Upload.Status.RECEIVING, updated_at__gt=timezone.now() - ABANDONED).count()
+    if reading or arriving:
+        raise DataError("uploads", f"{reading + arriving} still being read, so the images are not all there yet; "
+                                   "wait until they are done")
+
+
+def _baseline(collection: Collection, method: str, settings: Mapping[str, Value], asked: Asked,
+              seed: int) -> Run | None:
+    """Return the run that the new one is compared with, queued now if there is none; None for a baseline itself.
+
+    Zero-shot for methods that read names, k-means on the same features for those that only count.
+    Without names or a number there is nothing to compare with before the run is over.
+    """
+    question = question_of(collection, asked)
+    names = METHODS[method].needs == "names"
+    kind = "zeroshot" if names else "kmeans"
+    if method in ("zeroshot", "kmeans") or question.count is None:
+        return None
+    fields = {one.name for one in dataclasses.fields(METHODS[kind].settings)}
+    _, wanted = settings_of(collection, kind, "", {name: value for name, value in settings.items()
+                                       if name in BASELINE_SETTINGS and name in fields}, question)
+    version = asked.version if names else None
+    newest_image = collection.images.order_by("-created_at").first()
+    known = collection.runs.filter(
+        method=kind, class_list_version=version, num_classes=question.count,
+        status__in=[Run.Status.QUEUED, Run.Status.RUNNING, Run.Status.SUCCEEDED],
+        created_at__gte=newest_image.created_at if newest_image else collection.created_at).order_by("-created_at")
+    for run in known:
+        if all(run.settings.get(name) == wanted[name] for name in BASELINE_SETTINGS if name in wanted):
+            return run
+    run = Run.objects.create(collection=collection, owner=collection.owner, method=kind, settings=wanted, seed=seed,
+                             class_list_version=version, num_classes=question.count)
+    _send_on_commit(run)
+    return run
+
+
+def _send_on_commit(run: Run) -> None:
+    """Tell the workers once the row is there; a broker that is away is made good by the reaper."""
+    queue, pk = METHODS[run.method].queue, run.pk
+    transaction.on_commit(lambda: send("workers.tasks.execute_run", pk, queue))

@@ -1,0 +1,21 @@
+"""Addresses of runs."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from webapp.runs import downloads, views
+
+app_name = "runs"
+urlpatterns = [
+    path("collections/<int:pk>/runs/new/", views.new, name="new"),
+    path("runs/<int:pk>/", views.detail, name="detail"),
+    path("runs/<int:pk>/live/", views.live, name="live"),
+    path("runs/<int:pk>/points/", views.points, name="points"),
+    path("runs/<int:pk>/cancel/", views.cancel, name="cancel"),
+    path("runs/<int:pk>/again/", views.again, name="again"),
+    path("runs/<int:pk>/review/", views.review, name="review"),
+    path("runs/<int:pk>/package/", downloads.package, name="package"),
+    path("runs/<int:pk>/labels.csv", downloads.labels_csv, name="labels_csv"),
+    path("runs/<int:pk>/labels.jsonl", downloads.labels_jsonl, name="labels_jsonl"),
+]

@@ -1,0 +1,142 @@
+"""The pages of runs: starting one, watching it, its result, its review."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from core.catalog import METHODS, describe
+from core.errors import ConfigError, DataError
+from webapp.collections.permissions import get_own_collection
+from webapp.runs import figures
+from webapp.runs import live as state
+from webapp.runs.forms import RunForm
+from webapp.runs.models import Run
+from webapp.runs.permissions import get_own_run
+from webapp.runs.recommendation import obstacle, recommend_method
+from webapp.runs.starting import question_of, start_again
+from webapp.runs.timeline import timeline
+
+POINTS_A_PAGE = 2000
+RUNS_A_PAGE = 50
+
+
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest, pk: int) -> HttpResponse:
+    """Offer the methods, the recommended one first, and start a run of the chosen one."""
+    collection = get_own_collection(request, pk)
+    question = question_of(collection)
+    recommended = recommend_method(question)
+    method = request.POST.get("method") or request.GET.get("method") or recommended.method
+    if method not in METHODS:
+        raise Http404("no such method")
+    bound = request.POST if request.method == "POST" else None
+    form = RunForm(bound, collection=collection, method=method, chosen=request.GET)
+    run = form.start() if bound is not None else None
+    if run is not None:
+        if run.baseline is not None and not run.baseline.is_terminal:
+            first = METHODS[run.baseline.method].title
+            messages.info(request, f"{first} runs first: it is what the result is compared with.")
+        return redirect("runs:detail", run.pk)
+    cards = [{"name": name, "method": one, "obstacle": obstacle(name, question), "is_chosen": name == method,
+              "is_recommended": name == recommended.method} for name, one in METHODS.items()]
+    cards.sort(key=lambda card: (not card["is_recommended"], card["obstacle"] is not None))
+    return render(request, "runs/_form.html" if request.headers.get("HX-Request") else "runs/new.html", {
+        "collection": collection, "question": question, "form": form, "cards": cards, "recommended": recommended,
+        "chosen": METHODS[method], "obstacle": obstacle(method, question),
+    }, status=422 if bound is not None else 200)
+
+
+@require_GET
+def detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show a run: live until it is over, then its result."""
+    run = get_own_run(request, pk)
+    return render(request, "runs/detail.html", _context(run))
+
+
+@require_GET
+def live(request: HttpRequest, pk: int) -> HttpResponse:
+    """Answer the page's polling; once the run is over, ask for the whole page anew."""
+    run = get_own_run(request, pk)
+    if run.is_terminal:
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    return render(request, "runs/_live.html", _context(run) | {"is_polled": True})
+
+
+@require_GET
+def points(request: HttpRequest, pk: int) -> JsonResponse:
+    """Return the losses written after the point `after`, for the plot.
+
+    `after` is a point's key, not its step: a resumed run writes some steps again, and those count.
+    """
+    run = get_own_run(request, pk)
+    after = request.GET.get("after", "0")
+    if not after.isdigit() or len(after) > 18:
+        return JsonResponse({"error": {"what": "after", "reason": f"{after!r} is not a point's key",
+                                       "fix": "send the `after` of the last answer, or 0"}}, status=400)
+    found = list(run.points.filter(pk__gt=int(after)).order_by("pk").values_list("pk", "step", "terms")[:POINTS_A_PAGE])
+    return JsonResponse({
+        "points": [[step, terms] for _, step, terms in found], "after": found[-1][0] if found else int(after),
+        "more": len(found) == POINTS_A_PAGE, "terminal": run.is_terminal})
+
+
+@require_POST
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask a run to stop."""
+    run = get_own_run(request, pk)
+    if run.is_terminal:
+        messages.info(request, f"This run had already {run.get_status_display().lower()}.")
+    else:
+        run.request_cancel()
+    return redirect("runs:detail", run.pk)
+
+
+@require_POST
+def again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Queue the same run once more, as a run of its own."""
+    run = get_own_run(request, pk)
+    try:
+        new_run = start_again(run)
+    except (ConfigError, DataError) as error:
+        messages.error(request, str(error))
+        return redirect("runs:detail", run.pk)
+    return redirect("runs:detail", new_run.pk)
+
+
+@require_GET
+def review(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the review panel of a finished run inside the product's own page."""
+    run = get_own_run(request, pk)
+    if run.status != Run.Status.SUCCEEDED:
+        messages.info(request, "There is something to review once the run has succeeded.")
+        return redirect("runs:detail", run.pk)
+    return render(request, "runs/review.html", {
+        "run": run, "collection": run.collection, "method": METHODS.get(run.method), "panel": _panel_address(run)})
+
+
+def _panel_address(run: Run) -> str:
+    """Return where the panel shows this run; it is mounted beside Django, so its address is no URL name."""
+    return f"{reverse('home').rstrip('/')}/panel/?run={run.pk}"
+
+
+def _context(run: Run) -> dict[str, object]:
+    """Return what the pages of one run show, from rows alone."""
+    context: dict[str, object] = {
+        "run": run, "collection": run.collection, "method": METHODS.get(run.method), "steps": timeline(run),
+        "histogram": figures.histogram(run), "settings": _settings(run), "has_points": run.points.exists(),
+        "place": state.place(run), "worker_notice": state.worker_notice(run)}
+    if not run.is_terminal:
+        context["samples"] = state.samples(run)
+    if run.status == Run.Status.SUCCEEDED:
+        context |= {"headline": figures.headline(run), "score": figures.score(run), "measures": figures.measures(run),
+                    "confidence_columns": figures.confidence_columns(run), "suggested": figures.suggested_names(run)}
+    return context
+
+
+def _settings(run: Run) -> list[tuple[str, object]]:
+    """Return the run's settings by their labels, as it was started with."""
+    known = describe(METHODS[run.method].settings) if run.method in METHODS else {}
+    return [(known[name].label if name in known else name, value) for name, value in run.settings.items()]
