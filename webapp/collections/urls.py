@@ -4,21 +4,46 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from webapp.collections import views
+from webapp.collections import class_lists, media, question, uploads, views
 
-collections = [
+collection_patterns = [
+    path("create/", views.create, name="create"),
     path("<int:pk>/", views.detail, name="detail"),
-    path("<int:pk>/images/", views.detail, name="images"),
-    path("<int:pk>/question/", views.detail, name="question"),
-    path("<int:pk>/runs/", views.detail, name="runs"),
-    path("<int:pk>/settings/", views.detail, name="settings"),
-    path("create/", views.home, name="create"),
+    path("<int:pk>/images/", views.images, name="images"),
+    path("<int:pk>/images/<int:number>/", views.image, name="image"),
+    path("<int:pk>/arrivals/", views.arrivals, name="arrivals"),
+    path("<int:pk>/refused.csv", views.refusals_csv, name="refusals_csv"),
+    path("<int:pk>/refused/clear/", views.clear_refusals, name="clear_refusals"),
+    path("<int:pk>/question/", question.question, name="question"),
+    path("<int:pk>/truth/", question.truth, name="truth"),
+    path("<int:pk>/held-out/", question.hold_out, name="hold_out"),
+    path("<int:pk>/runs/", views.runs, name="runs"),
+    path("<int:pk>/settings/", views.settings, name="settings"),
+    path("<int:pk>/delete/", views.delete, name="delete"),
+    path("uploads/<uuid:upload_pk>/discard/", views.discard_upload, name="discard_upload"),
 ]
-class_lists = [path("", views.home, name="index"), path("<int:pk>/", views.home, name="detail"), path("create/", views.home, name="create")]
-media = [path("thumbnails/<int:pk>", views.detail, name="thumbnail"), path("images/<int:pk>", views.detail, name="image")]
+class_list_patterns = [
+    path("", class_lists.index, name="index"),
+    path("create/", class_lists.create, name="create"),
+    path("check/", class_lists.check, name="check"),
+    path("editor/", class_lists.editor, name="editor"),
+    path("<int:pk>/", class_lists.detail, name="detail"),
+    path("<int:pk>/versions/<int:number>/", class_lists.version, name="version"),
+    path("<int:pk>/delete/", class_lists.delete, name="delete"),
+]
+upload_patterns = [
+    path("", uploads.create, name="create"),
+    path("known/", uploads.known, name="known"),
+    path("<uuid:pk>", uploads.upload, name="upload"),
+]
+media_patterns = [
+    path("thumbnails/<int:pk>", media.thumbnail, name="thumbnail"),
+    path("images/<int:pk>", media.image, name="image"),
+]
 urlpatterns = [
     path("", views.home, name="home"),
-    path("collections/", include((collections, "collections"))),
-    path("class-lists/", include((class_lists, "class_lists"))),
-    path("media/", include((media, "media"))),
+    path("collections/", include((collection_patterns, "collections"))),
+    path("class-lists/", include((class_list_patterns, "class_lists"))),
+    path("uploads/", include((upload_patterns, "uploads"))),
+    path("media/", include((media_patterns, "media"))),
 ]

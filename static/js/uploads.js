@@ -1,0 +1,237 @@
+// Uploads: files dropped or chosen go to the server by tus 1.0, a few at a time, and go on where they stopped.
+// The server is asked first what it has already, so nothing is kept in the browser.
+"use strict";
+
+(() => {
+  const CHUNK_BYTES = 8 * 1024 * 1024;
+  const PARALLEL = 4;
+  const ASKED_AT_ONCE = 1000;
+  const RETRY_DELAYS_MS = [0, 1000, 2000, 4000, 8000, 15000, 30000, 60000];
+  const LEFT_OUT = /(^|\/)(\.[^/]*|__MACOSX|Thumbs\.db|desktop\.ini)(\/|$)/i;
+
+  const state = { queue: [], active: new Set(), failed: [], total: 0, totalBytes: 0, doneBytes: 0, done: 0, here: 0, leftOut: 0, endpoint: "" };
+  let dock = null;
+  let told = 0;
+  let drawing = false;
+
+  const zone = () => document.querySelector("[data-uploads]");
+  const token = () => JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
+
+  // --- which files ---
+
+  async function entriesOf(directory) {
+    const reader = directory.createReader();
+    const found = [];
+    for (;;) {  // a browser answers at most 100 at a time
+      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      if (!some.length) return found;
+      found.push(...some);
+    }
+  }
+
+  async function walk(entry, found) {
+    if (entry.isFile) {
+      const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+      found.push({ file, path: entry.fullPath.replace(/^\//, "") });
+    } else if (entry.isDirectory) {
+      for (const one of await entriesOf(entry)) await walk(one, found);
+    }
+  }
+
+  async function dropped(transfer) {
+    const entries = [...transfer.items].map((item) => item.webkitGetAsEntry && item.webkitGetAsEntry()).filter(Boolean);
+    const found = [];
+    if (!entries.length) return [...transfer.files].map((file) => ({ file, path: file.name }));
+    for (const entry of entries) await walk(entry, found);
+    return found;
+  }
+
+  // --- to where ---
+
+  function nameFor(files) {
+    const folder = files[0].path.split("/");
+    if (folder.length > 1) return folder[0];
+    if (files.length === 1) return files[0].path.replace(/\.(tar\.\w+|\w+)$/, "") || files[0].path;
+    return "Images of " + new Date().toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric" });
+  }
+
+  async function newCollection(address, name) {
+    const body = new FormData();
+    body.append("name", name.slice(0, 200));
+    const answer = await fetch(address, { method: "POST", body, headers: { "X-CSRFToken": token(), Accept: "application/json" } });
+    if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error || "The collection could not be made.");
+    return answer.json();
+  }
+
+  // Shows the new collection without leaving the page, because leaving would stop what is being sent.
+  async function show(url) {
+    await htmx.ajax("GET", url, { target: "#main", swap: "outerHTML", select: "#main" });
+    history.pushState({}, "", url);
+    addEventListener("popstate", () => location.reload(), { once: true });
+  }
+
+  async function take(files, place) {
+    const fresh = files.filter((one) => !LEFT_OUT.test(one.path));
+    state.leftOut += files.length - fresh.length;
+    if (!fresh.length) return draw("No files there.");
+    fresh.sort((a, b) => a.path.localeCompare(b.path, "en", { numeric: true }));
+    state.endpoint = place.dataset.endpoint;
+    let collection = place.dataset.collection;
+    const known = place.dataset.known;
+    try {
+      if (!collection) {
+        const made = await newCollection(place.dataset.create, nameFor(fresh));
+        collection = String(made.id);
+        await show(made.url);
+      }
+      await enqueue(fresh, collection, known);
+    } catch (error) {
+      draw(error.message || "The server does not answer.");
+    }
+  }
+
+  async function enqueue(files, collection, known) {
+    state.total += files.length;
+    draw();
+    for (let start = 0; start < files.length; start += ASKED_AT_ONCE) {
+      const some = files.slice(start, start + ASKED_AT_ONCE);
+      const answer = await fetch(known, {
+        method: "POST", headers: { "X-CSRFToken": token(), "Content-Type": "application/json" },
+        body: JSON.stringify({ collection: Number(collection), files: some.map(({ file, path }) => [path, file.size, file.lastModified]) }),
+      });
+      if (!answer.ok) throw new Error(answer.status === 401 ? "You are signed out. Sign in, then drop the files again." : "The server did not take the list of files.");
+      (await answer.json()).files.forEach((known, index) => {
+        if (known === "here") { state.done += 1; state.here += 1; return; }
+        state.totalBytes += some[index].file.size;
+        state.queue.push({ ...some[index], collection, url: known });
+      });
+      pump();
+    }
+  }
+
+  // --- sending ---
+
+  function pump() {
+    while (state.active.size < PARALLEL && state.queue.length) send(state.queue.shift());
+    if (state.queue.length || state.active.size) drawSoon(); else draw();
+  }
+
+  function send(one) {
+    one.sent = 0;
+    const upload = new tus.Upload(one.file, {
+      endpoint: state.endpoint, uploadUrl: one.url || null, chunkSize: CHUNK_BYTES, uploadDataDuringCreation: true,
+      storeFingerprintForResuming: false, retryDelays: RETRY_DELAYS_MS,
+      metadata: { filename: one.path, collection: one.collection, modified: String(one.file.lastModified) },
+      headers: { "X-CSRFToken": token() },
+      onProgress: (sent) => { one.sent = sent; drawSoon(); },
+      onSuccess: () => { state.done += 1; state.doneBytes += one.file.size; state.active.delete(one); tell(); pump(); },
+      onError: (error) => {
+        const answer = error.originalResponse;
+        one.reason = (answer && answer.getBody()) || "the connection broke";
+        if (one.reason.startsWith("{")) { try { one.reason = JSON.parse(one.reason).error || one.reason; } catch { /* as it is */ } }
+        one.url = upload.url;
+        state.failed.push(one); state.active.delete(one); pump();
+      },
+    });
+    state.active.add(one);
+    upload.start();
+  }
+
+  // Tells the page, about once a second, that there is something new to read.
+  function tell() {
+    const last = !state.queue.length && !state.active.size;
+    if (last || Date.now() - told > 1000) { told = Date.now(); htmx.trigger(document.body, "uploads-sent"); }
+  }
+
+  function again() {
+    const failed = state.failed.splice(0);
+    state.queue.push(...failed);
+    pump();
+  }
+
+  // --- the dock ---
+
+  function text(tag, content, parent, kind) {
+    const element = document.createElement(tag);
+    element.textContent = content;
+    if (kind) element.className = kind;
+    parent.append(element);
+    return element;
+  }
+
+  function drawSoon() {
+    if (drawing) return;
+    drawing = true;
+    setTimeout(() => { drawing = false; draw(); }, 200);
+  }
+
+  function draw(problem) {
+    if (!dock) {
+      dock = document.createElement("aside");
+      dock.className = "dock";
+      dock.setAttribute("aria-label", "Uploads");
+      document.body.append(dock);
+    }
+    const busy = state.queue.length + state.active.size > 0;
+    let sent = state.doneBytes;
+    state.active.forEach((one) => { sent += one.sent; });
+    dock.replaceChildren();
+    dock.dataset.state = busy ? "sending" : state.failed.length || problem ? "failed" : "done";
+    const line = text("p", "", dock);
+    text("strong", problem || (busy ? `Sending ${state.total.toLocaleString("en")} file${state.total === 1 ? "" : "s"}`
+      : state.failed.length ? `${state.failed.length.toLocaleString("en")} of ${state.total.toLocaleString("en")} not sent` : "Everything is sent"), line);
+    text("span", `${state.done.toLocaleString("en")} of ${state.total.toLocaleString("en")}`, line, "number quiet");
+    if (busy) {
+      const bar = document.createElement("progress");
+      bar.max = Math.max(1, state.totalBytes);
+      bar.value = sent;
+      dock.append(bar);
+    }
+    const notes = [];
+    if (state.here) notes.push(`${state.here.toLocaleString("en")} were here already`);
+    if (state.leftOut) notes.push(`${state.leftOut.toLocaleString("en")} hidden files left out`);
+    if (busy) notes.push("keep this tab open; if it closes, drop the same files again");
+    if (notes.length) text("p", notes.join(" · "), dock, "quiet");
+    if (state.failed.length) {
+      const list = text("ul", "", dock, "list-plain");
+      state.failed.slice(0, 50).forEach((one) => text("li", `${one.path}: ${one.reason}`, list));
+    }
+    const actions = text("div", "", dock, "actions");
+    if (state.failed.length && !busy) text("button", "Try these again", actions, "small").onclick = again;
+    if (!busy) text("button", "Close", actions, "secondary small").onclick = close;
+  }
+
+  function close() {
+    dock.remove();
+    dock = null;
+    Object.assign(state, { failed: [], total: 0, totalBytes: 0, doneBytes: 0, done: 0, here: 0, leftOut: 0 });
+  }
+
+  // --- listening ---
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-pick]");
+    if (button) button.closest("[data-uploads]").querySelector(`[data-input=${button.dataset.pick}]`).click();
+  });
+  document.addEventListener("change", (event) => {
+    const input = event.target.closest("[data-uploads] [data-input]");
+    if (!input || !input.files.length) return;
+    const files = [...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
+    take(files, input.closest("[data-uploads]"));
+    input.value = "";
+  });
+  let depth = 0;
+  const carriesFiles = (event) => zone() && event.dataTransfer && [...event.dataTransfer.types].includes("Files");
+  document.addEventListener("dragenter", (event) => { if (carriesFiles(event)) { depth += 1; document.body.classList.add("dragging"); } });
+  document.addEventListener("dragleave", () => { depth = Math.max(0, depth - 1); if (!depth) document.body.classList.remove("dragging"); });
+  document.addEventListener("dragover", (event) => { if (carriesFiles(event)) event.preventDefault(); });
+  document.addEventListener("drop", async (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    depth = 0;
+    document.body.classList.remove("dragging");
+    const place = zone();
+    take(await dropped(event.dataTransfer), place);
+  });
+  addEventListener("beforeunload", (event) => { if (state.queue.length || state.active.size) event.preventDefault(); });
+})();

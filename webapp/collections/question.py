@@ -1,0 +1,102 @@
+"""The question tab: what is asked, the truth that only evaluation sees, the held-out part."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from core.errors import ConfigError, DataError
+from webapp.collections import held_out
+from webapp.collections.forms import QuestionForm
+from webapp.collections.models import Collection, TrueLabel
+from webapp.collections.permissions import get_own_collection
+from webapp.collections.tables import MAX_BYTES
+from webapp.collections.truth import remove_truth, store_truth
+from webapp.collections.views import frame
+
+
+@require_http_methods(["GET", "POST"])
+def question(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the question, or store a new one."""
+    collection = get_own_collection(request, pk)
+    form = QuestionForm(collection, request.POST, request.FILES) if request.method == "POST" else QuestionForm(collection)
+    if form.is_bound and form.is_valid():
+        stored = form.save()
+        said = f"{stored.class_list_version}, {len(stored.class_list_version.names)} names" if stored.class_list_version else (
+            f"{stored.num_classes} classes" if stored.num_classes else "the number of classes is not known")
+        messages.success(request, f"Stored: {said}.")
+        return redirect("collections:question", pk)
+    return _page(request, collection, form, 422 if form.is_bound else 200)
+
+
+def _page(request: HttpRequest, collection: Collection, form: QuestionForm, status: int, **faults: str) -> HttpResponse:
+    labelled = TrueLabel.objects.filter(image__collection=collection).count()
+    version = collection.class_list_version
+    return render(request, "collections/question.html", frame(
+        collection, "question", form=form, version=version, labelled=labelled,
+        newest=version.class_list.latest if version else None,
+        held_out_count=collection.images.filter(held_out=True).count(), **faults), status=status)
+
+
+def _content(request: HttpRequest, file: str) -> tuple[bytes, str]:
+    """Return the bytes and the name of the sent file.
+
+    Raises:
+        DataError: if there is none, or it is too large.
+    """
+    sent = request.FILES.get("file")
+    if sent is None:
+        raise DataError(file, "choose a file first")
+    if sent.size > MAX_BYTES:
+        raise DataError(sent.name, f"{sent.size // 2**20} MB; at most {MAX_BYTES // 2**20} MB can be read")
+    return sent.read(), sent.name
+
+
+@require_POST
+def truth(request: HttpRequest, pk: int) -> HttpResponse:
+    """Store or remove the truth."""
+    collection = get_own_collection(request, pk)
+    if request.POST.get("remove"):
+        messages.success(request, f"{remove_truth(collection):,} true labels are forgotten.")
+        return redirect("collections:question", pk)
+    try:
+        report = store_truth(collection, *_content(request, "truth CSV"))
+    except DataError as error:
+        return _page(request, collection, QuestionForm(collection), 422, truth_fault=str(error))
+    messages.success(request, f"{report.labelled:,} of {report.images:,} images have a true label now.")
+    if report.unknown_path_count:
+        messages.warning(request, f"{report.unknown_path_count:,} lines of the file name no image of this collection, "
+                                  f"for example {report.unknown_paths[0]}.")
+    if report.unknown_names:
+        messages.warning(request, "Not on the class list, so never right: " + ", ".join(report.unknown_names[:5])
+                         + (f" and {len(report.unknown_names) - 5} more" if len(report.unknown_names) > 5 else "") + ".")
+    return redirect("collections:question", pk)
+
+
+@require_POST
+def hold_out(request: HttpRequest, pk: int) -> HttpResponse:
+    """Hold out a share, a list, or nothing."""
+    collection = get_own_collection(request, pk)
+    how = request.POST.get("how", "")
+    try:
+        if how == "share":
+            percent, seed = _number(request, "percent", 100), _number(request, "seed", 2**31 - 1)
+            count = held_out.hold_out_share(collection, percent, seed)
+        elif how == "list":
+            count = held_out.hold_out_listed(collection, *_content(request, "held-out list"))
+        else:
+            held_out.hold_out_nothing(collection)
+            count = 0
+    except (ConfigError, DataError) as error:
+        return _page(request, collection, QuestionForm(collection), 422, held_out_fault=str(error))
+    messages.success(request, f"{count:,} images are held out." if count else "Every image is adapted to.")
+    return redirect("collections:question", pk)
+
+
+def _number(request: HttpRequest, name: str, high: int) -> int:
+    text = request.POST.get(name, "").strip()
+    if not text.isascii() or not text.isdigit() or len(text) > 12 or int(text) > high:
+        raise ConfigError(name, f"{text!r} is not a whole number from 0 to {high:,}")
+    return int(text)
