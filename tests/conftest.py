@@ -79,6 +79,14 @@ def _refuse_skip(report):
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """Keep the test database in a file, the one that child processes of the worker open as well."""
+    from django.db import connections
+
+    connections["default"].settings_dict["TEST"]["NAME"] = HOME / "db.sqlite3"
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Path:
     """Return the browser's executable."""
     found = machine.chromium()

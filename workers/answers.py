@@ -69,7 +69,8 @@ def _rows(run_id: int, predictions: Predictions, places: NDArray[np.float64],
     top = predictions.probabilities.topk(min(TOP, predictions.probabilities.shape[1]), dim=1)
     best = [[[index, round(value, 6)] for index, value in zip(indices, values, strict=True)]
             for indices, values in zip(top.indices.tolist(), top.values.tolist(), strict=True)]
-    labels, confidence, margin = (one.tolist() for one in (predictions.labels, predictions.confidence, predictions.margin))
+    labels, confidence = predictions.labels.tolist(), predictions.confidence.tolist()
+    margin = predictions.margin.tolist()
     at = places.round(5).tolist()
     return [Prediction(run_id=run_id, image_id=image, class_index=labels[place], confidence=confidence[place],
                        margin=margin[place], top=best[place], map_x=at[place][0], map_y=at[place][1])

@@ -1,8 +1,9 @@
-"""One attempt of one run, told top to bottom: rows become a problem, the method adapts, the answers are measured and written."""
+"""One attempt of one run, top to bottom: rows become a problem, the method adapts, the answers are measured."""
 
 from __future__ import annotations
 
 import errno
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
+from django.conf import settings
 from torch import OutOfMemoryError
 
 from core.card import backbones_of, card_of
@@ -38,7 +40,8 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
     run = Run.objects.select_related("collection", "class_list_version", "warm_up", "baseline").get(pk=lease.run_id)
     folder = run_folder(run.pk)
     with take_folder(folder):
-        settings = parse(run.method, run.settings)
+        _tidy(folder, run.collection_id)
+        chosen = parse(run.method, run.settings)
         photographs = Photographs.of(run.collection)
         problem = build_problem(run, photographs)
         surroundings = WorkerRun(lease=lease, seed=run.seed, folder=folder, pipe=pipe, image_ids=photographs.ids)
@@ -46,27 +49,29 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
             surroundings.log("goes on from its last checkpoint")
         stopwatch = Stopwatch(folder / "seconds")
         surroundings.on_check = stopwatch.save
-        classifier = _method(METHODS[run.method].function)(settings, problem, surroundings)
+        classifier = _method(METHODS[run.method].function)(chosen, problem, surroundings)
         surroundings.finishing = True
         predictions = classifier.predict(photographs.distinct, surroundings)
         seconds = stopwatch.save()
-        spaces = measuring.spaces(backbones_of(asdict(settings)), photographs.distinct, surroundings)
+        spaces = measuring.spaces(backbones_of(asdict(chosen)), photographs.distinct, surroundings)
         surroundings.stage("scoring the answers")
         labels = predictions.labels.tolist()
         result = summarise(
             classifier, answers.first(predictions, photographs.adapted), [one[:photographs.adapted] for one in spaces],
             seed=run.seed, seconds=seconds, refused=run.collection.refusals.count(),
             measured=measuring.measured(run, photographs, labels, held_out=False),
+            suggested_names=tuple(tuple(one) for one in classifier.settings.get("suggested_names", ())),
             on_fold=lambda fold: surroundings.stage("scoring the answers"))
         surroundings.stage("drawing the map")
         places = measuring.map_places(spaces[0], run.seed)
         surroundings.stage("packing the model")
         package = folder / f"package-{lease.token[:8]}.zip"
-        card = card_of(run.method, settings, len(problem.images), result, datetime.now(UTC).date(), run.collection.name)
+        card = card_of(run.method, chosen, len(problem.images), result, datetime.now(UTC).date(),
+                       run.collection.name)
         write_package(classifier, package, card)
         surroundings.stage("writing the answers")
-        answers.write(lease, result.to_json() | {"held_out": measuring.measured(run, photographs, labels, held_out=True)},
-                      predictions, places, photographs, package)
+        held_out = measuring.measured(run, photographs, labels, held_out=True)
+        answers.write(lease, result.to_json() | {"held_out": held_out}, predictions, places, photographs, package)
         surroundings.checkpoints.clear()
 
 
@@ -85,6 +90,16 @@ class Stopwatch:
         part.write_text(f"{seconds:.3f}")
         part.replace(self._file)
         return seconds
+
+
+def _tidy(folder: Path, collection_id: int) -> None:
+    """Remove what a killed attempt left half-written, and let runs on one collection share its features."""
+    for left in (*folder.glob("package-*"), *folder.glob(".package-*")):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    shared = Path(settings.CACHE_ROOT) / "features" / str(collection_id)
+    shared.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (folder / "features").exists():
+        (folder / "features").symlink_to(shared)
 
 
 def _method(path: str) -> Adapt:
@@ -107,9 +122,9 @@ def words_for(error: BaseException) -> dict[str, object]:
         case MemoryError():
             return {"failed": OUT_OF_MEMORY.format(where="The machine")}
         case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return {"failed": f"The disk is full ({error.filename or 'while writing'}). Free some space, then start the "
-                              "run again.", "retryable": True}
+            return {"failed": f"The disk is full ({error.filename or 'while writing'}). Free some space, then start "
+                              "the run again.", "retryable": True}
         case _:
-            return {"failed": f"Something went wrong inside labelfree ({type(error).__name__}: {error}). Start the run "
-                              "again; if it ends the same way, send its log to whoever looks after this machine.",
+            return {"failed": f"Something went wrong inside labelfree ({type(error).__name__}: {error}). Start the "
+                              "run again; if it ends the same way, show this to whoever looks after this machine.",
                     "retryable": True}

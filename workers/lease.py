@@ -39,15 +39,15 @@ class Lease:
         token = Run.objects.claim(run_id, owner=f"{socket.gethostname()}:{os.getpid()}")
         return cls(run_id, token) if token else None
 
-    def write(self, log: str = "", **fields: object) -> None:
-        """Set fields of the row, append to its log, and renew the lease.
+    def write(self, *log: str, **fields: object) -> None:
+        """Append lines to the row's log, set its fields, and renew the lease.
 
         Raises:
             LeaseLost: the run is no longer ours.
         """
         now = timezone.now()
         if log:
-            fields["log"] = Concat(F("log"), Value(log_line(log, now)))
+            fields["log"] = Concat(F("log"), Value("".join(log_line(line, now) for line in log)))
         self._update(lease_expires_at=now + LEASE, heartbeat_at=now, **fields)
 
     def is_held(self) -> bool:

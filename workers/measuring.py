@@ -81,7 +81,8 @@ def map_places(features_of_images: Tensor, seed: int) -> NDArray[np.float64]:
     points = functional.normalize(features_of_images, dim=1).numpy().astype(np.float64)
     count = len(points)
     components = min(MAP_COMPONENTS, count, points.shape[1])
-    reduced = PCA(components, random_state=seed, svd_solver="randomized" if components < count else "full").fit_transform(points)
+    solver = "randomized" if components < min(points.shape) else "full"
+    reduced = PCA(components, random_state=seed, svd_solver=solver).fit_transform(points)
     places = reduced[:, :2] if reduced.shape[1] > 1 else np.hstack([reduced, np.zeros_like(reduced)])
     if 5 <= count <= MAP_NEIGHBOURS_UP_TO:
         places = TSNE(2, perplexity=min(30.0, (count - 1) / 3), init="pca", random_state=seed).fit_transform(reduced)

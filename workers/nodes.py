@@ -27,7 +27,8 @@ def programs(queues: Sequence[str], concurrency: int) -> list[Program]:
         queues: "gpu", "cpu" or both.
         concurrency: tasks at once on the queue "cpu".
     """
-    found = [Program(name="reaper", command=[sys.executable, "-m", "workers.reaper"], patience_seconds=PATIENCE_SECONDS)]
+    found = [Program(name="reaper", command=[sys.executable, "-m", "workers.reaper"],
+                     patience_seconds=PATIENCE_SECONDS)]
     if "gpu" in queues:
         found += [_node("gpu", number, ["--pool", "threads", "--concurrency", "1"],
                         {} if device is None else {"CUDA_VISIBLE_DEVICES": device})
@@ -53,7 +54,8 @@ def devices() -> list[str | None]:
 def _node(queue: str, number: int, pool: Sequence[str], environment: dict[str, str]) -> Program:
     """Return one Celery node of one queue."""
     return Program(
-        name=queue if number == 0 else f"{queue}{number}", environment={"PYTHONWARNINGS": NO_PICKLE_HERE, **environment},
-        patience_seconds=PATIENCE_SECONDS,
-        command=[sys.executable, "-m", "celery", "--quiet", "--app", "workers.tasks", "worker", "--queues", queue, "--hostname",
-                 f"{queue}.{number}.{os.getpid()}@%h", *pool, "--without-gossip", "--without-mingle", "--loglevel", "INFO"])
+        name=queue if number == 0 else f"{queue}{number}", patience_seconds=PATIENCE_SECONDS,
+        environment={"PYTHONWARNINGS": NO_PICKLE_HERE, **environment},
+        command=[sys.executable, "-m", "celery", "--quiet", "--app", "workers.tasks", "worker", "--queues", queue,
+                 "--hostname", f"{queue}.{number}.{os.getpid()}@%h", *pool,
+                 "--without-gossip", "--without-mingle", "--loglevel", "INFO"])

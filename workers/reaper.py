@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 import django
 from django.db.models import F, Q, QuerySet, Value
@@ -73,7 +74,7 @@ def send_waiting_rows(now: datetime) -> None:
                 "answer_trial", "cpu", now)
 
 
-def _send_again(waiting: QuerySet, task: str, queue: Queue, now: datetime) -> None:
+def _send_again(waiting: QuerySet[Any], task: str, queue: Queue, now: datetime) -> None:
     """Send each of `waiting` that was not sent lately; stop when Redis is away, and leave those for next time."""
     due = waiting.filter(Q(sent_at=None) | Q(sent_at__lt=now - SEND_AGAIN_AFTER))
     for pk in list(due.values_list("pk", flat=True)[:1000]):
@@ -89,7 +90,8 @@ def end_forgotten_trials(now: datetime) -> None:
     from webapp.runs.models import Trial
 
     Trial.objects.filter(status=Trial.Status.ASKED, created_at__lt=now - TRIAL_LIFETIME).update(
-        status=Trial.Status.FAILED, error="No worker answered within ten minutes. Check that a worker runs, and try again.")
+        status=Trial.Status.FAILED,
+        error="No worker answered within ten minutes. Check that a worker runs, and try again.")
 
 
 def main() -> None:

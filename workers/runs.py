@@ -51,7 +51,7 @@ def execute(run_id: int, stopping: Event) -> None:
         return
     attempt = Run.objects.only("attempt").get(pk=run_id).attempt
     try:
-        lease.write(log=f"attempt {attempt} of {MAX_ATTEMPTS} begins on {socket.gethostname()}")
+        lease.write(f"attempt {attempt} of {MAX_ATTEMPTS} begins on {socket.gethostname()}")
         with Child(lease, run_folder(run_id) / "output.log") as child:
             try:
                 _Watch(lease, child, stopping).until_it_ends()
@@ -122,9 +122,9 @@ class _Watch:
     def _write_progress(self) -> None:
         """Write the row and a point of the plot in one transaction, so that the lease fences both."""
         began, progress, self.progress = time.monotonic(), self.progress, None
-        fields: dict[str, Any] = {name: progress[name] for name in PROGRESS_FIELDS if name in progress} if progress else {}
+        fields: dict[str, Any] = {name: progress[name] for name in PROGRESS_FIELDS if progress and name in progress}
         with transaction.atomic():
-            self.lease.write(log="\n".join(self.log), **fields)
+            self.lease.write(*self.log, **fields)
             if progress and progress.get("terms"):
                 if self.first_point:  # an attempt that resumes draws over what it repeats
                     ProgressPoint.objects.filter(run_id=self.lease.run_id, step__gte=progress["step"]).delete()
@@ -156,7 +156,7 @@ class _Watch:
             send("execute_run", self.lease.run_id, "gpu")
         elif self.child.was_killed_for_memory():
             self.lease.fail("The machine ran out of memory and stopped the run. Try a smaller batch size or a smaller "
-                            "foundation model, or give the worker more memory; trying the same again will not help.")
+                            "foundation model, or give the worker more memory; the same again will not help.")
         elif code == -signal.SIGKILL:
             self._again("its process was killed")
         else:

@@ -104,7 +104,8 @@ class Kept:
                     self._log.emit(logging.makeLogRecord({"msg": line.rstrip()}))
 
 
-def supervise(tiers: Sequence[Sequence[Program]], say: Say, stopping: threading.Event, logs: Path | None = None) -> None:
+def supervise(tiers: Sequence[Sequence[Program]], say: Say, stopping: threading.Event,
+              logs: Path | None = None) -> None:
     """Keep every program running until `stopping` is set; then stop them, the last tier first.
 
     Args:

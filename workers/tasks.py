@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import django
-from celery.signals import heartbeat_sent, worker_shutting_down
+from celery.signals import heartbeat_sent, worker_shutdown, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.config.settings")
 django.setup()
+
+from django.db import close_old_connections  # noqa: E402
 
 from webapp.collections import ingest  # noqa: E402
 from webapp.collections.models import Upload  # noqa: E402
@@ -21,18 +24,25 @@ from workers.spawn import Clock  # noqa: E402
 
 __all__ = ["app"]
 
+Function = TypeVar("Function", bound=Callable[..., None])
+
 STOPPING = threading.Event()
 """Set once, when this node is told to stop."""
-_BEAT = Clock(presence.BEAT_EVERY.total_seconds())
+BEAT = Clock(presence.BEAT_EVERY.total_seconds())
 
 
-@app.task(name="workers.tasks.execute_run")
+def _task(name: str) -> Callable[[Function], Function]:
+    """Register a function under the name that `workers.app.send` uses."""
+    return cast("Callable[[Function], Function]", app.task(name=f"workers.tasks.{name}"))
+
+
+@_task("execute_run")
 def execute_run(run_id: int) -> None:
     """Do one attempt of a run."""
     runs.execute(int(run_id), STOPPING)
 
 
-@app.task(name="workers.tasks.read_upload")
+@_task("read_upload")
 def read_upload(upload_id: str) -> None:
     """Make images of what an upload brought; one that is being read or done is left alone."""
     upload = Upload.objects.filter(pk=upload_id).first()
@@ -40,7 +50,7 @@ def read_upload(upload_id: str) -> None:
         ingest.read_upload(upload)
 
 
-@app.task(name="workers.tasks.answer_trial")
+@_task("answer_trial")
 def answer_trial(trial_id: int) -> None:
     """Answer one image with a finished run's model."""
     from workers import trials  # loads torch, which the node of the runs never needs
@@ -48,21 +58,30 @@ def answer_trial(trial_id: int) -> None:
     trials.answer(int(trial_id))
 
 
-@app.task(name="workers.tasks.reap")
+@_task("reap")
 def reap(_: object = None) -> None:
     """Return to the queue what lost its worker, and send again what got lost."""
     reaper.reap()
 
 
-@worker_shutting_down.connect
-def stop_runs(**_: Any) -> None:
+def _stop_runs(**_: Any) -> None:
     """Let a running run go back to the queue when the node is told to stop."""
     STOPPING.set()
 
 
-@heartbeat_sent.connect
-def leave_sign_of_life(sender: Any, **_: Any) -> None:
-    """Note in the database that this node is there and hears its broker; named ``queue.number@host``."""
-    if _BEAT.is_due():
+def _leave_sign_of_life(sender: Any, **_: Any) -> None:
+    """Note in the database that this node is there and hears its broker; it is named ``queue.number.process@host``."""
+    if BEAT.is_due():
+        close_old_connections()
         node = str(sender.eventer.hostname)
         presence.beat(node, node.split(".")[0])
+
+
+def _say_goodbye(sender: Any, **_: Any) -> None:
+    """Note that this node has stopped."""
+    presence.leave(str(sender.hostname))
+
+
+worker_shutting_down.connect(_stop_runs)
+heartbeat_sent.connect(_leave_sign_of_life)
+worker_shutdown.connect(_say_goodbye)

@@ -35,9 +35,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare where the web listens."""
-        parser.add_argument("--host", default="127.0.0.1",
-                            help="address the web listens on; beyond this machine, name yourself in LABELFREE_HOSTS too")
-        parser.add_argument("--quiet", action="store_true", help="show only what a person needs; the rest is in the logs")
+        parser.add_argument("--host", default="127.0.0.1", help="address the web listens on; for one beyond this "
+                            "machine, give the name that people type in LABELFREE_HOSTS too")
+        parser.add_argument("--quiet", action="store_true", help="show only what a person needs; logs have the rest")
 
     def handle(self, *args: object, **options: Any) -> None:
         """Prepare the folder and the database, then supervise until Ctrl-C."""
@@ -82,8 +82,9 @@ class Command(BaseCommand):
     def _web(self, host: str, environment: dict[str, str]) -> Program:
         """Return the web: one process, for the panel keeps its queue in memory."""
         return Program(name="web", environment=environment, patience_seconds=4.0, command=[
-            sys.executable, "-m", "uvicorn", "webapp.config.asgi:application", "--host", host, "--port", str(settings.PORT),
-            "--workers", "1", "--timeout-graceful-shutdown", "2", "--no-access-log", "--log-level", "warning"])
+            sys.executable, "-m", "uvicorn", "webapp.config.asgi:application", "--host", host,
+            "--port", str(settings.PORT), "--workers", "1", "--timeout-graceful-shutdown", "2", "--no-access-log",
+            "--log-level", "warning"])
 
     def _refuse_busy_port(self, host: str, port: int) -> None:
         """Say so at once when another program has the port."""
@@ -92,8 +93,8 @@ class Command(BaseCommand):
             try:
                 probe.bind((host, port))
             except OSError as error:
-                raise CommandError(f"port {port} of {host} is not to be had ({error.strerror}). Stop the program that uses "
-                                   f"it, or choose another port: LABELFREE_PORT={port + 1} make run") from None
+                raise CommandError(f"port {port} of {host} is not to be had ({error.strerror}). Stop the program that "
+                                   f"uses it, or choose another: LABELFREE_PORT={port + 1} make run") from None
 
     def _announce(self, stopping: threading.Event) -> None:
         """Print where to go as soon as the web answers."""

@@ -1,0 +1,52 @@
+"""Single images tried against a finished run's model; the model stays in the memory of the process that answered."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
+
+from core.classifier import Classifier
+from core.data.images import ImageSet
+from core.errors import CheckpointError, LabelfreeError
+from core.export import unpacked
+from webapp.runs.models import Trial
+from workers.answers import TOP
+from workers.runs import run_folder
+
+KEPT_MODELS = 2
+
+
+def answer(trial_id: int) -> None:
+    """Answer a trial that still waits; what goes wrong is said on its row."""
+    trial = Trial.objects.filter(pk=trial_id, status=Trial.Status.ASKED).first()
+    if trial is None:
+        return
+    waiting = Trial.objects.filter(pk=trial_id, status=Trial.Status.ASKED)
+    try:
+        waiting.update(status=Trial.Status.ANSWERED, top=_top(trial))
+    except LabelfreeError as error:
+        waiting.update(status=Trial.Status.FAILED, error=str(error))
+
+
+def _top(trial: Trial) -> list[list[float]]:
+    """Return the most probable classes of a trial's image, [[class index, probability], …]."""
+    package = run_folder(trial.run_id) / "package.zip"
+    if not package.exists():
+        reason = "has no model to ask; it did not end well, or its files were removed"
+        raise CheckpointError(f"run {trial.run_id}", reason)
+    path = Path(settings.MEDIA_ROOT) / trial.file
+    model = _model(package, package.stat().st_mtime)
+    found = model.predict(ImageSet((path,), (path.name,))).probabilities
+    best = found.topk(min(TOP, found.shape[1]), dim=1)
+    indices, values = best.indices[0].tolist(), best.values[0].tolist()
+    return [[index, round(value, 6)] for index, value in zip(indices, values, strict=True)]
+
+
+@lru_cache(maxsize=KEPT_MODELS)
+def _model(package: Path, written_at: float) -> Classifier:
+    """Return the model of a package, from memory if it was asked lately and has not been written anew since."""
+    with tempfile.TemporaryDirectory(prefix="labelfree-model-") as folder:
+        return Classifier.load(unpacked(package, Path(folder)))
