@@ -104,7 +104,8 @@ def _run(collection: Collection, method: str, version: Any, baseline: Run | None
     images = collection.images.order_by("number")
     Prediction.objects.bulk_create([Prediction(
         run=run, image=image, class_index=int(best[0]), confidence=float(row[best[0]]),
-        margin=float(row[best[0]] - row[best[1]]), top=[[int(index), round(float(row[index]), 6)] for index in best[:5]],
+        margin=float(row[best[0]] - row[best[1]]),
+        top=[[int(index), round(float(row[index]), 6)] for index in best[:5]],
         map_x=float(x), map_y=float(y)) for image, row, best, (x, y) in zip(images, probabilities, order, places)])
     return run
 

@@ -1,0 +1,76 @@
+"""Whose run an event is about. Every handler of the panel is made by `for_own_run`; a test sees to it.
+
+Gradio keeps nothing between events: the run's number comes with each request, from the address of the
+page, and each time the person's right to it is asked for anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import close_old_connections
+from django.http import Http404, HttpRequest
+from django.urls import set_script_prefix
+
+from core.errors import LabelfreeError
+from webapp.runs.models import Run
+from webapp.runs.permissions import get_own_run
+
+MISSING = "There is no such run here: it was deleted, or it belongs to somebody else."
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One event: the run it is about, and the person, who may see it."""
+
+    run: Run
+    user: AbstractBaseUser
+
+
+def for_own_run(handler: Callable[..., Any], missing: Callable[[], Any]) -> Callable[..., Any]:
+    """Return the function that Gradio calls: it finds the visit, then calls ``handler(visit, *values)``.
+
+    Args:
+        handler: what the event does; may raise `LabelfreeError`, whose message the person reads.
+        missing: makes the answer where the run is not theirs, the same as where there is none.
+    """
+    def answer(request: gr.Request, *values: Any) -> Any:
+        close_old_connections()
+        set_script_prefix(f"{settings.FORCE_SCRIPT_NAME or ''}/")
+        try:
+            return handler(visit(request), *values)
+        except Http404:
+            return missing()
+        except LabelfreeError as error:
+            raise gr.Error(str(error), title="Not done", print_exception=False, duration=8) from error
+        finally:
+            close_old_connections()
+
+    answer.__name__ = handler.__name__
+    answer.__doc__ = handler.__doc__
+    answer.checks_run = True  # type: ignore[attr-defined]
+    return answer
+
+
+def visit(request: gr.Request) -> Visit:
+    """Return who asks about which run.
+
+    Raises:
+        Http404: nobody is signed in, or the run is not theirs, or there is none.
+    """
+    user_id = str(request.username or "")
+    number = str(request.query_params.get("run", ""))
+    if not user_id.isdecimal() or not number.isdecimal() or len(number) > 18:
+        raise Http404
+    user = get_user_model().objects.filter(pk=int(user_id), is_active=True).first()
+    if user is None:
+        raise Http404
+    own = HttpRequest()
+    own.user = user
+    return Visit(run=get_own_run(own, int(number)), user=user)

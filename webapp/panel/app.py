@@ -1,0 +1,123 @@
+"""The panel's page: one Gradio Blocks, its parts and which handler answers which event.
+
+Every event goes through `for_own_run` and sends the same form; the page's script (``page/panel.js``)
+fills in the first value of it, the command: what is selected, which tab is open, which page of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from webapp.panel import handlers
+from webapp.panel.access import for_own_run
+from webapp.panel.theme import theme
+from webapp.review.queries import ORDERS, SOURCES
+
+PAGE = Path(__file__).parent / "page"
+THEME = theme()
+HEAD = (f'<meta name="robots" content="noindex"><style>{(PAGE / "panel.css").read_text()}</style>'
+        f'<script>{(PAGE / "panel.js").read_text()}</script><script>{(PAGE / "map.js").read_text()}</script>'
+        f'<script>{(PAGE / "try.js").read_text()}</script>')
+REFRESH_SECONDS = 5.0
+"""How soon a second browser shows what the first one did: one small query each time."""
+EVENTS_AT_ONCE = 8
+
+
+def build() -> gr.Blocks:
+    """Return the panel. It holds no one's data: every value comes by an event, for one run and one person."""
+    with gr.Blocks(title="Review", analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as blocks:
+        summary = _html(elem_id="lf-summary")
+        with gr.Tabs(elem_id="lf-tabs"):
+            tabs = {}
+            with gr.Tab("Answers", id="answers") as tabs["answers"]:
+                filters = _filters()
+                answers = _html(elem_id="lf-answers", elem_classes="lf-view")
+            with gr.Tab("Classes", id="classes") as tabs["classes"]:
+                classes = _html(elem_id="lf-classes", elem_classes="lf-view")
+            with gr.Tab("Differences", id="disagreements") as tabs["disagreements"]:
+                disagreements = _html(elem_id="lf-disagreements", elem_classes="lf-view")
+            with gr.Tab("Map", id="map") as tabs["map"]:
+                _html('<div class="lf-map" data-island="map"></div>', elem_id="lf-map")
+            with gr.Tab("Try", id="try") as tabs["try"]:
+                _html('<div class="lf-try-island" data-island="try"></div>', elem_id="lf-try")
+        with gr.Column(elem_id="lf-dock"):
+            detail = _html(elem_id="lf-detail")
+            bar = gr.Row(elem_id="lf-bar")
+        with bar:
+            _html('<span class="lf-selected" role="status" data-selected>Nothing selected</span>',
+                    elem_id="lf-selected")
+            confirm = gr.Button("Confirm", variant="primary", elem_id="lf-confirm", size="sm")
+            label_as = gr.Dropdown([], label="Label as", show_label=False, elem_id="lf-label-as", container=False,
+                                   allow_custom_value=True, filterable=True, value=None)
+            correct = gr.Button("Label", elem_id="lf-correct", size="sm")
+            undo = gr.Button("Undo", interactive=False, elem_id="lf-undo", size="sm")
+            redo = gr.Button("Redo", interactive=False, elem_id="lf-redo", size="sm")
+        with gr.Row(elem_id="lf-wires"):
+            command = gr.Textbox("", elem_id="lf-command")
+            version = gr.Textbox("", elem_id="lf-version")
+            show = gr.Button("show", elem_id="lf-show")
+            inspect = gr.Button("inspect", elem_id="lf-inspect")
+            rename = gr.Button("rename", elem_id="lf-rename")
+            only_class = gr.Button("only class", elem_id="lf-only-class")
+            refresh = gr.Timer(REFRESH_SECONDS)
+        screen = handlers.Screen(summary=summary, answers=answers, classes=classes, disagreements=disagreements,
+                                 detail=detail, class_filter=filters[0], label_as=label_as, undo=undo, redo=redo,
+                                 version=version)
+        wired = _Wiring([command, version, label_as, *filters], screen)
+        wired.on(blocks.load, handlers.show)
+        for name, tab in tabs.items():
+            wired.on(tab.select, handlers.show, f"lf.opened('{name}')")
+        for one in filters:
+            wired.on(one.release if isinstance(one, gr.Slider) else one.input, handlers.show, "lf.filtered()")
+        wired.on(show.click, handlers.show)
+        wired.on(only_class.click, handlers.only_class)
+        wired.on(refresh.tick, handlers.refresh)
+        wired.on(confirm.click, handlers.confirm, done=True)
+        wired.on(correct.click, handlers.correct, done=True)
+        wired.on(undo.click, handlers.undo)
+        wired.on(redo.click, handlers.redo)
+        wired.on(rename.click, handlers.rename)
+        inspect.click(for_own_run(handlers.inspect, handlers.no_detail), [command], [detail], js="() => lf.command()",
+                      show_progress="hidden", api_visibility="private", trigger_mode="always_last")
+    blocks.queue(default_concurrency_limit=EVENTS_AT_ONCE, api_open=False)
+    return blocks
+
+
+def _html(value: str = "", **places: Any) -> gr.HTML:
+    """Return a part that shows HTML as it is: without Gradio's styles for it, and without an event of a click."""
+    return gr.HTML(value, apply_default_css=False, js_on_load=None, **places)
+
+
+class _Wiring:
+    """Connects events to handlers of a `Screen`, all in the same way."""
+
+    def __init__(self, form: list[Any], screen: handlers.Screen) -> None:
+        self._form = form
+        self._screen = screen
+
+    def on(self, event: Callable[..., Any], handler: Callable[..., Any], before: str = "", *,
+           done: bool = False) -> None:
+        """Answer `event` by `handler`; `before` is run in the page first, `done` forgets the selection after."""
+        first = f"{before}; " if before else ""
+        answered = event(
+            for_own_run(handler, handlers.no_screen), self._form, list(self._screen), show_progress="hidden",
+            api_visibility="private", trigger_mode="always_last" if handler is handlers.show else "once",
+            js=f"(command, ...form) => {{ {first}return [lf.command(), ...form]; }}")
+        if done:
+            answered.success(None, js="() => { lf.done(); }")
+
+
+def _filters() -> tuple[Any, ...]:
+    with gr.Row(elem_id="lf-filters"):
+        return (
+            gr.Dropdown([("All classes", "all")], value="all", label="Class", allow_custom_value=True,
+                        elem_id="lf-class", min_width=160),
+            gr.Dropdown(list(SOURCES), value="Anyone", label="Answered by", elem_id="lf-source", min_width=120),
+            gr.Dropdown(list(ORDERS), value="Least sure first", label="Order", elem_id="lf-order", min_width=160),
+            gr.Slider(0, 100, value=0, step=1, label="Confidence from, %", elem_id="lf-low", min_width=160),
+            gr.Slider(0, 100, value=100, step=1, label="to, %", elem_id="lf-high", min_width=160),
+        )

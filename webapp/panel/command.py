@@ -1,0 +1,97 @@
+"""What the page's script says with every event: the view, its page, what is selected, what is meant."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from core.errors import ConfigError, DataError
+from webapp.review.queries import ORDERS, SOURCES, Filter, answers
+from webapp.runs.models import Run
+
+VIEWS = ("answers", "classes", "disagreements", "map", "try")
+IDS_AT_MOST = 200_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One event as the script wrote it, checked.
+
+    Attributes:
+        view: the tab that is open.
+        page: the page of its grid, from 1.
+        ids: the images selected by hand.
+        everything: all images that match the view's filter are meant, not `ids`.
+        class_index: the class a key or a row names; None where the form's own choice counts.
+        image_id: the image to show closely.
+        name: the name given to a cluster.
+    """
+
+    view: str = "answers"
+    page: int = 1
+    ids: tuple[int, ...] = ()
+    everything: bool = False
+    class_index: int | None = None
+    image_id: int | None = None
+    name: str = ""
+
+
+def parse_command(text: str) -> Command:
+    """Return the command that `text` (JSON) holds; "" is the first one of a page just opened.
+
+    Raises:
+        DataError: it is not a command.
+    """
+    if not text:
+        return Command()
+    try:
+        sent = json.loads(text)
+        command = Command(
+            view=sent.get("view", "answers"), page=max(1, int(sent.get("page", 1))),
+            ids=tuple(int(one) for one in sent.get("ids", ())), everything=sent.get("everything") is True,
+            class_index=_whole(sent.get("class_index")), image_id=_whole(sent.get("image_id")),
+            name=str(sent.get("name") or ""))
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise DataError("selection", "the page sent something unreadable: reload it") from error
+    if command.view not in VIEWS or len(command.ids) > IDS_AT_MOST or command.page > 10**7:
+        raise DataError("selection", "the page sent something unreadable: reload it")
+    return command
+
+
+def parse_filter(class_choice: str | None, source: str, order: str, low: float, high: float) -> Filter:
+    """Return the filter that the form shows; percent become probabilities.
+
+    Raises:
+        ConfigError: a choice that the form does not offer.
+    """
+    if source not in SOURCES:
+        raise ConfigError("answered by", f"choose one of {', '.join(SOURCES)}")
+    if order not in ORDERS:
+        raise ConfigError("order", f"choose one of {', '.join(ORDERS)}")
+    low, high = sorted((float(low), float(high)))
+    return Filter(class_index=parse_class(class_choice), source=source, order=order,
+                  confidence_from=low / 100, confidence_to=high / 100)
+
+
+def parse_class(choice: str | int | None) -> int | None:
+    """Return the class index that a menu's value stands for; None for "all" or nothing.
+
+    Raises:
+        ConfigError: it is no class.
+    """
+    if choice in (None, "", "all"):
+        return None
+    if not str(choice).isdecimal():
+        raise ConfigError("class", f"{choice!r} is none of this run's classes: choose one from the list")
+    return int(choice)
+
+
+def selected_ids(run: Run, command: Command, chosen: Filter) -> list[int]:
+    """Return the images a command is about: those selected, or all that match what is shown."""
+    if command.everything:
+        return list(answers(run, chosen).order_by("pk").values_list("image_id", flat=True))
+    return list(command.ids)
+
+
+def _whole(value: object) -> int | None:
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

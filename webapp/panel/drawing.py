@@ -1,0 +1,148 @@
+"""The panel's HTML, drawn by Django's templates (which escape) from the review's queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.template.loader import render_to_string
+
+from core.catalog import METHODS
+from webapp.panel.access import Visit
+from webapp.review.actions import redoable, undoable
+from webapp.review.models import Correction, ReviewAction
+from webapp.review.names import class_names, has_class_list
+from webapp.review.queries import NO_CLASS, ClassCount, Filter, answers, class_counts, matched_classes, surest
+from webapp.runs.models import Prediction, Run
+
+TILES_A_PAGE = 60
+CLASSES_A_PAGE = 50
+SUREST_SHOWN = 6
+NAMES_SUGGESTED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One image of a grid. `baseline` is "" where the baseline says the same, or there is none."""
+
+    image_id: int
+    path: str
+    label: str
+    model_label: str
+    percent: int
+    by_person: bool
+    baseline: str
+
+
+def version(run: Run) -> str:
+    """Return a text that changes with every action, undo and redo of a run."""
+    newest = ReviewAction.objects.filter(run=run).order_by("-pk").values_list("pk", flat=True).first() or 0
+    undone = ReviewAction.objects.filter(run=run).exclude(undone_at=None).order_by("pk")
+    return f"{run.pk}-{newest}-{'.'.join(str(pk) for pk in undone.values_list('pk', flat=True))}"
+
+
+def grid(run: Run, chosen: Filter, page: int, view: str) -> str:
+    """Draw one page of tiles with what stands around them."""
+    names = class_names(run)
+    found = Paginator(answers(run, chosen).select_related("image"), TILES_A_PAGE).get_page(page)
+    tiles = [Tile(
+        image_id=row.image_id, path=row.image.path, label=named(names, row.standing),
+        model_label=named(names, row.class_index), percent=round(100 * row.confidence),
+        by_person=row.corrected is not None, baseline=_baseline(names, row)) for row in found.object_list]
+    return _draw("grid", {"tiles": tiles, "page": found, "view": view, "run": run,
+                          "baseline_title": _baseline_title(run)})
+
+
+def classes(run: Run, page: int) -> str:
+    """Draw a row for each class or cluster: count, names, its surest images."""
+    found = Paginator(class_counts(run), CLASSES_A_PAGE).get_page(page)
+    pictures = surest(run, [count.class_index for count in found.object_list], SUREST_SHOWN)
+    suggested = run.result.get("suggested_names") or []
+    largest = max((count.images for count in found.object_list), default=0) or 1
+    rows = [{
+        "count": count, "share": round(100 * count.images / largest), "pictures": pictures[count.class_index],
+        "suggested": suggested[count.class_index][:NAMES_SUGGESTED] if count.class_index < len(suggested) else [],
+    } for count in found.object_list]
+    return _draw("classes", {"rows": rows, "page": found, "view": "classes", "run": run,
+                             "can_name": not has_class_list(run)})
+
+
+def detail(run: Run, image_id: int) -> str:
+    """Draw one image closely: the five likeliest answers, the baseline's, and what people said."""
+    answer = answers(run, Filter()).select_related("image").filter(image_id=image_id).first()
+    if answer is None:
+        return _draw("detail", {"answer": None})
+    names = class_names(run)
+    said = Correction.objects.filter(action__run=run, image_id=image_id).select_related(
+        "action__author").order_by("-action_id")[:5]
+    theirs = Prediction.objects.filter(run=run.baseline_id, image_id=image_id).first() if run.baseline_id else None
+    return _draw("detail", {
+        "answer": answer, "label": named(names, answer.standing), "by_person": answer.corrected is not None,
+        "margin": round(100 * answer.margin), "top": _top(names, answer), "title": METHODS[run.method].title,
+        "baseline_title": _baseline_title(run), "baseline_top": _top(_baseline_names(run, names), theirs),
+        "said": [{"name": named(names, one.class_index), "author": one.action.author, "at": one.action.created_at,
+                  "undone": one.action.undone_at is not None} for one in said]})
+
+
+def summary(visit: Visit, counts: list[ClassCount]) -> str:
+    """Draw the line above everything: how much there is, how much of it a person has seen, what can be undone."""
+    images = sum(count.images for count in counts)
+    by_person = sum(count.by_person for count in counts)
+    return _draw("summary", {
+        "run": visit.run, "images": images, "by_person": by_person, "version": version(visit.run),
+        "percent": round(100 * by_person / images) if images else 0, "num_classes": len(counts),
+        "found": sum(count.images > 0 for count in counts)})
+
+
+def next_undo(visit: Visit) -> str:
+    """Return what undo would take back, "" for nothing."""
+    action = undoable(visit.run, visit.user).first()
+    return action.description if action else ""
+
+
+def next_redo(visit: Visit) -> str:
+    """Return what redo would bring back, "" for nothing."""
+    action = redoable(visit.run, visit.user).first()
+    return action.description if action else ""
+
+
+def missing(reason: str) -> str:
+    """Draw the only thing a person sees where there is nothing for them."""
+    return _draw("missing", {"reason": reason})
+
+
+def named(names: tuple[str, ...], class_index: int) -> str:
+    """Return the name of a class; an index beyond the names keeps a name of its own."""
+    return names[class_index] if 0 <= class_index < len(names) else f"cluster {class_index + 1}"
+
+
+def _baseline(names: tuple[str, ...], row: Any) -> str:
+    if row.baseline_class is None or row.baseline_class == row.class_index:
+        return ""
+    return "none of these" if row.baseline_class == NO_CLASS else named(names, row.baseline_class)
+
+
+def _baseline_title(run: Run) -> str:
+    return METHODS[run.baseline.method].title if run.baseline is not None else "Baseline"
+
+
+def _baseline_names(run: Run, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the baseline's classes by the run's names: clusters by the one they are matched with."""
+    matched = matched_classes(run)
+    if matched is None or run.baseline is None:
+        return names
+    return tuple(named(names, matched[index]) if index in matched else f"its own {name}"
+                 for index, name in enumerate(class_names(run.baseline)))
+
+
+def _top(names: tuple[str, ...], answer: Prediction | None) -> list[dict[str, Any]]:
+    if answer is None:
+        return []
+    return [{"name": named(names, int(index)), "percent": round(100 * probability)}
+            for index, probability in answer.top]
+
+
+def _draw(template: str, context: dict[str, Any]) -> str:
+    """Render a template; braces become entities, for Gradio runs what it is given through Handlebars."""
+    return render_to_string(f"panel/{template}.html", context).replace("{", "&#123;").replace("}", "&#125;")

@@ -1,0 +1,176 @@
+"""What each event of the panel does, as plain functions of a visit and the page's values.
+
+All but `inspect` answer with one `Screen`: only what is in view is drawn, the rest is left as it is.
+Nothing is remembered here: the database holds every answer, the page holds what is selected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from core.errors import ConfigError
+from webapp.panel import drawing
+from webapp.panel.access import MISSING, Visit
+from webapp.panel.command import Command, parse_class, parse_command, parse_filter, selected_ids
+from webapp.review import actions
+from webapp.review.queries import ClassCount, Filter, class_counts
+
+DIGIT_KEYS = 10
+
+
+class Screen(NamedTuple):
+    """The values of the page's parts, in the order in which they are wired."""
+
+    summary: Any
+    answers: Any
+    classes: Any
+    disagreements: Any
+    detail: Any
+    class_filter: Any
+    label_as: Any
+    undo: Any
+    redo: Any
+    version: Any
+
+
+class Form(NamedTuple):
+    """What the page sends with every event, in the order in which it is wired."""
+
+    command: str
+    version: str
+    label_as: str | None
+    class_choice: str | None
+    source: str
+    order: str
+    low: float
+    high: float
+
+    @property
+    def chosen(self) -> Filter:
+        """Return the filter of the answers' tab."""
+        return parse_filter(self.class_choice, self.source, self.order, self.low, self.high)
+
+    def in_view(self, command: Command) -> Filter:
+        """Return the filter of the tab that is open: what "all that match" means there."""
+        if command.view == "disagreements":
+            return Filter(disagreeing=True, order=self.order if self.order else Filter.order)
+        return self.chosen if command.view == "answers" else Filter()
+
+
+def show(visit: Visit, *values: Any) -> Screen:
+    """Draw the open tab: the page was opened or refreshed, a tab, a filter or a page was chosen."""
+    form = Form(*values)
+    return _screen(visit, form, parse_command(form.command))
+
+
+def only_class(visit: Visit, *values: Any) -> Screen:
+    """Show the answers of one class: its row was opened in the classes' tab."""
+    form = Form(*values)
+    command = parse_command(form.command)
+    choice = "all" if command.class_index is None else str(command.class_index)
+    screen = _screen(visit, form._replace(class_choice=choice), command)
+    return screen._replace(class_filter=gr.update(choices=screen.class_filter["choices"], value=choice))
+
+
+def refresh(visit: Visit, *values: Any) -> Screen:
+    """Draw the open tab if anybody did anything since it was drawn."""
+    form = Form(*values)
+    if form.version == drawing.version(visit.run):
+        return Screen(*(gr.skip() for _ in Screen._fields))
+    return _screen(visit, form, parse_command(form.command))
+
+
+def confirm(visit: Visit, *values: Any) -> Screen:
+    """Record that what is selected is right."""
+    form = Form(*values)
+    command = parse_command(form.command)
+    actions.confirm(visit.run, visit.user, selected_ids(visit.run, command, form.in_view(command)))
+    return _screen(visit, form, command)
+
+
+def correct(visit: Visit, *values: Any) -> Screen:
+    """Label what is selected as the class that a key names, else the menu."""
+    form = Form(*values)
+    command = parse_command(form.command)
+    class_index = command.class_index if command.class_index is not None else parse_class(form.label_as)
+    if class_index is None:
+        raise ConfigError("class", "none is chosen: choose the right one beside “Label”")
+    actions.correct(visit.run, visit.user, selected_ids(visit.run, command, form.in_view(command)), class_index)
+    return _screen(visit, form, command)
+
+
+def rename(visit: Visit, *values: Any) -> Screen:
+    """Give a cluster a name."""
+    form = Form(*values)
+    command = parse_command(form.command)
+    if command.class_index is None:
+        raise ConfigError("cluster", "none is chosen: write the name in a cluster's row")
+    actions.name_cluster(visit.run, visit.user, command.class_index, command.name)
+    return _screen(visit, form, command)
+
+
+def undo(visit: Visit, *values: Any) -> Screen:
+    """Take back what this person did last."""
+    form = Form(*values)
+    actions.undo(visit.run, visit.user)
+    return _screen(visit, form, parse_command(form.command))
+
+
+def redo(visit: Visit, *values: Any) -> Screen:
+    """Bring back what this person undid last."""
+    form = Form(*values)
+    actions.redo(visit.run, visit.user)
+    return _screen(visit, form, parse_command(form.command))
+
+
+def inspect(visit: Visit, command: str) -> str:
+    """Draw one image closely."""
+    image_id = parse_command(command).image_id
+    return drawing.detail(visit.run, image_id) if image_id is not None else ""
+
+
+def no_screen() -> Screen:
+    """Return the screen of a run that is not theirs, or is not."""
+    return Screen(summary=drawing.missing(MISSING), answers="", classes="", disagreements="", detail="",
+                  class_filter=gr.update(choices=[], value=None), label_as=gr.update(choices=[], value=None),
+                  undo=gr.update(interactive=False), redo=gr.update(interactive=False), version="")
+
+
+def no_detail() -> str:
+    """Return what stands in the place of an image of a run that is not theirs."""
+    return drawing.missing(MISSING)
+
+
+def _screen(visit: Visit, form: Form, command: Command) -> Screen:
+    run = visit.run
+    counts = class_counts(run)
+    drawn: dict[str, Callable[[], str]] = {
+        "answers": lambda: drawing.grid(run, form.chosen, command.page, "answers"),
+        "classes": lambda: drawing.classes(run, command.page),
+        "disagreements": lambda: drawing.grid(run, form.in_view(command), command.page, "disagreements"),
+    }
+    parts = {view: draw() if view == command.view else gr.skip() for view, draw in drawn.items()}
+    undone, redone = drawing.next_undo(visit), drawing.next_redo(visit)
+    return Screen(
+        summary=drawing.summary(visit, counts), **parts,
+        detail=drawing.detail(run, command.image_id) if command.image_id is not None else "",
+        class_filter=gr.update(choices=[("All classes", "all"), *((_counted(one), str(one.class_index))
+                                                                  for one in counts)]),
+        label_as=gr.update(choices=[(_keyed(one), str(one.class_index)) for one in counts]),
+        undo=gr.update(value=_button("Undo", undone), interactive=bool(undone)),
+        redo=gr.update(value=_button("Redo", redone), interactive=bool(redone)), version=drawing.version(run))
+
+
+def _counted(count: ClassCount) -> str:
+    return f"{count.name} ({count.images:,})"
+
+
+def _keyed(count: ClassCount) -> str:
+    return f"{count.class_index} · {count.name}" if count.class_index < DIGIT_KEYS else count.name
+
+
+def _button(verb: str, description: str) -> str:
+    return f"{verb}: {description}" if description else verb

@@ -1,0 +1,69 @@
+"""Puts the panel beside Django in one ASGI application: ``/panel/`` goes through the guard to Gradio."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+import gradio as gr
+from django.conf import settings
+from fastapi import FastAPI, Request
+
+from webapp.panel.app import HEAD, THEME, build
+from webapp.panel.guard import USER_KEY, Application, Guard, Receive, Scope, Send
+from webapp.panel.sessions import SessionOwners
+
+PATH = "/panel"
+
+
+def mount(django_application: Any) -> Application:
+    """Return one ASGI application that answers the panel's paths by Gradio and all others by Django."""
+    parent = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    prefix = settings.FORCE_SCRIPT_NAME or ""
+    gr.mount_gradio_app(
+        parent, build(), path=PATH, root_path=f"{prefix}{PATH}", auth_dependency=_username,
+        allowed_paths=[], blocked_paths=[str(settings.HOME)], show_error=False, max_file_size="1kb",
+        enable_monitoring=False, run_history=False, ssr_mode=False, pwa=False, mcp_server=False, footer_links=[],
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
+        theme=THEME, head=HEAD)
+    panel = Guard(_below(parent), SessionOwners())
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await parent(scope, receive, send)
+            return
+        path = scope["path"].removeprefix(prefix) if prefix else scope["path"]
+        if scope["type"] == "http" and path == PATH:
+            await _to_the_slash(scope, send, f"{prefix}{PATH}/")
+        elif path.startswith(f"{PATH}/"):
+            await panel({**scope, "path": path.removeprefix(PATH), "full_path": f"{prefix}{path}"}, receive, send)
+        else:
+            await django_application(scope, receive, send)
+
+    return application
+
+
+def _below(parent: FastAPI) -> Application:
+    """Return Gradio's application, called with paths relative to the panel."""
+    async def panel(scope: Scope, receive: Receive, send: Send) -> None:
+        path = f"{PATH}{scope['path']}"
+        await parent({**scope, "path": path, "raw_path": path.encode(), "root_path": ""}, receive, send)
+
+    return panel
+
+
+def _username(request: Request) -> str | None:
+    """Return the id that the guard found, as Gradio's user name."""
+    user_id = request.scope.get(USER_KEY)
+    return None if user_id is None else str(user_id)
+
+
+async def _to_the_slash(scope: Scope, send: Send, url: str) -> None:
+    query = scope["query_string"].decode("latin-1")
+    location = f"{url}?{query}" if query else url
+    await send({"type": "http.response.start", "status": 302, "headers": [(b"location", location.encode("latin-1"))]})
+    await send({"type": "http.response.body", "body": b""})

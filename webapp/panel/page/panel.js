@@ -1,0 +1,187 @@
+// The panel's script: what is selected, which tab and page are open, keys. Nothing is kept but in the page:
+// every answer is in the database. Gradio's events take `lf.command()` as their first value.
+(() => {
+  "use strict";
+  const state = { view: "answers", pages: {}, selected: new Set(), everything: false, last: null, image: null, once: {} };
+  const find = (query) => document.querySelector(query);
+  const all = (query) => [...document.querySelectorAll(query)];
+  const press = (id, once = {}) => { state.once = once; find(`#${id}`)?.click(); };
+  const head = () => find(".lf-head");
+
+  const lf = {
+    state,
+    head,
+    command() {
+      const once = state.once;
+      state.once = {};
+      return JSON.stringify({
+        view: state.view, page: state.pages[state.view] || 1, everything: state.everything,
+        ids: state.everything ? [] : [...state.selected], image_id: state.image, ...once,
+      });
+    },
+    opened(view) {
+      if (state.view !== view) { state.everything = false; state.image = null; }
+      state.view = view;
+      document.body.dataset.lfView = view;
+      document.dispatchEvent(new CustomEvent("lf:opened", { detail: view }));
+      paint();
+    },
+    filtered() { state.pages.answers = 1; state.everything = false; paint(); },
+    done() { clear(); },
+    select(ids, add) {
+      if (!add) state.selected.clear();
+      ids.forEach((id) => state.selected.add(id));
+      state.everything = false;
+      paint();
+    },
+    closely(id) {
+      state.image = id;
+      press("lf-inspect");
+    },
+  };
+  window.lf = lf;
+  document.documentElement.dataset.lfView = state.view;
+
+  function clear() {
+    state.selected.clear();
+    state.everything = false;
+    state.last = null;
+    paint();
+  }
+
+  function paint() {
+    const views = state.view;
+    for (const tile of all(".lf-tile")) {
+      const here = tile.closest("[data-view]")?.dataset.view === views;
+      const on = state.everything ? here : state.selected.has(Number(tile.dataset.image));
+      if (tile.getAttribute("aria-pressed") !== String(on)) tile.setAttribute("aria-pressed", String(on));
+    }
+    const count = state.everything
+      ? Number(find(`[data-view="${views}"]`)?.dataset.matching || 0) : state.selected.size;
+    const text = count ? `${count.toLocaleString("en")} selected` : "Nothing selected";
+    for (const label of all("[data-selected]")) if (label.textContent !== text) label.textContent = text;
+    document.body.classList.toggle("lf-any", count > 0);
+    document.dispatchEvent(new CustomEvent("lf:painted"));
+  }
+
+  function choose(tile, range) {
+    const id = Number(tile.dataset.image);
+    const tiles = [...(tile.closest("[data-view]")?.querySelectorAll(".lf-tile") || [tile])];
+    const from = tiles.findIndex((one) => Number(one.dataset.image) === state.last);
+    if (state.everything) { state.everything = false; state.selected.clear(); }
+    if (range && from >= 0) {
+      const to = tiles.indexOf(tile);
+      tiles.slice(Math.min(from, to), Math.max(from, to) + 1)
+        .forEach((one) => state.selected.add(Number(one.dataset.image)));
+    } else if (state.selected.has(id)) {
+      state.selected.delete(id);
+    } else {
+      state.selected.add(id);
+    }
+    state.last = id;
+    paint();
+    lf.closely(id);
+  }
+
+  document.addEventListener("click", (event) => {
+    const at = (query) => event.target.closest?.(query);
+    const tile = at(".lf-tile");
+    if (tile) {
+      event.preventDefault();
+      choose(tile, event.shiftKey);
+      return;
+    }
+    const page = at("[data-page]");
+    if (page?.tagName === "BUTTON") {
+      state.pages[state.view] = Number(page.dataset.page);
+      press("lf-show");
+      page.closest("[data-view]").scrollIntoView({ block: "start" });
+      return;
+    }
+    const select = at("[data-select]")?.dataset.select;
+    if (select === "page") {
+      const tiles = [...at("[data-view]").querySelectorAll(".lf-tile")];
+      lf.select(tiles.map((one) => Number(one.dataset.image)), true);
+    } else if (select === "everything") {
+      state.everything = true;
+      paint();
+    } else if (select === "nothing") {
+      clear();
+    }
+    const open = at("[data-open-class]");
+    if (open) showClass(open.dataset.openClass);
+    const suggested = at("[data-suggest]");
+    if (suggested) {
+      const field = suggested.closest("[data-class]").querySelector("input[name=name]");
+      field.value = suggested.dataset.suggest;
+      field.form.requestSubmit();
+    }
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest?.("[data-rename]");
+    if (!form) return;
+    event.preventDefault();
+    press("lf-rename", { class_index: Number(form.dataset.rename), name: form.elements.name.value });
+  });
+
+  function showClass(index) {
+    state.pages.answers = 1;
+    state.everything = false;
+    state.view = "answers";
+    press("lf-only-class", { class_index: Number(index) });
+    tab("Answers")?.click();
+  }
+
+  function tab(name) {
+    return all("#lf-tabs [role=tab]").find((one) => one.textContent.trim() === name);
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest?.("input, textarea, select, [contenteditable], [role=listbox]");
+    if (typing || event.altKey) return;
+    const control = event.ctrlKey || event.metaKey;
+    const any = state.everything || state.selected.size > 0;
+    const key = event.key.toLowerCase();
+    if ((key === "u" && !control) || (key === "z" && control && !event.shiftKey)) press("lf-undo");
+    else if (control && (key === "y" || (key === "z" && event.shiftKey))) press("lf-redo");
+    else if (control) return;
+    else if (/^[0-9]$/.test(key) && any) press("lf-correct", { class_index: Number(key) });
+    else if (key === "enter" && any && !event.target.closest?.("button:not(.lf-tile), a, summary")) press("lf-confirm");
+    else if (key === "escape") clear();
+    else if (key === "a") find(`[data-view="${state.view}"] [data-select=page]`)?.click();
+    else return;
+    event.preventDefault();
+  });
+
+  document.addEventListener("load", (event) => {
+    if (event.target.tagName === "IMG" && event.target.naturalWidth < 64) event.target.classList.add("lf-tiny");
+  }, true);
+
+  let version = null;
+  let waiting = false;
+  function settled() {
+    waiting = false;
+    const now = head()?.dataset.version ?? null;
+    if (now !== version) {
+      version = now;
+      document.dispatchEvent(new CustomEvent("lf:changed"));
+    }
+    const view = find(`.lf-view [data-view="${state.view}"]`);
+    if (view) state.pages[state.view] = Number(view.dataset.page || 1);
+    paint();
+  }
+  new MutationObserver((changes) => {
+    if (waiting || changes.every((one) => one.target.closest?.("[data-island], [data-selected]"))) return;
+    waiting = true;
+    requestAnimationFrame(settled);
+  }).observe(document.documentElement, { childList: true, subtree: true });
+
+  const dock = new ResizeObserver(([one]) => {
+    document.body.style.setProperty("--lf-dock", `${Math.ceil(one.target.offsetHeight)}px`);
+  });
+  document.addEventListener("lf:changed", () => { const place = find("#lf-dock"); if (place) dock.observe(place); });
+
+  const outer = (() => { try { return window.parent.document.documentElement.dataset.theme; } catch { return null; } })();
+  if (outer) addEventListener("load", () => document.body.classList.toggle("dark", outer === "dark"));
+})();
