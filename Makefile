@@ -34,13 +34,13 @@ $(STARTER): pyproject.toml | $(PYTHON)
 	@touch $@
 
 demo: $(APP)  ## start everything, adapt to 1,797 real digits through the public API, leave it running
-	$(PYTHON) manage.py demo
+	$(PYTHON) -m benchmarks.demo
 
 run: $(APP)  ## start the web, one worker and Redis
 	$(PYTHON) manage.py up
 
 worker: $(APP)  ## start one more worker (REDIS_URL and DATABASE_URL name the others' house)
-	$(PYTHON) -m celery -A workers.app worker --queues gpu,cpu --concurrency 1 --loglevel info
+	$(PYTHON) manage.py worker
 
 lint: $(TEST)  ## style, types, import contracts, migrations
 	$(BIN)/ruff check .
@@ -65,7 +65,7 @@ bench-accuracy: $(APP)  ## measure every method on labelled targets, resumable: 
 	$(PYTHON) -m benchmarks.accuracy --data $(DATA)
 
 bench-check: $(APP)  ## hold the committed measurements against their bounds, in seconds
-	$(PYTHON) -m benchmarks.check
+	$(PYTHON) -m benchmarks.bounds
 
 clean:  ## remove the environment and caches; your data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
