@@ -41,7 +41,7 @@ class Recipe:
     """How long and how strongly to train; `views` may be changed when training is resumed."""
 
     views: int = 5_000_000
-    full_size_share: float = 0.12
+    full_size_share: float = 0.08
     decay_share: float = 0.35
     batch_size: int = 512
     full_size_batch_size: int = 256
@@ -234,7 +234,7 @@ def train(mixture: Mixture, data: Path, work: Path, recipe: Recipe, seed: int = 
 
     source = batches(mixture, recipe, generator)
     size_px, images, label = next(source)
-    began = saved = time.monotonic()
+    began = saved = measured = time.monotonic()
     began_views, running = views, 0.0
     while views < recipe.views:
         done = views / recipe.views
@@ -267,8 +267,10 @@ def train(mixture: Mixture, data: Path, work: Path, recipe: Recipe, seed: int = 
                      step, views, size_px, running, scale.item(), factor, rate, (recipe.views - views) / rate / 60)
         if time.monotonic() - saved > 300:
             save()
-            report()
             saved = time.monotonic()
+        if time.monotonic() - measured > 1200:
+            report()
+            measured = time.monotonic()
         wanted = IMAGE_SIZE_PX if done >= 1 - recipe.full_size_share else IMAGE_SIZE_PX // 2
         size_px, images, label = source.send(wanted)
     save()

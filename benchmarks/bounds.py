@@ -1,0 +1,115 @@
+"""What the committed rows must show: one line a bound, ``ok`` or ``short``, the figure and the bound.
+
+``python -m benchmarks.bounds`` prints them from the committed rows in seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks import rows
+from benchmarks.targets import ARCHIVES, DIGITS, TARGETS
+
+ACCURACY = rows.RESULTS / "accuracy.jsonl"
+STARTER = rows.RESULTS / "starter.jsonl"
+BASELINE = "zero-shot, 80 templates"
+ABLATIONS = ("MUST", "MUST st+mim", "MUST st", "MUST st, no fairness")
+"""The paper's Table 5 and 7, best first; MUST is st+mim+align."""
+ADEQUATE = {"CIFAR-100": 45.0, "cifar10": 45.0, DIGITS: 60.0, "art-painting": 35.0}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One claim; `figure` is None while rows for it are missing."""
+
+    claim: str
+    figure: float | None
+    least: float
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether the figure is there and large enough."""
+        return self.figure is not None and self.figure >= self.least - 1e-9
+
+    def __str__(self) -> str:
+        figure = "not measured" if self.figure is None else f"{self.figure:+.1f}"
+        return f"{'ok   ' if self.holds else 'short'} {self.claim}: {figure} (at least {self.least:+.1f})"
+
+
+class Table:
+    """Mean percentages of a row file by target and method."""
+
+    def __init__(self, found: list[rows.Row]) -> None:
+        self._found: dict[tuple[str, str], list[float]] = {}
+        for row in found:
+            key = "accuracy" if "accuracy" in row.metrics else "hungarian_accuracy"
+            self._found.setdefault((row.target, row.method), []).append(100 * row.metrics[key])
+
+    def scores(self, target: str, method: str) -> list[float]:
+        """Return one percentage a seed."""
+        return self._found.get((target, method), [])
+
+    def mean(self, target: str, method: str) -> float | None:
+        """Return the mean over seeds, or None where nothing was measured."""
+        scores = self.scores(target, method)
+        return float(np.mean(scores)) if scores else None
+
+    def mean_over(self, targets: tuple[str, ...], method: str) -> float | None:
+        """Return the mean over targets, or None where one is missing."""
+        means = [self.mean(target, method) for target in targets]
+        known = [one for one in means if one is not None]
+        return float(np.mean(known)) if len(known) == len(means) else None
+
+
+def difference(first: float | None, second: float | None) -> float | None:
+    """Subtract where both were measured."""
+    return None if first is None or second is None else first - second
+
+
+def accuracy_bounds(table: Table) -> Iterator[Bound]:
+    """Yield what MUST and TURTLE must reach."""
+    before, after = table.mean(DIGITS, BASELINE), table.mean(DIGITS, "MUST")
+    removed = None if before is None or after is None else 100 * (after - before) / (100 - before)
+    yield Bound("MUST removes zero-shot's errors on digits, %", removed, 40)
+    yield Bound("MUST over zero-shot, mean of seven targets, points",
+                difference(table.mean_over(ARCHIVES, "MUST"), table.mean_over(ARCHIVES, BASELINE)), 4)
+    gains = [difference(table.mean(name, "MUST"), table.mean(name, BASELINE)) for name in TARGETS]
+    known = [gain for gain in gains if gain is not None]
+    yield Bound("MUST over zero-shot, worst target, points", min(known) if len(known) == len(gains) else None, -1)
+    yield Bound("TURTLE over k-means, mean of all targets, points",
+                difference(table.mean_over(TARGETS, "TURTLE"), table.mean_over(TARGETS, "k-means")), 0)
+    for better, worse in zip(ABLATIONS[:-1], ABLATIONS[1:], strict=True):
+        yield Bound(f"{better} over {worse}, mean of all targets, points",
+                    difference(table.mean_over(TARGETS, better), table.mean_over(TARGETS, worse)), 0)
+
+
+def starter_bounds(table: Table, starter: Table) -> Iterator[Bound]:
+    """Yield what the starter models must reach, zero-shot, and how much other words may cost."""
+    for name, least in ADEQUATE.items():
+        figure = starter.mean(name, "zero-shot") if name == "CIFAR-100" else table.mean(name, BASELINE)
+        yield Bound(f"starter-clip zero-shot on {name}, %", figure, least)
+    for name in ("art-painting", "cifar10"):
+        yield Bound(f"synonyms instead of names on {name}, points",
+                    difference(table.mean(name, "zero-shot, synonyms"), table.mean(name, BASELINE)), -10)
+
+
+def all_bounds() -> list[Bound]:
+    """Return every bound, from the committed rows."""
+    table = Table(list(rows.current(rows.read(ACCURACY))))
+    starter = Table(list(rows.current(rows.read(STARTER))))
+    return [*accuracy_bounds(table), *starter_bounds(table, starter)]
+
+
+def print_all() -> int:
+    """Print a line a bound; return the exit code, 1 when one is short."""
+    found = all_bounds()
+    sys.stdout.write("".join(f"{bound}\n" for bound in found))
+    return 0 if all(bound.holds for bound in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(print_all())

@@ -1,0 +1,58 @@
+"""Committed measurements: one JSON object a line, one line a cell, never measured twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measured cell.
+
+    Attributes:
+        target, method, seed: the cell.
+        settings: what the method was given, as `core.catalog.parse` accepts it.
+        metrics: shares in 0 … 1, by name.
+        label_free_score: of the result, or None where the method has none.
+        seconds: wall time of the method on `machine`.
+        weights: first digits of the SHA-256 of the backbone's weight file: other weights, other row.
+    """
+
+    target: str
+    method: str
+    seed: int
+    settings: dict[str, object]
+    metrics: dict[str, float]
+    label_free_score: float | None
+    seconds: float
+    weights: str
+
+    @property
+    def cell(self) -> tuple[str, str, int, str]:
+        """Return what makes a second measurement unnecessary."""
+        return self.target, self.method, self.seed, self.weights
+
+
+def read(file: Path) -> list[Row]:
+    """Return the rows of a file, oldest first; none where there is no file."""
+    if not file.exists():
+        return []
+    return [Row(**json.loads(line)) for line in file.read_text().splitlines()]
+
+
+def append(file: Path, row: Row) -> None:
+    """Add one row at the end, flushed before returning."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as stream:
+        stream.write(json.dumps(asdict(row)) + "\n")
+
+
+def current(rows: list[Row]) -> Iterator[Row]:
+    """Yield the rows measured with the newest weights of the file."""
+    newest = rows[-1].weights if rows else ""
+    yield from (row for row in rows if row.weights == newest)
