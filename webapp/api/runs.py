@@ -1,0 +1,157 @@
+"""Runs, results and what can be taken away, for programs."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from ninja import Query, Router
+
+from core.catalog import METHODS, defaults, describe
+from core.errors import DataError
+from core.presets import PRESETS
+from webapp.api.errors import ApiError
+from webapp.api.schemas import (
+    REFUSALS,
+    Error,
+    MethodOut,
+    PredictionOut,
+    PredictionsOut,
+    RunIn,
+    RunListOut,
+    RunOut,
+    SettingOut,
+)
+from webapp.collections.permissions import get_own_class_list, get_own_collection
+from webapp.review.names import class_names
+from webapp.runs.downloads import labels_response, package_response
+from webapp.runs.live import place, worker_notice
+from webapp.runs.models import Run
+from webapp.runs.permissions import get_own_run
+from webapp.runs.starting import Asked, start_run
+
+router = Router(tags=["runs"])
+PAGE = 20
+PREDICTIONS_AT_MOST = 5000
+
+
+@router.get("/methods", response={200: list[MethodOut], REFUSALS: Error},
+            summary="Every method with its settings and presets")
+def methods(request: HttpRequest) -> list[MethodOut]:
+    """Return the catalog."""
+    return [MethodOut(
+        name=name, title=method.title, summary=method.summary, needs=method.needs,
+        presets={preset: dict(values) for preset, values in PRESETS.get(name, {}).items()},
+        settings=[SettingOut(name=setting, label=known.label, help=known.help, symbol=known.symbol,
+                             default=defaults(method.settings)[setting], low=known.low, high=known.high,
+                             choices=list(known.choices)) for setting, known in describe(method.settings).items()],
+    ) for name, method in METHODS.items()]
+
+
+@router.post("/collections/{pk}/runs", response={201: RunOut, REFUSALS: Error}, summary="Start a run")
+def start(request: HttpRequest, pk: int, payload: RunIn) -> tuple[int, RunOut]:
+    """Queue a run, and first the baseline it is compared with; poll GET /runs/{id} until its status is final."""
+    collection = get_own_collection(request, pk)
+    if payload.class_list is not None and payload.num_classes is not None:
+        raise DataError("num_classes", "a class list has its own number of classes; send one of the two")
+    asked = Asked.of(collection)
+    if payload.class_list is not None:
+        asked = Asked(version=get_own_class_list(request, payload.class_list).latest)
+    elif payload.num_classes is not None:
+        asked = Asked(num_classes=payload.num_classes)
+    warm_up = get_own_collection(request, payload.warm_up) if payload.warm_up is not None else None
+    run = start_run(collection=collection, method=payload.method, values=payload.settings, asked=asked,
+                    preset=payload.preset, seed=payload.seed, warm_up=warm_up)
+    return 201, describe_run(request, run)
+
+
+@router.get("/collections/{pk}/runs", response={200: RunListOut, REFUSALS: Error},
+            summary="A collection's runs, the newest first")
+def index(request: HttpRequest, pk: int, before: int | None = None) -> RunListOut:
+    """Return a page of runs."""
+    runs = get_own_collection(request, pk).runs.select_related("class_list_version", "collection")
+    page = list((runs.filter(pk__lt=before) if before else runs).order_by("-pk")[:PAGE + 1])
+    return RunListOut(runs=[describe_run(request, one) for one in page[:PAGE]],
+                      next=page[PAGE - 1].pk if len(page) > PAGE else None)
+
+
+@router.get("/runs/{pk}", response={200: RunOut, REFUSALS: Error}, summary="A run as it stands")
+def detail(request: HttpRequest, pk: int) -> RunOut:
+    """Return status, progress and, once it has succeeded, the result."""
+    return describe_run(request, get_own_run(request, pk))
+
+
+@router.post("/runs/{pk}/cancel", response={200: RunOut, REFUSALS: Error}, summary="Ask a run to stop")
+def cancel(request: HttpRequest, pk: int) -> RunOut:
+    """Cancel; asking twice is no error."""
+    run = get_own_run(request, pk)
+    if run.status in (Run.Status.SUCCEEDED, Run.Status.FAILED):
+        raise ApiError(HTTPStatus.CONFLICT, f"run {pk}", f"has {run.status} already", "there is nothing to stop")
+    run.request_cancel()
+    return describe_run(request, get_own_run(request, pk))
+
+
+@router.get("/runs/{pk}/package", summary="The model package (zip)", response={200: bytes, REFUSALS: Error})
+def package(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Send the zip; ranges are honoured, so that a broken download goes on."""
+    return package_response(request, _finished(request, pk))
+
+
+@router.get("/runs/{pk}/labels.csv", summary="The labels as they stand, corrections included, as CSV",
+            response={200: str, REFUSALS: Error})
+def labels_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Stream path, label, confidence, margin and source."""
+    return labels_response(request, _finished(request, pk), "csv")
+
+
+@router.get("/runs/{pk}/labels.jsonl", summary="The labels as they stand, an object a line",
+            response={200: str, REFUSALS: Error})
+def labels_jsonl(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Stream one JSON object an image."""
+    return labels_response(request, _finished(request, pk), "jsonl")
+
+
+@router.get("/runs/{pk}/predictions", response={200: PredictionsOut, REFUSALS: Error},
+            summary="The model's own answers, by page")
+def predictions(request: HttpRequest, pk: int, after: int = -1,
+                limit: int = Query(1000, ge=1, le=PREDICTIONS_AT_MOST)) -> PredictionsOut:
+    """Return answers in the collection's order, each with its likeliest classes; corrections are in the labels."""
+    run = _finished(request, pk)
+    names = class_names(run)
+    rows = list(run.predictions.filter(image__number__gt=after).select_related("image")
+                .order_by("image__number")[:limit])
+    return PredictionsOut(
+        class_names=list(names), next=rows[-1].image.number if len(rows) == limit else None,
+        predictions=[PredictionOut(
+            number=row.image.number, path=row.image.path, class_index=row.class_index,
+            label=names[row.class_index] if row.class_index < len(names) else f"cluster {row.class_index + 1}",
+            confidence=row.confidence, margin=row.margin, top=row.top) for row in rows])
+
+
+def _finished(request: HttpRequest, pk: int) -> Run:
+    """Return one's own run if it has succeeded.
+
+    Raises:
+        ApiError: 409 if it has not.
+    """
+    run = get_own_run(request, pk)
+    if run.status != Run.Status.SUCCEEDED:
+        fix = "start another run" if run.is_terminal else "ask again when GET /runs/{id} says succeeded"
+        raise ApiError(HTTPStatus.CONFLICT, f"run {pk}", f"is {run.status}, so there is no result", fix)
+    return run
+
+
+def describe_run(request: HttpRequest, run: Run) -> RunOut:
+    """Return a run from its row."""
+    where = place(run)
+    return RunOut(
+        id=run.pk, collection=run.collection_id, method=run.method, preset=run.preset, settings=run.settings,
+        seed=run.seed, class_names=list(class_names(run)), num_classes=run.num_classes, baseline=run.baseline_id,
+        status=run.status, cancel_requested=run.cancel_requested, attempt=run.attempt, stage=run.stage,
+        percent=run.percent, step=run.step, total=run.total, images_per_second=run.images_per_second,
+        seconds_left=run.seconds_left, queue_position=where.waiting_ahead + 1 if where else None,
+        notice=worker_notice(run), error=run.error, retryable=run.retryable, result=run.result or None,
+        created_at=run.created_at, started_at=run.started_at, finished_at=run.finished_at,
+        page=request.build_absolute_uri(reverse("runs:detail", args=[run.pk])))

@@ -1,0 +1,212 @@
+"""What goes in and comes out of the API, typed; the OpenAPI page is made from these."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ninja import Field, Schema
+
+REFUSALS = frozenset({401, 404, 409, 422})
+"""The status codes that come with an `Error`."""
+
+
+class ErrorBody(Schema):
+    """What it is about, why it was refused, and what to do."""
+
+    what: str
+    reason: str
+    fix: str
+
+
+class Error(Schema):
+    """Every answer of 400 and above."""
+
+    error: ErrorBody
+
+
+class ClassListIn(Schema):
+    """A new class list."""
+
+    name: str = Field(max_length=100)
+    names: list[str] = Field(description="class names, in order")
+
+
+class NamesIn(Schema):
+    """The names of a class list's next version."""
+
+    names: list[str] = Field(description="class names, in order; they become a new version")
+
+
+class ClassListOut(Schema):
+    """One version of a class list."""
+
+    id: int
+    name: str
+    version: int
+    names: list[str]
+
+
+class CollectionIn(Schema):
+    """A new collection."""
+
+    name: str = Field(min_length=1, max_length=200)
+    mirror: bool = Field(True, description="whether images mirrored left to right mean the same")
+
+
+class CollectionChange(Schema):
+    """What is to be changed; what is left out stays."""
+
+    name: str | None = Field(None, min_length=1, max_length=200)
+    mirror: bool | None = None
+    class_list: int | None = Field(None, description="id of a class list, its newest version is taken; null for none")
+    num_classes: int | None = Field(None, ge=2, le=100_000, description="where there are no names; null for don't know")
+
+
+class UploadOut(Schema):
+    """A file on its way in."""
+
+    id: str
+    name: str
+    status: str
+    size_bytes: int
+    received_bytes: int
+    message: str
+
+
+class RefusalOut(Schema):
+    """A file that could not become an image, and why."""
+
+    path: str
+    reason: str
+
+
+class CollectionOut(Schema):
+    """A collection as it stands."""
+
+    id: int
+    name: str
+    mirror: bool
+    class_list: ClassListOut | None
+    num_classes: int | None
+    images: int
+    duplicates: int = Field(description="images that are exact copies of another")
+    held_out: int
+    true_labels: int
+    pending_uploads: list[UploadOut] = Field(description="not yet turned into images; at most 100 are listed")
+    pending_upload_count: int
+    refusals: list[RefusalOut] = Field(description="files that could not become images; at most 100 are listed")
+    refusal_count: int
+    created_at: datetime
+
+
+class CollectionListOut(Schema):
+    """A page of collections."""
+
+    collections: list[CollectionOut]
+    next: int | None = Field(description="send as `before` to get older ones")
+
+
+class TruthOut(Schema):
+    """What a truth CSV brought."""
+
+    labelled: int
+    images: int
+    unknown_paths: list[str]
+    unknown_path_count: int
+    unknown_names: list[str]
+
+
+class RunIn(Schema):
+    """A run to be started."""
+
+    method: str
+    settings: dict[str, str | bool | int | float | None] = Field(default_factory=dict)
+    preset: str = Field("", description="a name of the method's presets; the recommended one when left out")
+    seed: int = 0
+    class_list: int | None = Field(None, description="asks these names instead of the collection's question")
+    num_classes: int | None = Field(None, ge=2, le=100_000, description="asks this number instead")
+    warm_up: int | None = Field(None, description="id of a larger collection for MUST's warm-up")
+
+
+class RunOut(Schema):
+    """A run as its row says; `result` is there once it has succeeded."""
+
+    id: int
+    collection: int
+    method: str
+    preset: str
+    settings: dict[str, Any]
+    seed: int
+    class_names: list[str]
+    num_classes: int | None
+    baseline: int | None = Field(description="the run it is compared with")
+    status: str = Field(description="queued, running, succeeded, failed or cancelled")
+    cancel_requested: bool
+    attempt: int
+    stage: str
+    percent: int
+    step: int
+    total: int
+    images_per_second: float | None
+    seconds_left: float | None
+    queue_position: int | None
+    notice: str = Field(description="what is wrong with the workers, if anything")
+    error: str
+    retryable: bool
+    result: dict[str, Any] | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    page: str
+
+
+class RunListOut(Schema):
+    """A page of runs."""
+
+    runs: list[RunOut]
+    next: int | None = Field(description="send as `before` to get older ones")
+
+
+class PredictionOut(Schema):
+    """The model's own answer for one image."""
+
+    number: int = Field(description="the image's place in its collection")
+    path: str
+    class_index: int
+    label: str
+    confidence: float
+    margin: float
+    top: list[tuple[int, float]] = Field(description="class index and probability, at most five")
+
+
+class PredictionsOut(Schema):
+    """A page of answers."""
+
+    class_names: list[str]
+    predictions: list[PredictionOut]
+    next: int | None = Field(description="send as `after` to get the following ones")
+
+
+class SettingOut(Schema):
+    """One setting of a method."""
+
+    name: str
+    label: str
+    help: str
+    symbol: str
+    default: str | bool | int | float | None
+    low: float | None
+    high: float | None
+    choices: list[str]
+
+
+class MethodOut(Schema):
+    """One method."""
+
+    name: str
+    title: str
+    summary: str
+    needs: str = Field(description="names, count (names or their number) or nothing")
+    settings: list[SettingOut]
+    presets: dict[str, dict[str, Any]]
