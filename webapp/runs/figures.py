@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.catalog import METHODS
 from webapp.review.names import class_names, has_class_list
 from webapp.review.queries import matched_classes
 from webapp.runs.models import Run
+from webapp.runs.words import title_of
 
 SHOWN_CLASSES = 40
 SWALLOWED_SHARE = 0.5
@@ -143,13 +143,13 @@ def measures(run: Run) -> list[Measure]:
 
 def headline(run: Run) -> str:
     """Return the one sentence a person can repeat. What was not measured is never called accuracy."""
-    result, title = run.result, METHODS[run.method].title
+    result, title = run.result, title_of(run.method)
     answered = sum(result.get("histogram") or [])
     measured = next(iter(measures(run)), None)
     if measured is not None:
-        than = f"; {METHODS[run.baseline.method].title} had {measured.baseline:.1f} %" if (
+        than = f"; {title_of(run.baseline.method)} had {measured.baseline:.1f}\u00a0%" if (
             run.baseline and measured.baseline is not None) else ""
-        return f"Measured {measured.own:.1f} % right where the answers are known{than}."
+        return f"Measured {measured.own:.1f}\u00a0% right where the answers are known{than}."
     compared, found = score(run), result.get("classes_found")
     of = f"{found} of {result.get('num_classes')} classes" if result.get("num_classes") else f"{found} classes"
     start = f"{title} sorted {answered:,} images into {of}"
@@ -158,7 +158,7 @@ def headline(run: Run) -> str:
     if compared.is_better is None or run.baseline is None:
         return f"{start}; label-free score {compared.own:.1f}."
     verdict = "better than" if compared.is_better else "no better than"
-    return (f"{start}, {verdict} {METHODS[run.baseline.method].title} by the label-free score: "
+    return (f"{start}, {verdict} {title_of(run.baseline.method)} by the label-free score: "
             f"{compared.own:.1f} against {compared.baseline:.1f}.")
 
 

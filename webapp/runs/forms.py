@@ -61,7 +61,7 @@ class RunForm(forms.Form):
         except ConfigError:  # another method's foundation model, which this one cannot take
             name, self.start_values = settings_of(self.collection, self.method_name, preset, {}, self.question)
         if len(known) > 1:
-            first = ("", f"chosen for your collection ({name})")
+            first = ("", f"recommended: {name}")
             self.fields["preset"].choices = [first, *((one, one) for one in known)]  # type: ignore[attr-defined]
             self.initial["preset"] = preset
         else:
@@ -173,7 +173,7 @@ def _field(known: Setting, name: str, value: Value) -> forms.Field:
     else:
         widget = forms.Textarea(attrs={"rows": 3}) if name in LONG_TEXTS else forms.TextInput()
         field = forms.CharField(required=False, initial=value, widget=widget)
-    field.label, field.help_text = known.label, known.help
+    field.label, field.help_text = known.label, known.help if known.at_most == 1 else f"Choose one to {known.at_most}."
     field.symbol, field.bounds = known.symbol, _range(known)  # type: ignore[attr-defined]
     return field
 

@@ -10,9 +10,9 @@ from django.utils import timezone
 from core.catalog import METHODS
 from webapp.collections.models import Image
 from webapp.review.names import class_names
-from webapp.runs.durations import span
 from webapp.runs.models import Run
 from webapp.runs.presence import is_present, last_seen
+from webapp.runs.words import span
 
 SHOWN_SAMPLES = 12
 SILENT_SECONDS = 20

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from django import template
 from django.utils import timezone
 
-from core.catalog import METHODS
-from webapp.runs.durations import span as write
+from webapp.runs import words
 
 register = template.Library()
 
@@ -18,7 +17,7 @@ def span(seconds: float | timedelta | None) -> str:
     """Write seconds, or the time between two moments, for a person; "" for none."""
     if seconds is None:
         return ""
-    return write(seconds.total_seconds() if isinstance(seconds, timedelta) else float(seconds))
+    return words.span(seconds.total_seconds() if isinstance(seconds, timedelta) else float(seconds))
 
 
 @register.filter
@@ -30,7 +29,7 @@ def until(start: datetime | None, end: datetime | None) -> timedelta | None:
 @register.filter
 def method_title(method: str) -> str:
     """Return what a method is called; its own key where the catalog no longer has it."""
-    return METHODS[method].title if method in METHODS else method
+    return words.title_of(method)
 
 
 @register.filter

@@ -1,6 +1,13 @@
-"""Spans of time, written as a person says them."""
+"""How times and methods are written for a person."""
 
 from __future__ import annotations
+
+from core.catalog import METHODS
+
+
+def title_of(method: str) -> str:
+    """Return what a method is called; its own key where the catalog no longer has it."""
+    return METHODS[method].title if method in METHODS else method
 
 
 def span(seconds: float) -> str:

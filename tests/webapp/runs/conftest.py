@@ -1,0 +1,57 @@
+"""Alice, who owns the rows, and Charlie, who must never see them.
+
+Models are imported inside: this file may be read before Django is set up.
+"""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+
+@pytest.fixture(autouse=True)
+def runs_root(settings, tmp_path):
+    settings.RUNS_ROOT = tmp_path / "runs"
+
+
+@pytest.fixture
+def alice(db):
+    from tests.webapp.runs import rows
+
+    return rows.person("alice")
+
+
+@pytest.fixture
+def charlie(db):
+    from tests.webapp.runs import rows
+
+    return rows.person("charlie")
+
+
+@pytest.fixture
+def collection(alice):
+    from tests.webapp.runs import rows
+
+    return rows.collection(alice)
+
+
+@pytest.fixture
+def signed_in(alice):
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+@pytest.fixture
+def stranger(charlie):
+    client = Client()
+    client.force_login(charlie)
+    return client
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Catch what is sent to the workers; nothing is sent in these tests."""
+    messages = []
+    monkeypatch.setattr("webapp.runs.starting.send", lambda task, pk, queue: messages.append((task, pk, queue)) or True)
+    return messages

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from tests.webapp.runs import rows
+from webapp.runs.models import ProgressPoint, Run
+from webapp.runs.presence import beat
+
+pytestmark = pytest.mark.django_db
+LOG = ("2026-11-20 18:01:02 attempt 1 of 3 begins on box\n2026-11-20 18:01:03 stage: reading images\n"
+       "2026-11-20 18:01:09 stage: adapting\n")
+
+
+@pytest.fixture
+def page(signed_in):
+    def get(run, name="detail"):
+        answer = signed_in.get(reverse(f"runs:{name}", args=[run.pk]))
+        assert answer.status_code == 200
+        return answer.content.decode()
+    return get
+
+
+def text(html):
+    """Return what a person reads."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def test_a_queued_run_shows_its_place(collection, page):
+    now = timezone.now()
+    beat("gpu.1@box", "gpu")
+    rows.run(collection, status="running")
+    rows.run(collection, status="queued", queued_at=now - timedelta(minutes=2))
+    mine = rows.run(collection, status="queued", queued_at=now)
+    shown = text(page(mine))
+    assert "Number 2 in the queue; ahead of it: 1 running and 1 waiting." in shown
+    assert "make worker" not in shown
+    assert "Cancel the run" in shown
+
+
+def test_a_queued_run_says_that_no_worker_is_there_and_how_to_start_one(collection, page):
+    mine = rows.run(collection, status="queued")
+    assert "No worker has been heard of yet. Start one with “make worker”" in text(page(mine))
+    beat("gpu.1@box", "gpu")
+    from webapp.runs.models import WorkerBeat
+
+    WorkerBeat.objects.update(seen_at=timezone.now() - timedelta(minutes=30))
+    assert "No worker has been heard of for 30 min." in text(page(mine))
+
+
+def test_a_running_run_shows_where_it_is(collection, page):
+    baseline = rows.run(collection, "zeroshot", result=rows.result(histogram=(30, 20, 10)))
+    mine = rows.run(collection, status="running", baseline=baseline, stage="adapting", step=30, total=120, log=LOG,
+                    images_per_second=97.4, seconds_left=200, histogram=[10, 20, 30],
+                    samples=[[collection.images.first().pk, 2, 0.873], [10**9, 0, 0.5]])
+    html = page(mine)
+    shown = text(html)
+    for words in ("25 %", "3 min 20 s left, about", "97 images a second", "adapting", "owl 87 %", "Zero-shot baseline"):
+        assert words in shown
+    assert html.count("<figure>") == 1  # the picture that was deleted meanwhile is left out
+    assert re.findall(r'<li class="(\w+)"[^>]*>([\w ]+)</li>', html)[:4] == [
+        ("done", "queued"), ("done", "reading images"), ("current", "adapting"), ("ahead", "result")]
+    assert f'hx-get="{reverse("runs:live", args=[mine.pk])}"' in html
+
+
+def test_the_live_part_is_what_the_page_shows(collection, page):
+    mine = rows.run(collection, status="running", stage="adapting", step=30, total=120, log=LOG)
+    part = page(mine, "live")
+    assert "<html" not in part
+    assert "25 %" in text(part)
+    assert 'id="log" hx-swap-oob="true"' in part
+    assert "attempt 1 of 3 begins on box" in part
+
+
+def test_the_live_part_of_a_run_that_ended_asks_for_the_whole_page(collection, signed_in):
+    for status in ("succeeded", "failed", "cancelled"):
+        answer = signed_in.get(reverse("runs:live", args=[rows.run(collection, status=status).pk]))
+        assert answer.headers["HX-Refresh"] == "true"
+        assert answer.content == b""
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed", "cancelled"])
+def test_a_run_that_ended_polls_no_more(collection, page, status):
+    assert "hx-trigger" not in page(rows.run(collection, status=status))
+
+
+def test_a_silent_worker_is_named(collection, page):
+    mine = rows.run(collection, status="running", heartbeat_at=timezone.now() - timedelta(seconds=35))
+    assert "The worker has not been heard of for 35 s." in text(page(mine))
+
+
+def test_a_run_asked_to_stop_says_so_and_offers_no_second_button(collection, page):
+    shown = text(page(rows.run(collection, status="running", cancel_requested=True)))
+    assert "Stopping at the worker’s next report." in shown
+    assert "Cancel the run" not in shown
+
+
+def test_a_failed_run_shows_the_reason_and_offers_another_try_only_where_it_can_help(collection, page):
+    hopeless = text(page(rows.run(collection, status="failed", error="epochs: too many.")))
+    assert "epochs: too many." in hopeless
+    assert "Try again" not in hopeless
+    assert "would fail the same way" in hopeless
+    assert "Try again" in text(page(rows.run(collection, status="failed", error="The disk is full.", retryable=True)))
+
+
+def test_a_cancelled_run_says_when(collection, page):
+    assert "was cancelled after 5 min" in text(page(rows.run(collection, status="cancelled")))
+    assert "was cancelled before it began" in text(page(rows.run(collection, status="cancelled", started_at=None)))
+
+
+def test_the_result_is_compared_with_the_baseline(collection, page):
+    baseline = rows.run(collection, "zeroshot", result=rows.result(0.8, (30, 20, 10)))
+    compared = {"run": baseline.pk, "label_free_score": 0.8, "histogram": [30, 20, 10], "agreement": 0.66}
+    mine = rows.run(collection, baseline=baseline, result=rows.result(0.9, baseline=compared, refused=2))
+    shown = text(page(mine))
+    assert "MUST sorted 60 images into 3 of 3 classes, better than Zero-shot by the label-free score: 90.0 against 80.0." in shown
+    assert "66 % answered as the baseline did" in shown
+    assert "2 images refused" in shown
+    assert "No better than its baseline" not in shown
+    assert "accuracy" not in shown
+
+
+@pytest.mark.parametrize("score", [0.8, 0.7])
+def test_a_run_that_is_no_better_says_so_and_offers_the_baseline(collection, page, score):
+    baseline = rows.run(collection, "zeroshot", result=rows.result(0.8))
+    html = page(rows.run(collection, baseline=baseline, result=rows.result(score)))
+    assert "No better than its baseline." in html
+    assert f'href="{reverse("runs:detail", args=[baseline.pk])}">Take the Zero-shot result' in html
+
+
+def test_what_was_measured_is_called_measured(collection, page):
+    baseline = rows.run(collection, "zeroshot", result=rows.result(0.8, measured={"accuracy": 0.61, "nmi": 0.5}))
+    mine = rows.run(collection, baseline=baseline, result=rows.result(0.9, measured={"accuracy": 0.872, "nmi": 0.79}))
+    shown = text(page(mine)).replace("\xa0", " ")
+    assert "Measured 87.2 % right where the answers are known; Zero-shot had 61.0 %." in shown
+    assert "0.79" in shown
+    for place in [match.start() for match in re.finditer("accuracy", shown)]:
+        assert shown[:place].rstrip().endswith("measured"), shown[place - 40:place]
+
+
+def test_dead_and_swallowing_classes_raise_an_alarm(collection, page):
+    shown = text(page(rows.run(collection, result=rows.result(histogram=(57, 3, 0)))))
+    assert "1 of 3 classes have no image: owl." in shown
+    many = rows.run(collection, result=rows.result(histogram=(570, *[10] * 10)) | {"class_names": []},
+                    class_list_version=None, num_classes=11)
+    assert "cluster 1 holds 85 % of the images." in text(page(many))
+
+
+def test_clusters_show_the_names_their_pictures_suggest(alice, page):
+    unnamed = rows.collection(alice, names=(), num_classes=3)
+    mine = rows.run(unnamed, "turtle", result=rows.result(suggested_names=[["ring", "wheel"], [], ["bird"]]) | {
+        "class_names": ["cluster 1", "cluster 2", "cluster 3"]})
+    shown = text(page(mine))
+    assert "cluster 1 ring, wheel" in shown
+    assert "cluster 3 bird" in shown
+
+
+def test_a_thousand_classes_are_cut_to_the_largest(collection, page):
+    shown = page(rows.run(collection, class_list_version=None, num_classes=1000,
+                          result=rows.result(histogram=tuple(range(1000)))))
+    assert shown.count('<rect class="own"') < 70
+    assert "and 960 smaller classes" in shown
+
+
+def test_names_are_escaped(alice, page):
+    evil = rows.collection(alice, names=("<script>alert(1)</script>", "dog", "owl"), title="<b>bold</b>")
+    html = page(rows.run(evil))
+    assert "<script>alert" not in html
+    assert "<b>bold" not in html
+
+
+def test_points_come_once_and_in_the_order_they_were_written(collection, signed_in):
+    mine = rows.run(collection, status="running")
+    for step in (0, 5, 10, 5):
+        ProgressPoint.objects.create(run=mine, step=step, terms={"loss": step / 10})
+    address = reverse("runs:points", args=[mine.pk])
+    first = signed_in.get(address).json()
+    assert first["points"] == [[0, {"loss": 0.0}], [5, {"loss": 0.5}], [10, {"loss": 1.0}], [5, {"loss": 0.5}]]
+    assert (first["more"], first["terminal"]) == (False, False)
+    ProgressPoint.objects.create(run=mine, step=15, terms={"loss": 1.5})
+    following = signed_in.get(address, {"after": first["after"]}).json()
+    assert following["points"] == [[15, {"loss": 1.5}]]
+    Run.objects.filter(pk=mine.pk).update(status="succeeded", finished_at=timezone.now())
+    last = signed_in.get(address, {"after": following["after"]}).json()
+    assert (last["points"], last["terminal"], last["after"]) == ([], True, following["after"])
+
+
+@pytest.mark.parametrize("after", ["-1", "x", "9" * 30])
+def test_a_malformed_cursor_is_refused(collection, signed_in, after):
+    assert signed_in.get(reverse("runs:points", args=[rows.run(collection).pk]), {"after": after}).status_code == 400
+
+
+def test_long_plots_come_in_pages(collection, signed_in, monkeypatch):
+    monkeypatch.setattr("webapp.runs.views.POINTS_A_PAGE", 2)
+    mine = rows.run(collection)
+    ProgressPoint.objects.bulk_create([ProgressPoint(run=mine, step=step, terms={}) for step in range(3)])
+    first = signed_in.get(reverse("runs:points", args=[mine.pk])).json()
+    assert (len(first["points"]), first["more"]) == (2, True)
+    second = signed_in.get(reverse("runs:points", args=[mine.pk]), {"after": first["after"]}).json()
+    assert (len(second["points"]), second["more"]) == (1, False)
+
+
+def test_a_method_that_is_no_more_still_has_its_page(collection, page):
+    old = rows.run(collection)
+    Run.objects.filter(pk=old.pk).update(method="forgotten")
+    old.refresh_from_db()
+    assert "forgotten" in page(old)

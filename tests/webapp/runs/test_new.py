@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+from django.utils.html import escape
+
+from core.catalog import METHODS, describe
+from tests.webapp.runs import rows
+from webapp.runs.forms import PREFIX, RunForm
+from webapp.runs.models import Run
+
+pytestmark = pytest.mark.django_db
+
+
+def address(collection):
+    return reverse("runs:new", args=[collection.pk])
+
+
+def filled(collection, method="must", **changes):
+    """Return what a browser sends of the form as it stands, with changes."""
+    form = RunForm(collection=collection, method=method)
+    data = {}
+    for name, field in form.fields.items():
+        value = form.get_initial_for_field(field, name)
+        if value is not False and value is not None:
+            data[name] = "on" if value is True else value
+    return data | changes
+
+
+def test_it_shows_the_recommended_method_first_with_its_reason_and_cost(signed_in, collection):
+    page = signed_in.get(address(collection)).content.decode()
+    assert "MUST is recommended." in page
+    assert 'value="must" checked' in page
+    assert page.index('value="must"') < page.index('value="turtle"')
+    assert "MUST will take" in page
+    assert "A zero-shot baseline runs first" in page
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_setting_of_every_method_has_a_field(signed_in, collection, method):
+    page = signed_in.get(address(collection), {"method": method}).content.decode()
+    for name, known in describe(METHODS[method].settings).items():
+        assert f'name="{PREFIX}{name}"' in page
+        assert escape(known.label) in page
+
+
+def test_advanced_settings_are_folded_and_plain_ones_are_not(collection):
+    form = RunForm(collection=collection, method="must")
+    plain = {field.name for field in form.plain_fields()}
+    folded = {field.name for field in form.advanced_fields()}
+    assert {"preset", "setting-backbone", "setting-mirror"} <= plain
+    assert {"seed", "warm_up", "setting-threshold"} <= folded
+    assert plain | folded | {"method"} == set(form.fields)
+
+
+def test_htmx_gets_only_the_inside_of_the_form(signed_in, collection):
+    part = signed_in.get(address(collection), {"method": "turtle"}, headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in part
+    assert 'value="turtle" checked' in part
+
+
+def test_a_preset_fills_the_settings(signed_in, collection):
+    page = signed_in.get(address(collection), {"method": "must", "preset": "gtsrb-b"}).content.decode()
+    assert '<option value="clip-vit-b16" selected>' in page
+    assert 'name="setting-mask_ratio" value="0.5"' in page
+
+
+def test_methods_that_cannot_be_asked_are_shown_with_the_reason_and_the_fix(signed_in, alice):
+    unnamed = rows.collection(alice, names=(), num_classes=3)
+    page = signed_in.get(address(unnamed)).content.decode()
+    assert "this collection has none" in page
+    assert reverse("collections:question", args=[unnamed.pk]) in page
+    assert 'value="turtle" checked' in page
+    must = page[page.index('id="method-must"'):]
+    assert "disabled" in must[:must.index(">")]
+
+
+def test_an_empty_collection_is_sent_to_its_images(signed_in, alice):
+    empty = rows.collection(alice, 0)
+    page = signed_in.get(address(empty)).content.decode()
+    assert "nothing to adapt to" in page
+    assert "<form id=" not in page
+
+
+def test_it_starts_the_run(signed_in, collection, sent):
+    answer = signed_in.post(address(collection), filled(collection, seed=5))
+    run = Run.objects.get(method="must")
+    assert answer.status_code == 302
+    assert answer.url == reverse("runs:detail", args=[run.pk])
+    assert (run.seed, run.preset, run.status) == (5, "small-collection", "queued")
+    assert run.baseline.method == "zeroshot"
+    assert "Zero-shot runs first" in signed_in.get(answer.url).content.decode()
+
+
+def test_several_feature_spaces_are_joined(signed_in, collection, sent):
+    signed_in.post(address(collection), filled(
+        collection, "turtle", **{"setting-spaces": ["starter-clip", "starter-mae"]}))
+    assert Run.objects.get(method="turtle").settings["spaces"] == "starter-clip,starter-mae"
+
+
+def test_an_unticked_box_is_no(signed_in, collection, sent):
+    sent_fields = filled(collection)
+    del sent_fields["setting-mirror"]
+    signed_in.post(address(collection), sent_fields)
+    assert Run.objects.get(method="must").settings["mirror"] is False
+
+
+def test_turtle_may_be_asked_for_another_number_or_none(signed_in, collection, sent):
+    signed_in.post(address(collection), filled(collection, "turtle", num_classes="7"))
+    signed_in.post(address(collection), filled(collection, "turtle", num_classes=""))
+    assert list(Run.objects.filter(method="turtle").order_by("pk").values_list("num_classes", flat=True)) == [7, None]
+
+
+def test_a_warm_up_collection_is_ones_own(signed_in, alice, charlie, collection, sent):
+    larger, foreign = rows.collection(alice, title="larger"), rows.collection(charlie, title="foreign")
+    answer = signed_in.post(address(collection), filled(collection, warm_up=foreign.pk))
+    assert answer.status_code == 422
+    signed_in.post(address(collection), filled(collection, warm_up=larger.pk))
+    assert Run.objects.get(method="must").warm_up == larger
+
+
+@pytest.mark.parametrize(("changes", "field", "words"), [
+    ({"setting-epochs": "-3"}, "setting-epochs", "out of range"),
+    ({"setting-epochs": "many"}, "setting-epochs", "not a number"),
+    ({"setting-epochs": ""}, "setting-epochs", "Give a number"),
+    ({"setting-batch_size": "2.5"}, "setting-batch_size", "not a whole number"),
+    ({"setting-templates": "own"}, "setting-own_templates", "empty"),
+    ({"setting-templates": "own", "setting-own_templates": "a photo"}, "setting-own_templates", "no {}"),
+    ({"seed": "-1"}, "seed", "greater than or equal to 0"),
+    ({"preset": "nobody's"}, "preset", "not one of the available choices"),
+])
+def test_an_error_stands_by_its_field_and_nothing_is_started(signed_in, collection, sent, changes, field, words):
+    answer = signed_in.post(address(collection), filled(collection, **changes))
+    assert answer.status_code == 422
+    assert words in " ".join(answer.context["form"].errors[field])
+    assert f'id="id_{field}_error"' in answer.content.decode()
+    assert not Run.objects.exists()
+
+
+def test_own_templates_are_taken(signed_in, collection, sent):
+    signed_in.post(address(collection), filled(collection, **{
+        "setting-templates": "own", "setting-own_templates": "a drawing of a {}."}))
+    assert Run.objects.get(method="must").settings["own_templates"] == "a drawing of a {}."
+
+
+def test_the_fold_opens_where_an_error_is_in_it(signed_in, collection, sent):
+    page = signed_in.post(address(collection), filled(collection, **{"setting-threshold": "2"})).content.decode()
+    assert '<details id="more-settings" open>' in page
+
+
+@pytest.mark.parametrize(("num_images", "names", "words"), [
+    (2, rows.NAMES, "3 classes for 2 images"), (60, ("cat",), "One class"), (1, rows.NAMES, "One image"),
+])
+def test_a_question_without_an_answer_is_refused_above_the_form(signed_in, alice, sent, num_images, names, words):
+    asked = rows.collection(alice, num_images, names=names)
+    answer = signed_in.post(address(asked), filled(asked))
+    assert answer.status_code == 422
+    assert words.lower() in " ".join(answer.context["form"].non_field_errors()).lower()
+    assert not Run.objects.exists()
+
+
+def test_more_clusters_than_images_is_refused_at_the_number(signed_in, collection, sent):
+    answer = signed_in.post(address(collection), filled(collection, "turtle", num_classes="61"))
+    assert "61 classes for 60 images" in answer.context["form"].errors["num_classes"][0]
+
+
+def test_an_unknown_method_does_not_exist(signed_in, collection):
+    assert signed_in.get(address(collection), {"method": "magic"}).status_code == 404
+
+
+def test_somebody_elses_collection_does_not_exist(stranger, collection, sent):
+    assert stranger.get(address(collection)).status_code == 404
+    assert stranger.post(address(collection), filled(collection)).status_code == 404
+    assert not Run.objects.exists()
+
+
+def test_a_missing_collection_and_a_wrong_verb_are_refused(signed_in, collection):
+    assert signed_in.get(reverse("runs:new", args=[10**9])).status_code == 404
+    assert signed_in.delete(address(collection)).status_code == 405
+
+
+def test_nobody_is_sent_to_sign_in(client, collection):
+    assert client.get(address(collection)).url.startswith(reverse("sign_in"))
+
+
+def test_another_sites_form_is_refused(collection, alice, sent):
+    from django.test import Client
+
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(alice)
+    assert client.post(address(collection), filled(collection)).status_code == 403
+    assert not Run.objects.exists()

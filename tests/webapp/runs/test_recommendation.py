@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from core.catalog import METHODS, defaults
+from webapp.runs.recommendation import Question, cost, obstacle, recommend_method
+
+
+@pytest.mark.parametrize(("question", "method"), [
+    (Question(num_images=500, class_names=("cat", "dog")), "must"),
+    (Question(num_images=49, class_names=("cat", "dog")), "zeroshot"),
+    (Question(num_images=500, num_classes=7), "turtle"),
+    (Question(num_images=49, num_classes=7), "kmeans"),
+    (Question(num_images=500), "turtle"),
+    (Question(num_images=10), "turtle"),
+])
+def test_it_recommends_by_names_number_and_size(question, method):
+    found = recommend_method(question)
+    assert found.method == method
+    assert obstacle(method, question) is None
+    assert found.reason.endswith(".")
+
+
+@pytest.mark.parametrize(("method", "question", "possible"), [
+    ("must", Question(num_images=100, num_classes=3), False),
+    ("zeroshot", Question(num_images=100), False),
+    ("kmeans", Question(num_images=100), False),
+    ("kmeans", Question(num_images=100, num_classes=3), True),
+    ("turtle", Question(num_images=100), True),
+    ("must", Question(num_images=100, class_names=("a", "b")), True),
+])
+def test_it_names_what_a_method_lacks_and_the_fix(method, question, possible):
+    found = obstacle(method, question)
+    assert (found is None) == possible
+    assert found is None or all(found)
+
+
+def test_a_run_of_more_images_and_of_a_larger_model_costs_more():
+    settings = defaults(METHODS["must"].settings)
+    small = cost("must", settings, Question(num_images=1_000, class_names=("a", "b")))
+    large = cost("must", settings, Question(num_images=10_000, class_names=("a", "b")))
+    larger = cost("must", settings | {"backbone": "clip-vit-l14"}, Question(num_images=10_000, class_names=("a", "b")))
+    assert small.cpu_seconds < large.cpu_seconds < larger.cpu_seconds
+    assert larger.gpu_seconds < larger.cpu_seconds
+
+
+def test_the_cost_is_said_in_words():
+    settings = defaults(METHODS["must"].settings)
+    assert str(cost("zeroshot", defaults(METHODS["zeroshot"].settings), Question(num_images=100))) == "under a minute"
+    assert "minutes on two CPU cores" in str(cost("must", settings, Question(num_images=4_000, class_names=("a", "b"))))
+    assert "hours on two CPU cores" in str(cost("must", settings, Question(num_images=400_000, class_names=("a", "b"))))
+
+
+def test_the_cost_of_unknown_settings_is_still_a_number():
+    assert cost("turtle", {"spaces": "nobody-knows"}, Question(num_images=100)).cpu_seconds > 0

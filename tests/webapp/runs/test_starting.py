@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from core.errors import ConfigError, DataError
+from tests.webapp.runs import rows
+from webapp.collections.models import Upload
+from webapp.runs.models import Run
+from webapp.runs.starting import Asked, start_again, start_run
+
+
+@pytest.fixture
+def on_commit(django_capture_on_commit_callbacks):
+    return lambda: django_capture_on_commit_callbacks(execute=True)
+
+
+def test_it_queues_the_baseline_first_and_links_it(collection, sent, on_commit):
+    with on_commit():
+        run = start_run(collection=collection, method="must", values={})
+    assert run.baseline.method == "zeroshot"
+    assert run.baseline.queued_at < run.queued_at
+    assert [(pk, queue) for _, pk, queue in sent] == [(run.baseline.pk, "gpu"), (run.pk, "gpu")]
+    assert run.baseline.class_list_version == run.class_list_version == collection.class_list_version
+    assert run.baseline.settings["backbone"] == run.settings["backbone"]
+    assert run.num_classes == 3
+
+
+def test_nothing_is_sent_before_the_rows_are_stored(collection, sent):
+    start_run(collection=collection, method="must", values={})
+    assert sent == []  # the test's transaction never commits
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "succeeded"])
+def test_it_takes_a_baseline_that_is_there(collection, sent, status):
+    known = rows.run(collection, "zeroshot", status)
+    assert start_run(collection=collection, method="must", values={}).baseline == known
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_it_does_not_take_a_baseline_that_came_to_nothing(collection, sent, status):
+    known = rows.run(collection, "zeroshot", status)
+    assert start_run(collection=collection, method="must", values={}).baseline != known
+
+
+def test_another_foundation_model_needs_another_baseline(collection, sent):
+    known = rows.run(collection, "zeroshot")
+    run = start_run(collection=collection, method="must", values={"backbone": "clip-vit-b16"})
+    assert run.baseline != known
+    assert run.baseline.settings["backbone"] == "clip-vit-b16"
+
+
+def test_other_names_need_another_baseline(collection, alice, sent):
+    known = rows.run(collection, "zeroshot")
+    other = rows.class_list(alice, ("a", "b"), "letters")
+    assert start_run(collection=collection, method="must", values={}, asked=Asked(version=other)).baseline != known
+
+
+def test_new_images_need_a_new_baseline(collection, sent):
+    known = rows.run(collection, "zeroshot")
+    rows.add_images(collection, 1)
+    assert start_run(collection=collection, method="must", values={}).baseline != known
+
+
+def test_a_baseline_has_none_itself(collection, sent):
+    assert start_run(collection=collection, method="zeroshot", values={}).baseline is None
+    assert start_run(collection=collection, method="kmeans", values={}).baseline is None
+
+
+def test_turtle_is_compared_with_kmeans_on_the_same_spaces_and_takes_only_the_number_of_names(collection, sent):
+    run = start_run(collection=collection, method="turtle", values={"spaces": "starter-clip,starter-mae"})
+    assert run.baseline.method == "kmeans"
+    assert run.baseline.settings["spaces"] == "starter-clip,starter-mae"
+    assert (run.class_list_version, run.num_classes, run.baseline.num_classes) == (None, 3, 3)
+
+
+def test_without_a_number_there_is_nothing_to_compare_with_yet(alice, sent):
+    unknown = rows.collection(alice, names=())
+    run = start_run(collection=unknown, method="turtle", values={})
+    assert (run.baseline, run.num_classes) == (None, None)
+
+
+def test_settings_are_the_recommended_presets_and_the_persons_own(collection, sent):
+    run = start_run(collection=collection, method="must", values={"epochs": 3})
+    assert run.settings["epochs"] == 3.0
+    assert run.settings["batch_size"] == 128
+    assert run.preset == "small-collection (changed)"
+    assert start_run(collection=collection, method="must", values={}).preset == "small-collection"
+
+
+def test_a_preset_by_name_is_taken_as_written(collection, sent):
+    run = start_run(collection=collection, method="must", values={}, preset="gtsrb-b")
+    assert (run.preset, run.settings["backbone"], run.settings["mask_ratio"]) == ("gtsrb-b", "clip-vit-b16", 0.5)
+
+
+def test_mirror_is_what_the_collection_says_unless_the_person_says_otherwise(alice, sent):
+    digits = rows.collection(alice, title="digits", mirror=False)
+    assert start_run(collection=digits, method="must", values={}).settings["mirror"] is False
+    assert start_run(collection=digits, method="must", values={"mirror": True}).settings["mirror"] is True
+
+
+@pytest.mark.parametrize(("arguments", "setting"), [
+    ({"method": "nothing", "values": {}}, "method"),
+    ({"method": "must", "values": {}, "preset": "nobody's"}, "preset"),
+    ({"method": "zeroshot", "values": {}, "preset": "imagenet-b"}, "preset"),
+    ({"method": "must", "values": {"epochs": -1}}, "epochs"),
+    ({"method": "must", "values": {"backbone": "clip-vit-z99"}}, "backbone"),
+    ({"method": "turtle", "values": {"spaces": "starter-clip,nobody"}}, "spaces"),
+    ({"method": "turtle", "values": {"spaces": ""}}, "spaces"),
+    ({"method": "must", "values": {"colour": "red"}}, "colour"),
+    ({"method": "must", "values": {}, "seed": -1}, "seed"),
+    ({"method": "must", "values": {}, "seed": 2**31}, "seed"),
+])
+def test_it_refuses_a_bad_setting_by_name_and_stores_nothing(collection, sent, arguments, setting):
+    with pytest.raises(ConfigError) as refused:
+        start_run(collection=collection, **arguments)
+    assert refused.value.setting == setting
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize(("num_images", "names", "num_classes", "method", "what", "words"), [
+    (0, rows.NAMES, None, "must", "images", "add images"),
+    (1, rows.NAMES, None, "must", "images", "one image"),
+    (2, rows.NAMES, None, "must", "classes", "3 classes for 2 images"),
+    (60, ("cat",), None, "must", "classes", "one class"),
+    (60, (), None, "must", "classes", "give class names"),
+    (60, (), None, "kmeans", "classes", "give names or a number"),
+    (60, (), 61, "turtle", "classes", "61 classes for 60 images"),
+    (60, (), 1, "turtle", "classes", "one class"),
+])
+def test_it_refuses_a_question_that_nothing_can_answer(alice, sent, num_images, names, num_classes, method, what, words):
+    asked = rows.collection(alice, num_images, names=names, num_classes=num_classes)
+    with pytest.raises(DataError, match=words) as refused:
+        start_run(collection=asked, method=method, values={})
+    assert refused.value.file == what
+    assert not Run.objects.exists()
+
+
+def test_copies_and_held_out_images_do_not_count(alice, sent):
+    asked = rows.collection(alice, 4)
+    first, second, third, _ = asked.images.all()
+    asked.images.filter(pk=second.pk).update(file=first.file, duplicate_of=first)
+    asked.images.filter(pk=third.pk).update(held_out=True)
+    with pytest.raises(DataError, match="3 classes for 2 images"):
+        start_run(collection=asked, method="must", values={})
+
+
+@pytest.mark.parametrize("status", ["receiving", "received", "reading"])
+def test_it_waits_for_uploads_that_are_still_read(collection, sent, status):
+    Upload.objects.create(collection=collection, name="more.zip", size_bytes=9, status=status)
+    with pytest.raises(DataError, match="still being read"):
+        start_run(collection=collection, method="must", values={})
+
+
+def test_an_upload_that_was_given_up_holds_nothing_back(collection, sent):
+    upload = Upload.objects.create(collection=collection, name="more.zip", size_bytes=9)
+    Upload.objects.filter(pk=upload.pk).update(updated_at=timezone.now() - timedelta(minutes=10))
+    assert start_run(collection=collection, method="must", values={}).pk
+
+
+def test_trying_again_asks_the_same_with_the_same_settings(collection, sent):
+    failed = rows.run(collection, "must", "failed", seed=7, settings=rows.run(collection).settings | {"epochs": 2.5})
+    again = start_again(failed)
+    assert again.pk != failed.pk
+    assert (again.status, again.seed, again.settings) == ("queued", 7, failed.settings)
+    assert again.class_list_version == failed.class_list_version
