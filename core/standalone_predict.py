@@ -82,7 +82,7 @@ def view(image: Image.Image, side: int) -> torch.Tensor:
         size = ((side, max(side, int(side * height / width))) if width <= height
                 else (max(side, int(side * width / height)), side))
         image = image.resize(size, Image.Resampling.BICUBIC)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
+    left, top = round((image.width - side) / 2), round((image.height - side) / 2)
     pixels = np.array(image.crop((left, top, left + side, top + side)))
     return torch.from_numpy(pixels).permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
 
@@ -152,7 +152,9 @@ def main() -> int:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
-    model, rows, waiting = Model(HERE, given.device), [], []
+    model = Model(HERE, given.device)
+    rows: list[tuple[str, str, str, str]] = []
+    waiting: list[tuple[str, Image.Image]] = []
 
     def answer() -> None:
         for (name, _), found in zip(waiting, model.probabilities([image for _, image in waiting]), strict=True):

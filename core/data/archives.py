@@ -117,6 +117,11 @@ def refusal(name: str) -> str:
     return ""
 
 
+def _plain(name: str) -> str:
+    """Return the name with forward slashes, without "./" and doubled slashes; what is bad in it stays."""
+    return PurePosixPath(name.replace("\\", "/")).as_posix()
+
+
 def _zip_members(path: Path, limits: Limits) -> Iterator[Member | Skipped]:
     """Yield the members of a zip archive, whose directory is checked before anything is unpacked."""
     size_bytes = path.stat().st_size
@@ -145,7 +150,7 @@ def _zip_name(one: zipfile.ZipInfo) -> str:
     if not one.flag_bits & 0x800:
         with suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-    return name.replace("\\", "/")
+    return _plain(name)
 
 
 def _zip_refusal(one: zipfile.ZipInfo, limits: Limits) -> str:
@@ -218,7 +223,7 @@ def _tar_members(path: Path, limits: Limits) -> Iterator[Member | Skipped]:
                     count += 1
                     if count > limits.members:
                         raise DataError(path.name, f"more than {limits.members:,} files; split it")
-                    name = one.name.replace("\\", "/")
+                    name = _plain(one.name)
                     if reason := refusal(name) or _tar_refusal(one, limits):
                         yield Skipped(name, reason)
                     else:

@@ -82,7 +82,7 @@ class EvaluationView:
         """Return the view as (H, W, 3) bytes."""
         side = self.image_size_px
         resized = _resize_shorter(image, side)
-        left, top = (resized.width - side) // 2, (resized.height - side) // 2
+        left, top = round((resized.width - side) / 2), round((resized.height - side) / 2)  # as torchvision rounds
         return np.array(resized.crop((left, top, left + side, top + side)))
 
     def __call__(self, image: Image.Image, seed: int = 0) -> Tensor:
@@ -105,7 +105,7 @@ class WeakView:
         """Return the view as (H, W, 3) bytes."""
         draws, side = random.Random(seed), self.image_size_px
         resized = _resize_shorter(image, side)
-        left, top = draws.randint(0, resized.width - side), draws.randint(0, resized.height - side)
+        left, top = _place(resized.width - side, draws), _place(resized.height - side, draws)
         return np.array(resized.crop((left, top, left + side, top + side)))
 
     def __call__(self, image: Image.Image, seed: int) -> Tensor:
@@ -152,10 +152,15 @@ def _random_box(width: int, height: int, draws: random.Random) -> tuple[int, int
         ratio = math.exp(draws.uniform(low, high))
         across, down = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < across <= width and 0 < down <= height:
-            return draws.randint(0, width - across), draws.randint(0, height - down), across, down
+            return _place(width - across, draws), _place(height - down, draws), across, down
     across = min(width, max(1, round(height * STRONG_RATIO[1])))
     down = min(height, max(1, round(width / STRONG_RATIO[0])))
     return (width - across) // 2, (height - down) // 2, across, down
+
+
+def _place(room: int, draws: random.Random) -> int:
+    """Return 0 … room by a single draw, so that an image and its reduced version are cropped alike."""
+    return int(draws.random() * (room + 1))
 
 
 def view_seed(seed: int, epoch: int, index: int, view: int) -> int:

@@ -29,7 +29,7 @@ STARTER_MAE = {
 
 
 def write_starters(folder: Path, seed: int = 0) -> Path:
-    """Write starter-clip and starter-mae, float16 like the bundled ones, and return the folder for LABELFREE_WEIGHTS."""
+    """Write starter-clip and starter-mae, float16 as the bundled ones; return the folder for LABELFREE_WEIGHTS."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         clip = open_clip.CLIP(**STARTER_CLIP["model_cfg"]).state_dict()
