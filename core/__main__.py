@@ -1,18 +1,19 @@
 """The command line: ``python -m core adapt | predict | evaluate | methods | backbones``.
 
 Exit codes: 0 done, 2 bad input, 3 weights that cannot be had, 4 diverged, 5 a file that cannot be
-read or written, 130 stopped by Ctrl-C.
+read or written, 130 stopped by Ctrl-C, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from core.catalog import BACKBONES, METHODS, describe
+from core.catalog import BACKBONES, METHODS, defaults, describe
 from core.errors import (
     Cancelled,
     CheckpointError,
@@ -80,10 +81,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         _run(given)
+        sys.stdout.flush()
     except LabelfreeError as error:
         return _refuse(error, next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), given.json)
     except KeyboardInterrupt:
         return _refuse(Cancelled(), 130, given.json)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
+        return 141
     except OSError as error:
         return _refuse(error, 5, given.json)
     return 0
@@ -119,16 +124,15 @@ def _refuse(error: Exception, code: int, as_json: bool) -> int:
 
 def _list_methods(as_json: bool) -> None:
     for name, method in METHODS.items():
-        known = describe(method.settings)
-        defaults = {field: getattr(method.settings(), field) for field in known}
+        values = defaults(method.settings)
         if as_json:
             print(json.dumps({"method": name, "title": method.title, "summary": method.summary, "needs": method.needs,
-                              "settings": defaults}))
+                              "settings": values}))
             continue
         print(f"{name}: {method.summary}")
-        for field, setting in known.items():
+        for field, setting in describe(method.settings).items():
             symbol = f" ({setting.symbol})" if setting.symbol else ""
-            print(f"    {field} = {defaults[field]!r}  {setting.label}{symbol}")
+            print(f"    {field} = {values[field]!r}  {setting.label}{symbol}")
 
 
 def _list_backbones(as_json: bool) -> None:

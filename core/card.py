@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from core.catalog import BACKBONES, METHODS
+from core.catalog import BACKBONES, METHODS, split_list
 from core.evaluation.result import Result
 
 MEASURES = {
@@ -91,8 +91,7 @@ def card_of(method: str, settings: object, num_images: int, result: Result, crea
 
 def backbones_of(settings: Mapping[str, object]) -> tuple[str, ...]:
     """Return the names of the foundation models that a run's settings choose."""
-    named = str(settings.get("spaces") or settings.get("backbone") or "")
-    return tuple(name.strip() for name in named.split(",") if name.strip())
+    return split_list(str(settings.get("spaces") or settings.get("backbone") or ""))
 
 
 def _cell(text: str) -> str:

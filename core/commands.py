@@ -6,12 +6,10 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -26,10 +24,10 @@ from core.evaluation import metrics
 from core.evaluation.result import Result, summarise
 from core.export import unpacked, write_package
 from core.labels import as_indices, read_labels, write_labels
+from core.methods.resolve import resolve
 from core.names import read_names
 from core.presets import PRESETS, recommend
 from core.problem import Problem
-from core.run import Run
 from core.shell import Listener, LocalRun, best_device
 from core.training.checkpoint import Checkpoints
 
@@ -86,7 +84,7 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
         warm_up=open_images(request.warm_up, work / "warm-up")[0] if request.warm_up else None)
     run = LocalRun(device=best_device(request.device), seed=request.seed, folder=work, listener=listener)
     with run.stopped_by_ctrl_c():
-        classifier = _method(request.method)(settings, problem, run)
+        classifier = resolve(METHODS[request.method].function)(settings, problem, run)
         predictions = classifier.predict(images, run)
         spaces = [features(load_backbone(name), images, run) for name in backbones_of(asdict(settings))]
         result = summarise(classifier, predictions, spaces, seed=request.seed, seconds=time.monotonic() - began,
@@ -180,10 +178,10 @@ def _settings(request: AdaptRequest, num_images: int, listener: Listener) -> Set
     asked = _asked(request)
     if request.preset is None:
         first = backbones_of(asdict(parse(request.method, asked)))[0]
-        preset, overrides = recommend(request.method, num_images, first)
+        preset, recommended = recommend(request.method, num_images, first)
         if preset:
             listener.note(f"settings: the preset {preset}, chosen for {num_images} images and {first}")
-        asked = {**PRESETS.get(request.method, {}).get(preset, {}), **overrides, **asked}
+        asked = {**recommended, **asked}
     return parse(request.method, asked)
 
 
@@ -237,12 +235,6 @@ def _labelled(request: AdaptRequest, images: ImageSet, held_out: set[int], names
         raise ConfigError("labels", "labels need class names: give --names FILE")
     kept = [name for index, name in enumerate(images.names) if index not in held_out]
     return as_indices(read_labels(request.labels), kept, names, str(request.labels))
-
-
-def _method(name: str) -> Callable[[Settings, Problem, Run], Classifier]:
-    """Return a method's ``adapt``."""
-    module, _, function = METHODS[name].function.partition(":")
-    return cast("Callable[[Settings, Problem, Run], Classifier]", getattr(import_module(module), function))
 
 
 def _rows(images: ImageSet, classifier: Classifier, predictions: Predictions) -> list[tuple[str, str, float, float]]:

@@ -57,8 +57,7 @@ class Bar:
         if self._bar is None or self._key != key:
             self.close()
             self._key = key
-            self._bar = tqdm(total=progress.total, desc=progress.stage, initial=progress.step, file=self._errors,
-                             dynamic_ncols=True)
+            self._bar = tqdm(total=progress.total, desc=progress.stage, file=self._errors, dynamic_ncols=True)
         shown = {name: f"{value:.4g}" for name, value in progress.terms.items()}
         self._bar.set_postfix(shown, refresh=False)
         self._bar.update(progress.step - self._bar.n)
