@@ -24,7 +24,9 @@ class LoginRequired(LoginRequiredMiddleware):
     def handle_no_permission(self, request: HttpRequest, view_func: object) -> HttpResponse:
         """Refuse: 401 to a program, a full-page redirect to htmx, a redirect to a person."""
         if wants_json(request):
-            response = JsonResponse({"error": "Sign in, or send a token: Authorization: Bearer lf_…"}, status=401)
+            response = JsonResponse({"error": {
+                "what": request.path, "reason": "Nobody is signed in.",
+                "fix": "Sign in, or send a token: Authorization: Bearer lf_…"}}, status=401)
             response["WWW-Authenticate"] = "Bearer"
             return response
         if request.headers.get("HX-Request"):

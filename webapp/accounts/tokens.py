@@ -47,7 +47,9 @@ class TokenMiddleware(MiddlewareMixin):
             return None
         user = user_of(secret)
         if user is None:
-            return JsonResponse({"error": "This token is unknown, revoked or expired."}, status=401,
+            return JsonResponse({"error": {
+                "what": "token", "reason": "This token is unknown, revoked or expired.",
+                "fix": "Make a new one on your account page."}}, status=401,
                                 headers={"WWW-Authenticate": "Bearer"})
         request.token_user = user  # type: ignore[attr-defined]
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]

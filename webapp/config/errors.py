@@ -11,7 +11,7 @@ from webapp.accounts.guard import login_not_required, wants_json
 def _answer(request: HttpRequest, status: int, title: str, advice: str) -> HttpResponse:
     """Answer in the language of whoever asked: a page for people, JSON for programs."""
     if wants_json(request):
-        return JsonResponse({"error": f"{title}. {advice}"}, status=status)
+        return JsonResponse({"error": {"what": request.path, "reason": title, "fix": advice}}, status=status)
     return render(request, "error.html", {"title": title, "advice": advice, "status": status}, status=status)
 
 

@@ -43,7 +43,8 @@ class RequestLimit:
 
     async def _refuse(self, send: Send) -> None:
         limit_megabytes = self.limit_bytes // 2**20
-        body = f'{{"error": "One request may carry at most {limit_megabytes} MB; send large files in chunks."}}'
+        body = (f'{{"error": {{"what": "request", "reason": "One request may carry at most {limit_megabytes} MB.", '
+                f'"fix": "Send large files in chunks."}}}}')
         await send({"type": "http.response.start", "status": 413,
                     "headers": [(b"content-type", b"application/json"), (b"connection", b"close")]})
         await send({"type": "http.response.body", "body": body.encode()})
