@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from django.db import transaction
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Status
 
 from core.errors import DataError
 from core.names import parse_names, tidy
@@ -48,12 +48,12 @@ def index(request: HttpRequest, before: int | None = None) -> CollectionListOut:
 
 
 @router.post("", response={201: CollectionOut, REFUSALS: Error}, summary="Make a collection")
-def create(request: HttpRequest, payload: CollectionIn) -> tuple[int, CollectionOut]:
+def create(request: HttpRequest, payload: CollectionIn) -> Status[CollectionOut]:
     """Make an empty collection; images come by tus at /uploads/ with `Upload-Metadata: filename, collection`."""
     name = tidy(payload.name)
     if not name:
         raise DataError("name", "empty; give the collection a name")
-    return 201, describe(Collection.objects.create(owner=request.user, name=name, mirror=payload.mirror))
+    return Status(201, describe(Collection.objects.create(owner=request.user, name=name, mirror=payload.mirror)))
 
 
 @router.get("/{pk}", response={200: CollectionOut, REFUSALS: Error},
@@ -104,9 +104,10 @@ def truth(request: HttpRequest, pk: int) -> TruthOut:
 
 
 @class_lists.post("", response={201: ClassListOut, REFUSALS: Error}, summary="Make a class list")
-def create_list(request: HttpRequest, payload: ClassListIn) -> tuple[int, ClassListOut]:
+def create_list(request: HttpRequest, payload: ClassListIn) -> Status[ClassListOut]:
     """Make a list and its first version."""
-    return 201, describe_version(create_class_list(request.user, payload.name, _checked(payload.names)))
+    version = create_class_list(request.user, payload.name, _checked(payload.names))
+    return Status(201, describe_version(version))
 
 
 @class_lists.get("/{pk}", response={200: ClassListOut, REFUSALS: Error}, summary="The newest version of a class list")

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from ninja import Query, Router
+from ninja import Query, Router, Status
 
 from core.catalog import METHODS, defaults, describe
 from core.errors import DataError
@@ -51,7 +51,7 @@ def methods(request: HttpRequest) -> list[MethodOut]:
 
 
 @router.post("/collections/{pk}/runs", response={201: RunOut, REFUSALS: Error}, summary="Start a run")
-def start(request: HttpRequest, pk: int, payload: RunIn) -> tuple[int, RunOut]:
+def start(request: HttpRequest, pk: int, payload: RunIn) -> Status[RunOut]:
     """Queue a run, and first the baseline it is compared with; poll GET /runs/{id} until its status is final."""
     collection = get_own_collection(request, pk)
     if payload.class_list is not None and payload.num_classes is not None:
@@ -64,7 +64,7 @@ def start(request: HttpRequest, pk: int, payload: RunIn) -> tuple[int, RunOut]:
     warm_up = get_own_collection(request, payload.warm_up) if payload.warm_up is not None else None
     run = start_run(collection=collection, method=payload.method, values=payload.settings, asked=asked,
                     preset=payload.preset, seed=payload.seed, warm_up=warm_up)
-    return 201, describe_run(request, run)
+    return Status(201, describe_run(request, run))
 
 
 @router.get("/collections/{pk}/runs", response={200: RunListOut, REFUSALS: Error},

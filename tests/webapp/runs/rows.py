@@ -67,8 +67,9 @@ def run(of: Collection, method: str = "must", status: str = "succeeded", **field
 
 def result(score: float = 0.9, histogram: tuple[int, ...] = (20, 25, 15), **more: object) -> dict[str, object]:
     """Return a result as the worker writes it."""
-    return {"label_free_score": score, "classes_found": sum(one > 0 for one in histogram), "num_classes": len(histogram),
-            "class_names": list(NAMES), "histogram": list(histogram), "confidence_histogram": CONFIDENCE,
+    return {"label_free_score": score, "classes_found": sum(one > 0 for one in histogram),
+            "num_classes": len(histogram), "class_names": list(NAMES), "histogram": list(histogram),
+            "confidence_histogram": CONFIDENCE,
             "seconds": 61.0, "measured": None, "baseline": None, "suggested_names": [], "refused": 0} | more
 
 

@@ -117,7 +117,8 @@ def test_the_result_is_compared_with_the_baseline(collection, page):
     compared = {"run": baseline.pk, "label_free_score": 0.8, "histogram": [30, 20, 10], "agreement": 0.66}
     mine = rows.run(collection, baseline=baseline, result=rows.result(0.9, baseline=compared, refused=2))
     shown = text(page(mine))
-    assert "MUST sorted 60 images into 3 of 3 classes, better than Zero-shot by the label-free score: 90.0 against 80.0." in shown
+    assert ("MUST sorted 60 images into 3 of 3 classes, better than Zero-shot by the label-free score: "
+            "90.0 against 80.0.") in shown
     assert "66 % answered as the baseline did" in shown
     assert "2 images refused" in shown
     assert "No better than its baseline" not in shown

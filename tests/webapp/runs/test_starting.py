@@ -130,7 +130,8 @@ def test_it_refuses_a_bad_setting_by_name_and_stores_nothing(collection, sent, a
     (60, (), 61, "turtle", "classes", "61 classes for 60 images"),
     (60, (), 1, "turtle", "classes", "one class"),
 ])
-def test_it_refuses_a_question_that_nothing_can_answer(alice, sent, num_images, names, num_classes, method, what, words):
+def test_it_refuses_a_question_that_nothing_can_answer(alice, sent, num_images, names, num_classes, method, what,
+                                                       words):
     asked = rows.collection(alice, num_images, names=names, num_classes=num_classes)
     with pytest.raises(DataError, match=words) as refused:
         start_run(collection=asked, method=method, values={})
