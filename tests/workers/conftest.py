@@ -7,12 +7,15 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import django
 import pytest
 from django.conf import settings
+from django.db import connections
 from django.utils import timezone
 
 from core.catalog import METHODS
@@ -128,4 +131,56 @@ def wait_for(condition: Callable[[], object], timeout_seconds: float = 30) -> No
 
 def expire(run: Run) -> None:
     """Let a run's lease have ended a second ago."""
-    Run.objects.filter(pk=run.pk).update(lease_expires_at=timezone.now() - timezone.timedelta(seconds=1))
+    Run.objects.filter(pk=run.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+
+
+@contextmanager
+def executing(run: Run, timeout_seconds: float = 120) -> Iterator[Event]:
+    """Do an attempt of a run in a thread, as a node of the queue does; give the event that tells it to stop."""
+    stopping = Event()
+
+    def attempt() -> None:
+        try:
+            runs.execute(run.pk, stopping)
+        finally:
+            connections.close_all()
+
+    thread = Thread(target=attempt)
+    thread.start()
+    try:
+        yield stopping
+        thread.join(timeout_seconds)
+        assert not thread.is_alive(), "the attempt does not end"
+    finally:
+        if thread.is_alive():
+            stopping.set()
+            thread.join(timeout_seconds)
+
+
+def processes(*words: str) -> list[int]:
+    """Return the ids of the living processes whose command line has all of these arguments."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            arguments = (folder / "cmdline").read_bytes().decode().split("\0") if folder.name.isdigit() else []
+        except OSError:
+            continue  # it has just ended
+        if arguments and set(words) <= set(arguments):
+            found.append(int(folder.name))
+    return found
+
+
+def child_of(run: Run) -> int:
+    """Return the process id of a run's child."""
+    found = processes("workers.child", str(run.pk), Run.objects.get(pk=run.pk).lease_token)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def adapting(run: Run, share: float = 0.0) -> Callable[[], bool]:
+    """Return a condition: the method has done more than this share of its steps, and the row says so."""
+    def holds() -> bool:
+        run.refresh_from_db()
+        assert not run.is_terminal, (run.status, run.error)
+        return run.total > 0 and run.step > share * run.total
+    return holds

@@ -1,20 +1,141 @@
-"""Runs from the queue to their end, in real child processes."""
+"""Runs from the queue to their end, in real child processes that are cancelled, killed and robbed of their lease."""
 
 from __future__ import annotations
 
-from webapp.runs.models import Prediction
-from workers.runs import run_folder
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.workers.conftest import adapting, child_of, executing, expire, processes, wait_for
+from webapp.runs import presence
+from webapp.runs.models import Prediction, Run
+from workers import runs
+from workers.app import send
+from workers.reaper import reap
+
+LONG = {"steps": 100_000, "sample_size": 60}
+MUST = {"mirror": False, "batch_size": 10, "epochs": 5.0, "templates": "one"}  # thirty steps, a checkpoint every third
+
+
+def answers(run: Run) -> list[tuple[int, float]]:
+    """Return class and confidence of each image."""
+    return [(one.class_index, round(one.confidence, 5))
+            for one in Prediction.objects.filter(run=run).order_by("image__number")]
 
 
 def test_a_run_ends_with_an_answer_for_every_image_a_result_and_a_package(make_run, execute):
     run = execute(make_run("zeroshot", settings={"templates": "one"}))
     assert (run.status, run.error) == ("succeeded", "")
     assert run.attempt == 1 and run.lease_token == "" and run.finished_at and run.percent == 100
-    predictions = list(Prediction.objects.filter(run=run).order_by("image__number"))
-    assert len(predictions) == 60
     assert sum(run.result["histogram"]) == sum(run.result["confidence_histogram"]) == 60
     assert set(run.result["measured"]) == {"accuracy", "mean_per_class", "nmi", "ami", "ari"}
-    for one in predictions:
+    assert run.result["held_out"] is None and run.result["baseline"] is None
+    for one in Prediction.objects.filter(run=run):
         assert len(one.top) == 5 and one.top[0][0] == one.class_index
         assert 0 <= one.map_x <= 1 and 0 <= one.map_y <= 1
-    assert [path.name for path in run_folder(run.pk).glob("package*")] == ["package.zip"]
+    assert Prediction.objects.filter(run=run).count() == 60
+    assert [path.name for path in runs.run_folder(run.pk).glob("package*")] == ["package.zip"]
+    before = run.finished_at
+    assert execute(run).finished_at == before  # its message came twice
+
+
+def test_a_run_is_compared_with_its_baseline_and_held_out_images_are_answered(make_run, execute, collection):
+    collection.images.filter(number__lt=10).update(held_out=True)
+    baseline = execute(make_run("kmeans", settings={"starts": 1}))
+    run = execute(make_run("kmeans", settings={"starts": 1}, baseline=baseline, seed=1))
+    assert run.result["baseline"]["run"] == baseline.pk
+    assert 0 < run.result["baseline"]["agreement"] <= 1
+    assert sum(run.result["histogram"]) == 50
+    assert set(run.result["held_out"]) == {"hungarian_accuracy", "mean_per_class", "nmi", "ami", "ari"}
+    assert Prediction.objects.filter(run=run).count() == 60
+
+
+@pytest.mark.parametrize(("settings", "words", "retryable"), [
+    ({"backbone": "clip-vit-b16"}, "clip-vit-b16", True),
+    ({"backbone": "nobody"}, "unknown foundation model 'nobody'", False),
+], ids=["weights that cannot be had", "an unknown backbone"])
+def test_a_run_that_cannot_be_done_fails_in_words(make_run, execute, settings, words, retryable):
+    run = execute(make_run("zeroshot", settings=settings))
+    assert (run.status, run.retryable) == ("failed", retryable)
+    assert words in run.error and run.finished_at
+
+
+def test_a_running_run_stops_when_asked_and_ends_cancelled(make_run, starters):
+    run = make_run("turtle", settings=LONG)
+    with executing(run):
+        wait_for(adapting(run), 60)
+        run.request_cancel()
+    run.refresh_from_db()
+    assert run.status == "cancelled" and run.finished_at
+    assert run.points.exists() or run.log.count("stage:")
+
+
+def test_a_child_that_does_not_hear_is_killed(make_run, starters, monkeypatch):
+    monkeypatch.setattr(runs, "CANCEL_PATIENCE_SECONDS", 1.0)
+    run = make_run("turtle", settings=LONG)
+    with executing(run):
+        wait_for(adapting(run), 60)
+        child = child_of(run)
+        os.kill(child, signal.SIGSTOP)
+        run.request_cancel()
+    run.refresh_from_db()
+    assert run.status == "cancelled"
+    assert not processes("workers.child", str(run.pk))
+
+
+def test_a_zombie_is_stopped_and_writes_nothing(make_run, starters):
+    run = make_run("turtle", settings=LONG)
+    with executing(run):
+        wait_for(adapting(run), 60)
+        Run.objects.filter(pk=run.pk).update(lease_token="somebody else's", step=1, stage="theirs")
+    run.refresh_from_db()
+    assert (run.status, run.lease_token, run.step, run.stage) == ("running", "somebody else's", 1, "theirs")
+    assert not processes("workers.child", str(run.pk))
+
+
+def test_a_crash_is_said_on_the_row(make_run, starters):
+    run = make_run("turtle", settings=LONG)
+    with executing(run):
+        wait_for(adapting(run), 60)
+        os.kill(child_of(run), signal.SIGSEGV)
+    run.refresh_from_db()
+    assert run.status == "failed" and "SIGSEGV" in run.error and run.retryable
+
+
+def test_a_worker_that_is_told_to_stop_gives_its_run_back(make_run, starters):
+    run = make_run("turtle", settings=LONG)
+    with executing(run) as stopping:
+        wait_for(adapting(run), 60)
+        stopping.set()
+    run.refresh_from_db()
+    assert (run.status, run.attempt, run.lease_token) == ("queued", 0, "")
+
+
+@pytest.mark.timeout(600)
+def test_a_run_killed_past_half_goes_on_at_its_checkpoint_to_the_unbroken_answer(make_run, starters, execute, broker):
+    unbroken = execute(make_run("must", settings=MUST))
+    run = make_run("must", settings=MUST)
+    node = subprocess.Popen(
+        [sys.executable, "-m", "celery", "--quiet", "--app", "workers.tasks", "worker", "--queues", "gpu", "--pool",
+         "threads", "--concurrency", "1", "--hostname", "gpu.0.test@%h", "--without-gossip", "--without-mingle"],
+        env={**os.environ, "PYTHONWARNINGS": "ignore"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert send("execute_run", run.pk, "gpu")
+        wait_for(adapting(run, 0.5), 120)
+        assert presence.is_present("gpu")
+    finally:
+        node.kill()
+        node.wait()
+    wait_for(lambda: not processes("workers.child", str(run.pk)), 5)
+    killed_at = Run.objects.get(pk=run.pk).step
+    expire(run)
+    reap()
+    execute(run)
+    assert (run.status, run.attempt) == ("succeeded", 2)
+    assert "goes on from its last checkpoint" in run.log
+    assert answers(run) == answers(unbroken)
+    first_again = run.points.order_by("pk").filter(step__lte=killed_at).last()
+    assert first_again is None or killed_at - first_again.step <= 0.1 * run.total + 1
