@@ -25,6 +25,7 @@ class Setting:
         help: one plain sentence.
         low, high: inclusive bounds of a number, None where open.
         choices: the allowed values of a choice, in order; () for free values.
+        at_most: above 1: so many different choices may be given, separated by commas.
         symbol: the paper's symbol and where it stands ("τ, Eq. 2"), or "".
         advanced: folded away in the form.
     """
@@ -34,11 +35,12 @@ class Setting:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    at_most: int = 1
     symbol: str = ""
     advanced: bool = True
 
 
-def setting(default: Any, label: str, help: str = "", **details: Any) -> Any:  # noqa: A002
+def setting(default: Any, label: str, help: str = "", **details: Any) -> Any:
     """Declare a field of a settings dataclass together with its `Setting`."""
     return field(default=default, metadata={"setting": Setting(label=label, help=help, **details)})
 
@@ -96,9 +98,9 @@ BACKBONES: Mapping[str, Backbone] = {
     "mae-vit-b16": _timm("MAE ViT-B/16", "vit_base_patch16_224.mae", 224, 86, "CC-BY-NC-4.0"),
     "mae-vit-l16": _timm("MAE ViT-L/16", "vit_large_patch16_224.mae", 224, 303, "CC-BY-NC-4.0"),
     "mae-vit-h14": _timm("MAE ViT-H/14", "vit_huge_patch14_224.mae", 224, 631, "CC-BY-NC-4.0"),
-    "dinov2-vit-s14": _timm("DINOv2 ViT-S/14", "vit_small_patch14_dinov2.lvd142m", 518, 22, "Apache-2.0"),
-    "dinov2-vit-b14": _timm("DINOv2 ViT-B/14", "vit_base_patch14_dinov2.lvd142m", 518, 87, "Apache-2.0"),
-    "dinov2-vit-l14": _timm("DINOv2 ViT-L/14", "vit_large_patch14_dinov2.lvd142m", 518, 304, "Apache-2.0"),
+    "dinov2-vit-s14": _timm("DINOv2 ViT-S/14", "vit_small_patch14_dinov2.lvd142m", 224, 22, "Apache-2.0"),
+    "dinov2-vit-b14": _timm("DINOv2 ViT-B/14", "vit_base_patch14_dinov2.lvd142m", 224, 87, "Apache-2.0"),
+    "dinov2-vit-l14": _timm("DINOv2 ViT-L/14", "vit_large_patch14_dinov2.lvd142m", 224, 304, "Apache-2.0"),
     "resnet50": _timm("ResNet-50 (supervised)", "resnet50.a1_in1k", 224, 26, "Apache-2.0"),
 }
 TEXT_BACKBONES = tuple(name for name, one in BACKBONES.items() if one.has_text)
@@ -118,6 +120,11 @@ def _own_templates() -> Any:
     return setting("", "Your own templates", "One a line, each with {} where the name goes; used with 'own'.")
 
 
+def _spaces() -> Any:
+    return setting("starter-clip", "Feature spaces", "One to three foundation models, separated by commas.",
+                   choices=tuple(BACKBONES), at_most=3, advanced=False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ZeroShotSettings:
     """Zero-shot classification by class names (Radford et al., 2021)."""
@@ -125,15 +132,13 @@ class ZeroShotSettings:
     backbone: str = setting("starter-clip", "Foundation model", choices=TEXT_BACKBONES, advanced=False)
     templates: str = _templates()
     own_templates: str = _own_templates()
-    batch_size: int = setting(256, "Images a batch", low=1, high=4096)
 
 
 @dataclass(frozen=True, kw_only=True)
 class KMeansSettings:
     """k-means on normalised frozen features: the baseline where no names are given."""
 
-    spaces: str = setting("starter-clip", "Feature spaces", "One to three foundation models, separated by commas.",
-                          advanced=False)
+    spaces: str = _spaces()
     starts: int = setting(10, "Starts", "The best of this many starts is kept.", low=1, high=100)
     batch_size: int = setting(256, "Images a batch", low=1, high=4096)
 
@@ -142,8 +147,7 @@ class KMeansSettings:
 class TurtleSettings:
     """TURTLE (Gadetsky, Jiang, Brbić, ICML 2024): labels from the geometry of feature spaces."""
 
-    spaces: str = setting("starter-clip", "Feature spaces", "One to three foundation models, separated by commas.",
-                          advanced=False)
+    spaces: str = _spaces()
     steps: int = setting(6000, "Outer steps", low=1, high=100_000, symbol="T")
     inner_steps: int = setting(10, "Inner steps", low=1, high=1000, symbol="M")
     sample_size: int = setting(10_000, "Images a step", low=2, high=100_000)
@@ -201,6 +205,10 @@ class MustSettings:
     warm_up_epochs: float = setting(1.0, "Warm-up epochs", "On the warm-up collection, classifier frozen (Table 4).",
                                     low=0.0, high=100.0)
     labels_from: str = setting("teacher", "Answers come from", choices=("teacher", "student"))
+    precision: str = setting("auto", "Precision", "bfloat16 where the hardware computes it; losses are always float32.",
+                             choices=("auto", "float32", "bfloat16"))
+    images_at_once: int = setting(0, "Images held in memory at once", "0 chooses it; a step larger than that is "
+                                  "computed in pieces, with the same result.", low=0, high=65_536)
 
 
 Settings = ZeroShotSettings | KMeansSettings | TurtleSettings | MustSettings
@@ -229,7 +237,8 @@ class Method:
 
 METHODS: Mapping[str, Method] = {
     "zeroshot": Method(
-        title="Zero-shot", settings=ZeroShotSettings, function="core.methods.zeroshot:adapt", needs="names", queue="gpu",
+        title="Zero-shot", settings=ZeroShotSettings, function="core.methods.zeroshot:adapt", needs="names",
+        queue="gpu",
         summary="Reads your class names and answers at once, with no adaptation: the baseline for names."),
     "kmeans": Method(
         title="k-means", settings=KMeansSettings, function="core.methods.kmeans:adapt", needs="count", queue="gpu",
@@ -250,7 +259,8 @@ def describe(settings: type[Settings] | Settings) -> dict[str, Setting]:
 
 def defaults(settings: type[Settings]) -> dict[str, Value]:
     """Return each field's default, in order."""
-    return {one.name: one.default for one in dataclasses.fields(settings)}
+    values: dict[str, Any] = {one.name: one.default for one in dataclasses.fields(settings)}
+    return values
 
 
 def parse(method: str, values: Mapping[str, object]) -> Settings:
@@ -267,7 +277,39 @@ def parse(method: str, values: Mapping[str, object]) -> Settings:
         if name not in known:
             raise ConfigError(name, f"{METHODS[method].title} has no such setting; it has {', '.join(known)}")
     types = get_type_hints(kind)
-    return kind(**{name: _value(name, known[name], types[name], value) for name, value in values.items()})
+    checked: dict[str, Any] = {name: _value(name, known[name], types[name], value) for name, value in values.items()}
+    settings = kind(**checked)
+    _check_together(settings)
+    return settings
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """Return the entries of a setting that holds several, separated by commas ("starter-clip, starter-mae")."""
+    return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+def split_templates(text: str) -> tuple[str, ...]:
+    """Return a person's own templates, one a line.
+
+    Raises:
+        ConfigError: when there are none, or a line has no {} for the name.
+    """
+    lines = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if not lines:
+        raise ConfigError("own_templates", "empty; give one template a line, as in: a photo of a {}.")
+    for line in lines:
+        if "{}" not in line:
+            raise ConfigError("own_templates", f"{line!r} has no {{}} where the name goes; write: {line} {{}}")
+    return lines
+
+
+def _check_together(settings: Settings) -> None:
+    """Refuse settings that are each allowed but not together."""
+    if isinstance(settings, ZeroShotSettings | MustSettings) and settings.templates == "own":
+        split_templates(settings.own_templates)
+    if isinstance(settings, TurtleSettings) and settings.classes_to and settings.classes_from > settings.classes_to:
+        raise ConfigError("classes_from", f"{settings.classes_from} is above the most classes to try, "
+                          f"{settings.classes_to}")
 
 
 def _value(name: str, known: Setting, kind: type, value: object) -> Value:
@@ -278,9 +320,7 @@ def _value(name: str, known: Setting, kind: type, value: object) -> Value:
             raise ConfigError(name, f"{value!r} is neither yes nor no")
         return text in {"true", "1", "yes", "on"}
     if kind is str:
-        if known.choices and value not in known.choices:
-            raise ConfigError(name, f"unknown {known.label.lower()} {value!r}; choose one of {', '.join(known.choices)}")
-        return str(value)
+        return _choices(name, known, str(value)) if known.choices else str(value)
     if isinstance(value, bool):
         raise ConfigError(name, f"{value!r} is not a number")
     try:
@@ -289,6 +329,20 @@ def _value(name: str, known: Setting, kind: type, value: object) -> Value:
             raise ValueError
     except (ValueError, OverflowError):
         raise ConfigError(name, f"{value!r} is not a {'whole ' if kind is int else ''}number") from None
-    if number != number or (known.low is not None and number < known.low) or (known.high is not None and number > known.high):
+    too_low = known.low is not None and number < known.low
+    if number != number or too_low or (known.high is not None and number > known.high):
         raise ConfigError(name, f"{value} is out of range: {known.low} to {known.high}")
     return int(number) if kind is int else number
+
+
+def _choices(name: str, known: Setting, value: str) -> str:
+    """Check a choice, or several, and return them written one way."""
+    given = split_list(value) if known.at_most > 1 else (value,)
+    amount = "one" if known.at_most == 1 else f"one to {known.at_most}"
+    for one in given:
+        if one not in known.choices:
+            raise ConfigError(name, f"unknown {known.label.lower()} {one!r}; choose {amount} of "
+                              f"{', '.join(known.choices)}")
+    if not 1 <= len(given) <= known.at_most or len(set(given)) < len(given):
+        raise ConfigError(name, f"{value!r} is not {amount} different of {', '.join(known.choices)}")
+    return ",".join(given)

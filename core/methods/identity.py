@@ -1,0 +1,32 @@
+"""Which run a checkpoint belongs to: one of other settings, images or names must not be gone on with."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from core.catalog import Settings
+from core.errors import CheckpointError
+from core.problem import Problem
+from core.run import Run
+
+
+def identity(settings: Settings, problem: Problem, seed: int) -> str:
+    """Return a digest of all that a run's answer depends on."""
+    said = [dataclasses.asdict(settings), problem.images.fingerprint, problem.class_names, problem.num_classes, seed]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def kept_state(run: Run, own: str) -> dict[str, Any] | None:
+    """Return the run's checkpoint, which must have been saved with ``"identity": own``, or None without one.
+
+    Raises:
+        CheckpointError: when it is another run's.
+    """
+    state = run.checkpoints.load()
+    if state is not None and state.get("identity") != own:
+        raise CheckpointError(str(run.checkpoints.path), "belongs to a run with other settings, images, classes or "
+                              "seed: repeat those, or delete it to start again")
+    return state

@@ -1,0 +1,85 @@
+"""What clusters are called: by the class names given, or by suggestions from a list of everyday words.
+
+Both read the images through a backbone with a text tower, in which an image and a sentence can be
+compared.
+
+Shapes: N images, K classes or clusters, V words, E embedding width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+from torch.nn import functional
+
+from core.backbones.clip import ClipBackbone
+from core.methods.spaces import Space
+from core.methods.zeroshot import class_embeddings, template_sentences
+
+VOCABULARY = Path(__file__).parent / "vocabulary.txt"
+SUGGESTIONS = 5
+
+
+def match_names(labeling: Tensor, answers: Tensor) -> list[int]:
+    """Return which cluster each name goes to: K indices, each once.
+
+    The one-to-one match (Hungarian algorithm) under which most images are named as the text
+    classifier would name them. Both sides count softly, by probability.
+
+    Args:
+        labeling: of each image over clusters, (N, K).
+        answers: of each image over names, (N, K).
+    """
+    together = (answers.T.double() @ labeling.double()).cpu().numpy()  # (K names, K clusters)
+    _, clusters = linear_sum_assignment(together, maximize=True)
+    return [int(cluster) for cluster in clusters]
+
+
+def name_clusters(labeling: Tensor, spaces: Sequence[Space], class_names: Sequence[str]) -> list[int]:
+    """Return which cluster each class name goes to, by the first of the spaces that reads text."""
+    space, backbone = _with_text(spaces)
+    weight = class_embeddings(backbone, class_names, template_sentences("openai-80")).to(labeling.device)
+    logits = backbone.logit_scale * functional.normalize(space.features, dim=1) @ weight
+    return match_names(labeling, logits.softmax(dim=1))
+
+
+def suggest_names(labels: Tensor, num_clusters: int, spaces: Sequence[Space]) -> list[list[str]]:
+    """Return names for each cluster, best first, from the vocabulary; none for a cluster without images.
+
+    A word suits a cluster by the angle between what sets its images apart from all images and what
+    sets the word apart from all words: what a whole collection has in common describes no cluster,
+    and a word near to every image would be suggested for each.
+
+    Args:
+        labels: cluster of each image (N,).
+        num_clusters: K.
+        spaces: the first that reads text is used.
+    """
+    space, backbone = _with_text(spaces)
+    words = vocabulary()
+    weight = class_embeddings(backbone, words, template_sentences("one")).to(space.features.device)  # (E, V)
+    apart = functional.normalize(weight - weight.mean(dim=1, keepdim=True), dim=0)
+    images = functional.normalize(space.features, dim=1)
+    images = images - images.mean(dim=0)
+    suggested = []
+    for cluster in range(num_clusters):
+        chosen = images[labels.to(images.device) == cluster]
+        best = (chosen.mean(dim=0) @ apart).topk(SUGGESTIONS).indices.tolist() if len(chosen) else []
+        suggested.append([words[index] for index in best])
+    return suggested
+
+
+def vocabulary() -> tuple[str, ...]:
+    """Return the built-in words: everyday nouns, one a line."""
+    return tuple(line for line in VOCABULARY.read_text(encoding="utf-8").splitlines() if line)
+
+
+def _with_text(spaces: Sequence[Space]) -> tuple[Space, ClipBackbone]:
+    """Return the first space that reads text, with its backbone."""
+    for space in spaces:
+        if isinstance(space.backbone, ClipBackbone):
+            return space, space.backbone
+    raise ValueError("none of the spaces reads text")

@@ -1,0 +1,109 @@
+"""TURTLE: the labeling of the images on which linear classifiers in every feature space agree best.
+
+Gadetsky, Jiang, Brbić, "Let Go of Your Labels with Unsupervised Transfer", ICML 2024
+(arXiv:2406.07236). The objective is in `core.losses.agreement`, the two loops in
+`core.training.bilevel`; here is what is tried, what is chosen and what comes out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from core.catalog import TurtleSettings, split_list
+from core.classifier import Classifier, Member, cluster_names
+from core.methods import class_count
+from core.methods.naming import name_clusters, suggest_names
+from core.methods.spaces import few_threads, names_to_read, read_spaces
+from core.methods.trials import Outcome, Trial, Trials, steps_of
+from core.problem import Problem
+from core.run import Progress, Run
+
+SWEEP_STEPS = 300
+"""Outer steps of a trial that only asks how many classes there are: their scores differ by then as they do later."""
+SWEEP_TRIALS = class_count.COARSE_TRIALS + class_count.FINE_TRIALS
+VARIATIONS = ((1, 1, False), (1, 1, True), (1, 10, True), (10, 1, True), (1, 10, False), (10, 10, True),
+              (10, 1, False), (10, 10, False), (0.1, 1, True), (1, 0.1, True), (0.1, 1, False), (1, 0.1, False))
+"""What the search varies, in the order tried: factors of the outer and the inner learning rate, and
+whether cold and warm start change places. The first is the settings as given."""
+
+
+def adapt(settings: TurtleSettings, problem: Problem, run: Run) -> Classifier:
+    """Find a labeling and return the classifier that gives it; K is swept where it is not known."""
+    chosen = split_list(settings.spaces)
+    read = names_to_read(chosen)
+    sweep, search = _plan(settings, problem.count)
+    first_step = len(read) * len(problem.images)
+    sweep_end = first_step + (SWEEP_TRIALS * steps_of(sweep, True, len(chosen)) if problem.count is None else 0)
+    total = sweep_end + sum(steps_of(trial, len(search) > 1, len(chosen)) for trial in search) + 1
+    every = read_spaces(read, problem, run, total, settings.batch_size)
+    spaces = every[: len(chosen)]
+
+    with few_threads(len(problem.images) * sum(space.features.shape[1] for space in spaces)):
+        trials = Trials(spaces, settings, problem, run, first_step, total)
+        count = problem.count
+        extra: dict[str, object] = {}
+        if count is None:
+            count, extra["class_counts"] = _sweep(trials, sweep, settings, len(problem.images))
+        trials.step = sweep_end
+        best = _search(trials, [dataclasses.replace(trial, num_classes=count) for trial in search])
+
+    found = trials.result(best)
+    labeling = found.probabilities()
+    extra |= {"clusters_found": best.classes_found, "trials": trials.records()}
+    order = list(range(count))
+    if problem.class_names:
+        order = name_clusters(labeling, every, problem.class_names)
+    else:
+        extra["suggested_names"] = suggest_names(labeling.argmax(dim=1), count, every)
+    members = tuple(
+        Member(backbone=space.backbone, weight=weight.detach()[order].T.cpu(), bias=bias.detach()[order].cpu())
+        for space, (weight, bias) in zip(spaces, found.task.linears(), strict=True))
+    run.report(Progress(stage="naming", step=total, total=total))
+    return Classifier(members=members, method="turtle", class_names=problem.class_names or cluster_names(count),
+                      settings={**dataclasses.asdict(settings), **extra})
+
+
+def _plan(settings: TurtleSettings, count: int | None) -> tuple[Trial, list[Trial]]:
+    """Return the trial that the sweep over K repeats and those of the search; K is put in when it is known."""
+    given = Trial(num_classes=count or 0, steps=settings.steps, warm_start=settings.warm_start,
+                  outer_learning_rate=settings.outer_learning_rate, inner_learning_rate=settings.inner_learning_rate)
+    varied = [
+        dataclasses.replace(
+            given, outer_learning_rate=given.outer_learning_rate * outer,
+            inner_learning_rate=given.inner_learning_rate * inner, warm_start=given.warm_start != swapped)
+        for outer, inner, swapped in VARIATIONS[: settings.search_limit]]
+    return dataclasses.replace(given, steps=min(SWEEP_STEPS, settings.steps)), varied if settings.search else [given]
+
+
+def _sweep(trials: Trials, sweep: Trial, settings: TurtleSettings,
+           num_images: int) -> tuple[int, list[dict[str, Any]]]:
+    """Try several K, coarsely and then around the best; return the one that stands out, and every K's scores."""
+    outcomes: list[Outcome] = []
+
+    def attempt(counts: Sequence[int]) -> None:
+        for count in counts:
+            trial = dataclasses.replace(sweep, num_classes=count)
+            outcomes.append(trials.run_trial(trial, f"trying {count} classes", scored=True))
+
+    attempt(class_count.coarse_counts(settings.classes_from, settings.classes_to, num_images))
+    attempt(class_count.fine_counts([outcome.trial.num_classes for outcome in outcomes],
+                                    class_count.choose_count(outcomes)))
+    tried = [{"num_classes": outcome.trial.num_classes, "classes_found": outcome.classes_found,
+              "score": outcome.score, "height": height}
+             for outcome, height in zip(outcomes, class_count.heights(outcomes), strict=True)]
+    return class_count.choose_count(outcomes), sorted(tried, key=lambda one: one["num_classes"])
+
+
+def _search(trials: Trials, search: Sequence[Trial]) -> Outcome:
+    """Run the trials and return the best outcome: the highest score of those that found the most classes.
+
+    Scores are compared at equal numbers of classes only: a search that has lost classes is left with
+    fewer boundaries to get wrong, and would win by losing more.
+    """
+    if len(search) == 1:
+        return trials.run_trial(search[0], "finding classes", scored=False)
+    outcomes = [trials.run_trial(trial, f"finding classes, setting {number} of {len(search)}", scored=True)
+                for number, trial in enumerate(search, start=1)]
+    return max(outcomes, key=lambda outcome: (outcome.classes_found, outcome.score or 0.0))
