@@ -17,6 +17,7 @@ import core.torchvision_schemas  # noqa: F401
 import open_clip
 import torch
 from open_clip.factory import load_checkpoint
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from core.backbones import weights
@@ -116,6 +117,6 @@ def _fill(model: nn.Module, file: Path, name: str) -> None:
     """Load every weight, strictly."""
     try:
         load_checkpoint(model, str(file), strict=True)
-    except (RuntimeError, OSError, KeyError, ValueError) as error:
+    except (RuntimeError, OSError, KeyError, ValueError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsUnavailable(name, f"{file} does not fit the model ({reason}); replace the file") from error
