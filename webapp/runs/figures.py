@@ -127,10 +127,15 @@ def score(run: Run) -> Score:
     return Score(own=_points(run.result.get("label_free_score")), baseline=_points(baseline))
 
 
-def measures(run: Run) -> list[Measure]:
-    """Return what was measured on known answers; nothing where there are none."""
-    own = run.result.get("measured") or {}
-    baseline = (run.baseline.result.get("measured") or {}) if run.baseline is not None else {}
+def measures(run: Run, part: str = "measured") -> list[Measure]:
+    """Return what was measured on known answers; nothing where there are none.
+
+    Args:
+        run: a finished one.
+        part: "measured" for the images adapted to, "held_out" for those kept out.
+    """
+    own = run.result.get(part) or {}
+    baseline = (run.baseline.result.get(part) or {}) if run.baseline is not None else {}
     found = []
     for name, (label, unit) in MEASURES.items():
         if own.get(name) is None:

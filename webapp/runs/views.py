@@ -114,12 +114,14 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
         messages.info(request, "There is something to review once the run has succeeded.")
         return redirect("runs:detail", run.pk)
     return render(request, "runs/review.html", {
-        "run": run, "collection": run.collection, "method": METHODS.get(run.method), "panel": _panel_address(run)})
+        "run": run, "collection": run.collection, "method": METHODS.get(run.method),
+        "panel": _panel_address(request, run)})
 
 
-def _panel_address(run: Run) -> str:
+def _panel_address(request: HttpRequest, run: Run) -> str:
     """Return where the panel shows this run; it is mounted beside Django, so its address is no URL name."""
-    return f"{reverse('home').rstrip('/')}/panel/?run={run.pk}"
+    tab = "&tab=try" if request.GET.get("tab") == "try" else ""
+    return f"{reverse('home').rstrip('/')}/panel/?run={run.pk}{tab}"
 
 
 def _context(run: Run) -> dict[str, object]:
@@ -132,6 +134,7 @@ def _context(run: Run) -> dict[str, object]:
         context["samples"] = state.samples(run)
     if run.status == Run.Status.SUCCEEDED:
         context |= {"headline": figures.headline(run), "score": figures.score(run), "measures": figures.measures(run),
+                    "held_out_measures": figures.measures(run, "held_out"),
                     "confidence_columns": figures.confidence_columns(run), "suggested": figures.suggested_names(run)}
     return context
 

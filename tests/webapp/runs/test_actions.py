@@ -66,6 +66,8 @@ def test_review_shows_the_panel_of_this_run(signed_in, collection):
     mine = rows.run(collection)
     page = signed_in.get(reverse("runs:review", args=[mine.pk])).content.decode()
     assert f'src="/panel/?run={mine.pk}"' in page
+    page = signed_in.get(reverse("runs:review", args=[mine.pk]), {"tab": "try"}).content.decode()
+    assert f'src="/panel/?run={mine.pk}&amp;tab=try"' in page
 
 
 @pytest.mark.parametrize("status", ["queued", "running", "failed", "cancelled"])

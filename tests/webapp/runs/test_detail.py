@@ -143,6 +143,14 @@ def test_what_was_measured_is_called_measured(collection, page):
         assert shown[:place].rstrip().endswith("measured"), shown[place - 40:place]
 
 
+def test_the_held_out_part_is_measured_apart(collection, page):
+    mine = rows.run(collection, result=rows.result(measured={"accuracy": 0.9}, held_out={"accuracy": 0.75}))
+    shown = text(page(mine)).replace("\xa0", " ")
+    assert "Measured 90.0 % right" in shown
+    assert "Measured on the held-out part" in shown
+    assert "75.0 %" in shown
+
+
 def test_dead_and_swallowing_classes_raise_an_alarm(collection, page):
     shown = text(page(rows.run(collection, result=rows.result(histogram=(57, 3, 0)))))
     assert "1 of 3 classes have no image: owl." in shown
