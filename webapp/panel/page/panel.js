@@ -182,6 +182,12 @@
   });
   document.addEventListener("lf:changed", () => { const place = find("#lf-dock"); if (place) dock.observe(place); });
 
+  let wanted = new URLSearchParams(location.search).get("tab");  // "Try an image" on a run's page comes with ?tab=try
+  document.addEventListener("lf:changed", () => {
+    const first = wanted && all("#lf-tabs [role=tab]").find((one) => one.textContent.trim().toLowerCase() === wanted);
+    if (first) { wanted = null; first.click(); }
+  });
+
   const outer = (() => { try { return window.parent.document.documentElement.dataset.theme; } catch { return null; } })();
   if (outer) addEventListener("load", () => document.body.classList.toggle("dark", outer === "dark"));
 })();
