@@ -22,7 +22,8 @@ VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/', timeout=4)"]
-CMD ["sh", "-c", "python manage.py migrate --noinput && exec uvicorn webapp.config.asgi:application --host 0.0.0.0 --port 8000"]
+# One process: the panel keeps its queue in memory. The first start prints the link that makes the administrator.
+CMD ["sh", "-c", "python manage.py migrate --noinput && python manage.py first_link && exec uvicorn webapp.config.asgi:application --host 0.0.0.0 --port 8000 --workers 1"]
 
 FROM base AS worker
 ARG EXTRA_INDEX=""
@@ -31,4 +32,4 @@ RUN mkdir core webapp workers && PIP_EXTRA_INDEX_URL="$EXTRA_INDEX" pip install 
 COPY . .
 USER labelfree
 VOLUME /data
-CMD ["celery", "-A", "workers.app", "worker", "--queues", "gpu,cpu", "--concurrency", "1", "--loglevel", "info"]
+CMD ["python", "manage.py", "worker"]

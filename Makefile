@@ -12,7 +12,7 @@ STARTER := $(VENV)/.starter
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo run worker test lint types format starter bench-accuracy bench-check clean
+.PHONY: help demo run worker test lint format starter bench-accuracy bench-check clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -58,7 +58,7 @@ format: $(TEST)  ## mend what the linter can mend
 
 starter: $(STARTER)  ## train the starter models again: make starter DATA=DIR
 	@test -n "$(DATA)" || { echo "make starter DATA=DIR: the folder of pretraining shards"; exit 2; }
-	$(PYTHON) -m core.starter all --data $(DATA)
+	for stage in image text mae ship-clip ship-mae; do $(PYTHON) -m core.starter $$stage --data $(DATA) || exit 1; done
 
 bench-accuracy: $(APP)  ## measure every method on labelled targets, resumable: make bench-accuracy DATA=DIR
 	@test -n "$(DATA)" || { echo "make bench-accuracy DATA=DIR: the folder of target-*.tar"; exit 2; }

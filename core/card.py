@@ -62,13 +62,20 @@ class Card:
             "## Limits", "",
             *(f"- {line}" for line in LIMITS), "",
             "## Classes", "",
-            "| class | images |", "| --- | --: |",
-            *(f"| {_cell(name)} | {count} |"
-              for name, count in zip(self.result.class_names, self.result.histogram, strict=True)), "",
+            *self._classes(), "",
             "## Settings", "",
             "| setting | value |", "| --- | --- |",
             *(f"| {name} | {_cell(str(value))} |" for name, value in self.settings.items()), "",
         ])
+
+    def _classes(self) -> list[str]:
+        """Return the table of classes, with the names suggested for clusters where there are any."""
+        rows = zip(self.result.class_names, self.result.histogram, strict=True)
+        if not self.result.suggested_names:
+            return ["| class | images |", "| --- | --: |", *(f"| {_cell(name)} | {count} |" for name, count in rows)]
+        return ["| class | images | suggested names |", "| --- | --: | --- |",
+                *(f"| {_cell(name)} | {count} | {', '.join(suggested)} |"
+                  for (name, count), suggested in zip(rows, self.result.suggested_names, strict=True))]
 
     def _figures(self) -> list[str]:
         """Return one line a figure; only what was measured on true labels is called accuracy."""

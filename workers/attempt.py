@@ -60,7 +60,6 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
             classifier, answers.first(predictions, photographs.adapted), [one[:photographs.adapted] for one in spaces],
             seed=run.seed, seconds=seconds, refused=run.collection.refusals.count(),
             measured=measuring.measured(run, photographs, labels, held_out=False),
-            suggested_names=tuple(tuple(one) for one in classifier.settings.get("suggested_names", ())),
             on_fold=lambda fold: surroundings.stage("scoring the answers"))
         surroundings.stage("drawing the map")
         places = measuring.map_places(spaces[0], run.seed)

@@ -55,8 +55,8 @@ class Result:
 
 def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence[Tensor], *, seed: int,
               seconds: float, measured: Mapping[str, float] | None = None,
-              baseline: Mapping[str, object] | None = None, suggested_names: tuple[tuple[str, ...], ...] = (),
-              refused: int = 0, on_fold: Callable[[int], None] = lambda fold: None) -> Result:
+              baseline: Mapping[str, object] | None = None, refused: int = 0,
+              on_fold: Callable[[int], None] = lambda fold: None) -> Result:
     """Return the record of a run's answers.
 
     Args:
@@ -67,7 +67,6 @@ def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence
         seconds: wall time so far.
         measured: from `core.evaluation.metrics`, where there is a truth.
         baseline: how the baseline compares.
-        suggested_names: of clusters.
         refused: files that could not be read.
         on_fold: called before each regression of the score; may raise `Cancelled`.
     """
@@ -84,6 +83,6 @@ def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence
         seconds=seconds,
         measured=measured,
         baseline=baseline,
-        suggested_names=suggested_names,
+        suggested_names=tuple(tuple(names) for names in classifier.settings.get("suggested_names", ())),
         refused=refused,
     )

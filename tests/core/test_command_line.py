@@ -167,7 +167,7 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
                                    "weights of clip-vit-b32: not cached"),
     "unknown preset": (("--method", "must", "--names", "{names}", "--preset", "best"), 2, "it has imagenet-b"),
     "unknown setting": (("--names", "{names}", "--set", "depth=3"), 2, "depth: Zero-shot has no such setting"),
-    "setting out of range": (("--method", "kmeans", "--classes", "3", "--set", "starts=0"), 2, "starts: 0 is out of range"),
+    "setting out of range": (("--method", "kmeans", "--classes", "3", "--set", "starts=0"), 2, "starts: 0 is out of"),
     "setting without value": (("--names", "{names}", "--set", "templates"), 2, "'templates' is not NAME=VALUE"),
     "no names": (("--method", "zeroshot"), 2, "Zero-shot needs class names: give --names FILE"),
     "no number": (("--method", "kmeans"), 2, "needs to know how many classes"),

@@ -93,7 +93,7 @@ def test_the_program_decodes_as_we_do(tmp_path: Path) -> None:
     rotated[0x0112] = 6
     Image.fromarray(pixels).save(folder / "rotated.jpg", exif=rotated)
     Image.fromarray(pixels).convert("CMYK").save(folder / "press.jpg")
-    Image.fromarray((pixels[..., 0].astype(np.uint16) * 200)).save(folder / "deep.png")
+    Image.fromarray(pixels[..., 0].astype(np.uint16) * 200).save(folder / "deep.png")
     Image.fromarray(np.dstack([pixels, pixels[..., :1]])).save(folder / "alpha.png")
     Image.fromarray(pixels).quantize(16).save(folder / "palette.png", transparency=3)
     Image.fromarray(pixels).save(folder / "moving.gif", save_all=True, append_images=[Image.fromarray(255 - pixels)])
