@@ -41,7 +41,6 @@ def for_own_run(handler: Callable[..., Any], missing: Callable[[], Any]) -> Call
         missing: makes the answer where the run is not theirs, the same as where there is none.
     """
     def answer(request: gr.Request, *values: Any) -> Any:
-        close_old_connections()
         set_script_prefix(f"{settings.FORCE_SCRIPT_NAME or ''}/")
         try:
             return handler(visit(request), *values)
@@ -49,13 +48,26 @@ def for_own_run(handler: Callable[..., Any], missing: Callable[[], Any]) -> Call
             return missing()
         except LabelfreeError as error:
             raise gr.Error(str(error), title="Not done", print_exception=False, duration=8) from error
-        finally:
-            close_old_connections()
 
     answer.__name__ = handler.__name__
     answer.__doc__ = handler.__doc__
     answer.checks_run = True  # type: ignore[attr-defined]
     return answer
+
+
+def in_a_thread(answer: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `answer` for Gradio's pool of threads: no thread keeps a connection to the database for itself."""
+    def answered(request: gr.Request, *values: Any) -> Any:
+        close_old_connections()
+        try:
+            return answer(request, *values)
+        finally:
+            close_old_connections()
+
+    answered.__name__ = answer.__name__
+    answered.__doc__ = answer.__doc__
+    answered.checks_run = getattr(answer, "checks_run", False)  # type: ignore[attr-defined]
+    return answered
 
 
 def visit(request: gr.Request) -> Visit:

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from webapp.panel import handlers
-from webapp.panel.access import for_own_run
+from webapp.panel.access import for_own_run, in_a_thread
 from webapp.panel.theme import theme
 from webapp.review.queries import ORDERS, SOURCES
 
@@ -81,8 +81,9 @@ def build() -> gr.Blocks:
         wired.on(undo.click, handlers.undo)
         wired.on(redo.click, handlers.redo)
         wired.on(rename.click, handlers.rename)
-        inspect.click(for_own_run(handlers.inspect, handlers.no_detail), [command], [detail], js="() => lf.command()",
-                      show_progress="hidden", api_visibility="private", trigger_mode="always_last")
+        inspect.click(in_a_thread(for_own_run(handlers.inspect, handlers.no_detail)), [command], [detail],
+                      js="() => lf.command()", show_progress="hidden", api_visibility="private",
+                      trigger_mode="always_last")
     blocks.queue(default_concurrency_limit=EVENTS_AT_ONCE, api_open=False)
     return blocks
 
@@ -104,7 +105,7 @@ class _Wiring:
         """Answer `event` by `handler`; `before` is run in the page first, `done` forgets the selection after."""
         first = f"{before}; " if before else ""
         answered = event(
-            for_own_run(handler, handlers.no_screen), self._form, list(self._screen), show_progress="hidden",
+            in_a_thread(for_own_run(handler, handlers.no_screen)), self._form, list(self._screen), show_progress="hidden",
             api_visibility="private", trigger_mode="always_last" if handler is handlers.show else "once",
             js=f"(command, ...form) => {{ {first}return [lf.command(), ...form]; }}")
         if done:

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 
 from webapp.panel.app import HEAD, THEME, build
 from webapp.panel.guard import USER_KEY, Application, Guard, Receive, Scope, Send
+from webapp.panel.loops import within_a_loop  # noqa: E402
 from webapp.panel.sessions import SessionOwners
 
 PATH = "/panel"
@@ -22,14 +23,8 @@ PATH = "/panel"
 
 def mount(django_application: Any) -> Application:
     """Return one ASGI application that answers the panel's paths by Gradio and all others by Django."""
-    parent = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     prefix = settings.FORCE_SCRIPT_NAME or ""
-    gr.mount_gradio_app(
-        parent, build(), path=PATH, root_path=f"{prefix}{PATH}", auth_dependency=_username,
-        allowed_paths=[], blocked_paths=[str(settings.HOME)], show_error=False, max_file_size="1kb",
-        enable_monitoring=False, run_history=False, ssr_mode=False, pwa=False, mcp_server=False, footer_links=[],
-        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
-        theme=THEME, head=HEAD)
+    parent = within_a_loop(lambda: _gradio(prefix))
     panel = Guard(_below(parent), SessionOwners())
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,6 +40,17 @@ def mount(django_application: Any) -> Application:
             await django_application(scope, receive, send)
 
     return application
+
+
+def _gradio(prefix: str) -> FastAPI:
+    """Return an application that answers the panel's paths and knows its address below a proxy's prefix."""
+    parent = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    return gr.mount_gradio_app(
+        parent, build(), path=PATH, root_path=f"{prefix}{PATH}", auth_dependency=_username,
+        allowed_paths=[], blocked_paths=[str(settings.HOME)], show_error=False, max_file_size="1kb",
+        enable_monitoring=False, run_history=False, ssr_mode=False, pwa=False, mcp_server=False, footer_links=[],
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
+        theme=THEME, head=HEAD)
 
 
 def _below(parent: FastAPI) -> Application:
