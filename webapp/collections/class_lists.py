@@ -132,12 +132,15 @@ def checked(text: str) -> dict[str, object]:
 @require_http_methods(["GET", "POST"])
 def editor(request: HttpRequest) -> HttpResponse:
     """Answer with the editor filled from a list (GET `class_list`) or from a sent file (POST `file`)."""
-    context: dict[str, object] = {"text": request.POST.get("names", "")}
-    chosen = request.GET.get("class_list", "")
-    if request.method == "GET" and chosen.isascii() and chosen.isdigit():
+    sent = request.POST if request.method == "POST" else request.GET
+    context: dict[str, object] = {"text": sent.get("names", ""), "list_name": sent.get("list_name", ""), "plain": sent.get("plain")}
+    chosen = sent.get("class_list", "")
+    if chosen.isascii() and chosen.isdigit():
         class_list = get_own_class_list(request, int(chosen))
-        context = {"text": "\n".join(class_list.latest.names), "class_list": class_list, "newest": class_list.latest}
-    elif request.FILES.get("file"):
+        context |= {"class_list": class_list, "newest": class_list.latest}
+        if request.method == "GET":
+            context["text"] = "\n".join(class_list.latest.names)
+    if request.FILES.get("file"):
         try:
             context["text"] = read_list_file(request.FILES["file"])
         except DataError as error:

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from core.errors import ConfigError, DataError
-from webapp.collections import held_out
+from webapp.collections import held_out, wall
 from webapp.collections.forms import QuestionForm
 from webapp.collections.models import Collection, TrueLabel
 from webapp.collections.permissions import get_own_collection
@@ -36,7 +36,7 @@ def _page(request: HttpRequest, collection: Collection, form: QuestionForm, stat
     version = collection.class_list_version
     return render(request, "collections/question.html", frame(
         collection, "question", form=form, version=version, labelled=labelled,
-        newest=version.class_list.latest if version else None,
+        newest=version.class_list.latest if version else None, samples=wall.samples(collection),
         held_out_count=collection.images.filter(held_out=True).count(), **faults), status=status)
 
 

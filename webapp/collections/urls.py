@@ -10,6 +10,7 @@ collection_patterns = [
     path("create/", views.create, name="create"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/images/", views.images, name="images"),
+    path("<int:pk>/images/wall/", views.wall_page, name="wall"),
     path("<int:pk>/images/<int:number>/", views.image, name="image"),
     path("<int:pk>/arrivals/", views.arrivals, name="arrivals"),
     path("<int:pk>/refused.csv", views.refusals_csv, name="refusals_csv"),

@@ -27,8 +27,8 @@ RUNS_A_PAGE = 50
 
 def frame(collection: Collection, tab: str, **more: object) -> dict[str, object]:
     """Return what the head and the tabs of every page of a collection need."""
-    return {"section": "collections", "collection": collection, "tab": tab, "image_count": collection.images.count(),
-            "run_count": collection.runs.count(), **more}
+    return {**more, "section": "collections", "collection": collection, "tab": tab,
+            "image_count": collection.images.count(), "run_count": collection.runs.count()}
 
 
 @require_GET
@@ -65,20 +65,30 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("collections:images", get_own_collection(request, pk).pk)
 
 
-@require_GET
-def images(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the wall; htmx asks for its next pages here too."""
-    collection = get_own_collection(request, pk)
+def _wall(request: HttpRequest, collection: Collection) -> dict[str, object]:
+    """Return the page of the wall that the address asks for."""
     kind, words = request.GET.get("show", "all"), request.GET.get("find", "").strip()[:200]
     after = request.GET.get("after", "-1")
     if kind not in wall.KINDS or not after.removeprefix("-").isdigit() or len(after) > 12:
         raise Http404("no such page of the wall")
     found = wall.page(collection, int(after), kind, words)
-    context = {"images": found, "kind": kind, "words": words, "is_full": len(found) == wall.PAGE,
-               "last": found[-1].number if found else int(after)}
-    if request.headers.get("HX-Request"):
-        return render(request, "collections/_wall_page.html", {"collection": collection, **context})
-    return render(request, "collections/images.html", frame(collection, "images", arrivals=wall.arrivals(collection), **context))
+    return {"images": found, "kind": kind, "words": words, "is_full": len(found) == wall.PAGE,
+            "last": found[-1].number if found else int(after)}
+
+
+@require_GET
+def images(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the wall and what is arriving."""
+    collection = get_own_collection(request, pk)
+    return render(request, "collections/images.html", frame(
+        collection, "images", arrivals=wall.arrivals(collection), **_wall(request, collection)))
+
+
+@require_GET
+def wall_page(request: HttpRequest, pk: int) -> HttpResponse:
+    """Answer with the wall's next page, for the end of the wall."""
+    collection = get_own_collection(request, pk)
+    return render(request, "collections/_wall_page.html", {"collection": collection, **_wall(request, collection)})
 
 
 @require_GET
