@@ -1,0 +1,65 @@
+"""The record of a run's answers: counted right, and JSON as it stands."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from core.classifier import Predictions
+from core.evaluation.result import CONFIDENCE_BINS, Result, summarise
+
+
+def summary(probabilities: list[list[float]], **settings: object) -> Result:
+    """The record of these answers over two clearly separated groups of features."""
+    names = tuple(f"cluster {number}" for number in range(1, len(probabilities[0]) + 1))
+    answers = Predictions(torch.tensor(probabilities))
+    spaces = [torch.eye(len(names))[answers.labels] * 9 + torch.randn(len(probabilities), len(names)) * 0.01]
+    made = SimpleNamespace(class_names=names, settings=settings)  # all that is read of a classifier
+    return summarise(made, answers, spaces, seed=0, seconds=1.5, refused=2)
+
+
+def test_it_counts_classes_and_confidences() -> None:
+    found = summary([[0.96, 0.04, 0.0]] * 20 + [[0.3, 0.7, 0.0]] * 10)
+    assert found.histogram == (20, 10, 0)
+    assert found.classes_found == 2
+    assert found.num_classes == 3
+    assert len(found.confidence_histogram) == CONFIDENCE_BINS
+    assert found.confidence_histogram[19] == 20
+    assert sum(found.confidence_histogram) == 30
+
+
+def test_it_scores_what_is_learnable() -> None:
+    assert summary([[1.0, 0.0]] * 20 + [[0.0, 1.0]] * 20).label_free_score == 1.0
+    assert summary([[1.0, 0.0]] * 20).label_free_score == 0.0
+
+
+def test_a_confidence_that_rounds_above_one_is_counted() -> None:
+    assert summary([[1.0000001, 0.0]] * 2 + [[0.0, 1.0]] * 2).confidence_histogram[19] == 4
+
+
+def test_it_takes_the_names_that_a_method_suggests() -> None:
+    found = summary([[1.0, 0.0], [0.0, 1.0]] * 5, suggested_names=[["heron", "crane"], []])
+    assert found.suggested_names == (("heron", "crane"), ())
+
+
+def test_it_is_json_as_it_stands() -> None:
+    found = summary([[1.0, 0.0], [0.0, 1.0]] * 5)
+    again = json.loads(json.dumps(found.to_json()))
+    assert again["histogram"] == [5, 5]
+    assert again["measured"] is None
+    assert again["refused"] == 2
+    assert not any(isinstance(value, np.generic) for value in again.values())
+
+
+def test_a_listener_may_stop_the_score() -> None:
+    def stop(fold: int) -> None:
+        raise RuntimeError(f"stopped at {fold}")
+
+    answers = Predictions(torch.tensor([[1.0, 0.0], [0.0, 1.0]] * 10))
+    made = SimpleNamespace(class_names=("a", "b"), settings={})
+    with pytest.raises(RuntimeError, match="stopped at 0"):
+        summarise(made, answers, [torch.randn(20, 4)], seed=0, seconds=0, on_fold=stop)

@@ -1,0 +1,53 @@
+"""Label files: written whole, read by column name, every fault named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import DataError
+from core.labels import as_indices, read_labels, write_labels
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    write_labels(file, [("a, b/“x”.png", "heron", 0.9, 0.8), ("two\nlines.png", "egret", 0.5, 0.0)])
+    assert read_labels(file) == {"a, b/“x”.png": "heron", "two\nlines.png": "egret"}
+    assert file.read_text().splitlines()[0] == "path,label,confidence,margin"
+    assert [one.name for one in tmp_path.iterdir()] == ["labels.csv"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_columns_are_found_by_name_in_any_usual_encoding(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "truth.csv").write_text("seen by,Label ,Path\r\nme,Reiher é,a.png\r\n", encoding=encoding, newline="")
+    assert read_labels(tmp_path / "truth.csv") == {"a.png": "Reiher é"}
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b"", "has no column label and path"),
+    (b"path,name\na,b\n", "has no column label: the first line must be path,label"),
+    (b"path,label\n", "has no labels"),
+    (b"path,label\na.png,\n", "line 2 lacks a path or a label"),
+    (b"path,label\na.png\n", "line 2 lacks a path or a label"),
+    (b"path,label\na.png,x\na.png,y\n", "line 3: a.png already is 'x', now 'y'"),
+    ("path,label\na.png,Bär\n".encode("latin-1"), "not text in UTF-8"),
+])
+def test_it_names_what_is_wrong(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "truth.csv").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_labels(tmp_path / "truth.csv")
+    assert words in str(caught.value)
+    assert "truth.csv" in str(caught.value)
+
+
+def test_labels_become_indices() -> None:
+    assert as_indices({"b": "y", "a": "x"}, ["a", "b"], ["x", "y"], "few.csv") == {1: 1, 0: 0}
+
+
+@pytest.mark.parametrize(("labels", "words"), [({"z": "x"}, "z is not among the images"),
+                                               ({"a": "q"}, "'q' (a) is not among the class names")])
+def test_labels_of_strangers_are_refused(labels: dict[str, str], words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        as_indices(labels, ["a", "b"], ["x", "y"], "few.csv")
+    assert words in str(caught.value)
