@@ -53,6 +53,7 @@ class Kept:
         self.program = program
         self._say, self._log = say, _log_file(logs, program.name)
         self._process: subprocess.Popen[str] | None = None
+        self._relays: list[threading.Thread] = []
         self._began = self._start_at = 0.0
         self._pause_seconds = 0.5
 
@@ -75,15 +76,18 @@ class Kept:
 
     def wait_until_stopped(self, deadline: float) -> None:
         """Wait until `deadline`, then kill."""
-        if self._process is None:
-            return
-        try:
-            self._process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            self._say(f"{self.program.name} does not stop; it is killed")
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+        if self._process is not None:
+            try:
+                self._process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self._say(f"{self.program.name} does not stop; it is killed")
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        for relay in self._relays:
+            relay.join(1.0)  # its last words; a grandchild that lives on may hold the pipe open
+        if self._log is not None:
+            self._log.close()
 
     def _start(self) -> None:
         """Start the process, tied to this one, in a session of its own so that Ctrl-C reaches only the supervisor."""
@@ -93,7 +97,9 @@ class Kept:
             env={**os.environ, "PYTHONUNBUFFERED": "1", **self.program.environment}, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         assert self._process.stdout is not None
-        threading.Thread(target=self._relay, args=[self._process.stdout], daemon=True).start()
+        self._relays = [relay for relay in self._relays if relay.is_alive()]
+        self._relays.append(threading.Thread(target=self._relay, args=[self._process.stdout], daemon=True))
+        self._relays[-1].start()
 
     def _relay(self, output: IO[str]) -> None:
         """Show and store each line that the process prints."""

@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.workers.conftest import adapting, child_of, executing, expire, processes, wait_for
+from tests.workers.conftest import adapting, child_of, executing, expire, wait_for
 from webapp.runs import presence
 from webapp.runs.models import Prediction, Run
 from workers import runs
@@ -66,7 +67,7 @@ def test_a_run_that_cannot_be_done_fails_in_words(make_run, execute, settings, w
 def test_a_running_run_stops_when_asked_and_ends_cancelled(make_run, starters):
     run = make_run("turtle", settings=LONG)
     with executing(run):
-        wait_for(adapting(run), 60)
+        wait_for(adapting(run), 240)
         run.request_cancel()
     run.refresh_from_db()
     assert run.status == "cancelled" and run.finished_at
@@ -77,29 +78,30 @@ def test_a_child_that_does_not_hear_is_killed(make_run, starters, monkeypatch):
     monkeypatch.setattr(runs, "CANCEL_PATIENCE_SECONDS", 1.0)
     run = make_run("turtle", settings=LONG)
     with executing(run):
-        wait_for(adapting(run), 60)
+        wait_for(adapting(run), 240)
         child = child_of(run)
         os.kill(child, signal.SIGSTOP)
         run.request_cancel()
     run.refresh_from_db()
     assert run.status == "cancelled"
-    assert not processes("workers.child", str(run.pk))
+    assert not Path(f"/proc/{child}").exists()
 
 
 def test_a_zombie_is_stopped_and_writes_nothing(make_run, starters):
     run = make_run("turtle", settings=LONG)
     with executing(run):
-        wait_for(adapting(run), 60)
+        wait_for(adapting(run), 240)
+        child = child_of(run)
         Run.objects.filter(pk=run.pk).update(lease_token="somebody else's", step=1, stage="theirs")
     run.refresh_from_db()
     assert (run.status, run.lease_token, run.step, run.stage) == ("running", "somebody else's", 1, "theirs")
-    assert not processes("workers.child", str(run.pk))
+    assert not Path(f"/proc/{child}").exists()
 
 
 def test_a_crash_is_said_on_the_row(make_run, starters):
     run = make_run("turtle", settings=LONG)
     with executing(run):
-        wait_for(adapting(run), 60)
+        wait_for(adapting(run), 240)
         os.kill(child_of(run), signal.SIGSEGV)
     run.refresh_from_db()
     assert run.status == "failed" and "SIGSEGV" in run.error and run.retryable
@@ -108,13 +110,13 @@ def test_a_crash_is_said_on_the_row(make_run, starters):
 def test_a_worker_that_is_told_to_stop_gives_its_run_back(make_run, starters):
     run = make_run("turtle", settings=LONG)
     with executing(run) as stopping:
-        wait_for(adapting(run), 60)
+        wait_for(adapting(run), 240)
         stopping.set()
     run.refresh_from_db()
     assert (run.status, run.attempt, run.lease_token) == ("queued", 0, "")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_run_killed_past_half_goes_on_at_its_checkpoint_to_the_unbroken_answer(make_run, starters, execute, broker):
     unbroken = execute(make_run("must", settings=MUST))
     run = make_run("must", settings=MUST)
@@ -124,12 +126,13 @@ def test_a_run_killed_past_half_goes_on_at_its_checkpoint_to_the_unbroken_answer
         env={**os.environ, "PYTHONWARNINGS": "ignore"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         assert send("execute_run", run.pk, "gpu")
-        wait_for(adapting(run, 0.5), 120)
+        wait_for(adapting(run, 0.5), 400)
         assert presence.is_present("gpu")
+        child = child_of(run)
     finally:
         node.kill()
         node.wait()
-    wait_for(lambda: not processes("workers.child", str(run.pk)), 5)
+    wait_for(lambda: not Path(f"/proc/{child}").exists(), 5)  # it is tied to its node
     killed_at = Run.objects.get(pk=run.pk).step
     expire(run)
     reap()
