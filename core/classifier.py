@@ -132,7 +132,7 @@ class Classifier:
             member.backbone.to(device)
         return self
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
         """Map images (B, 3, H, W) in [0, 1] to (B, K); a softmax of it gives the probabilities.
 
@@ -141,7 +141,7 @@ class Classifier:
         """
         return self._logits({side: _resized(images, side) for side in self.image_sizes_px})
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, images: ImageSet, run: Run | None = None, *, stage: str = "answering", first_step: int = 0,
                 total_steps: int | None = None, batch_size: int = 256) -> Predictions:
         """Answer every image, one step an image; on the run's device, else where the backbones are.
@@ -164,7 +164,7 @@ class Classifier:
             done += len(indices)
             if run is not None:
                 run.report(Progress(stage=stage, step=first_step + done, total=total))
-        return Predictions(torch.cat(found).clone())
+        return Predictions(torch.cat(found))
 
     def save(self, folder: Path) -> None:
         """Write model.safetensors and settings.json into `folder`, each whole or not at all.

@@ -6,6 +6,7 @@ Shapes: N images, D features.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from core.data.images import ImageSet
 from core.data.views import PREPROCESSING_VERSION, EvaluationView, batches, normalise
 from core.run import Progress, Run
 
+CACHE_VARIABLE = "LABELFREE_CACHE"
+
 
 def fingerprint(module: nn.Module) -> str:
     """Return a digest of every weight: an adapted backbone has features of its own."""
@@ -30,7 +33,7 @@ def fingerprint(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def features(backbone: ClipBackbone | TimmBackbone, images: ImageSet, run: Run, *, stage: str = "reading images",
              first_step: int = 0, total_steps: int | None = None, batch_size: int = 256,
              cache: Path | None = None) -> Tensor:
@@ -46,13 +49,14 @@ def features(backbone: ClipBackbone | TimmBackbone, images: ImageSet, run: Run, 
         first_step: the run's step at which this begins.
         total_steps: of the whole run; N alone when None.
         batch_size: images at once.
-        cache: folder of kept features; ``run.folder / "features"`` when None.
+        cache: folder of kept features; when None the one that LABELFREE_CACHE names, shared by all runs,
+            else ``run.folder / "features"``.
 
     Raises:
         Cancelled: when the person asked to stop.
         DataError: when a file has gone or changed.
     """
-    folder = cache or run.folder / "features"
+    folder = cache or _shared_cache() or run.folder / "features"
     file = folder / f"{backbone.name}-{_key(backbone, images)}.safetensors"
     total = len(images) if total_steps is None else total_steps
     if (kept := _read(file, len(images))) is not None:
@@ -69,7 +73,12 @@ def features(backbone: ClipBackbone | TimmBackbone, images: ImageSet, run: Run, 
         run.report(Progress(stage=stage, step=first_step + done, total=total, images_per_second=rate))
     found = torch.cat(parts)
     _write(file, found)
-    return found.clone()
+    return found
+
+
+def _shared_cache() -> Path | None:
+    given = os.environ.get(CACHE_VARIABLE)
+    return Path(given) if given else None
 
 
 def _key(backbone: ClipBackbone | TimmBackbone, images: ImageSet) -> str:
@@ -89,6 +98,6 @@ def _read(file: Path, count: int) -> Tensor | None:
 
 def _write(file: Path, found: Tensor) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
+    part = file.with_suffix(f".{os.getpid()}.part")  # two workers may make the same features at once
     save_file({"features": found.contiguous()}, part)
     part.replace(file)

@@ -94,10 +94,18 @@ class ImageSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of names and contents in order; of large files the ends, the size and the time count."""
+        """A digest of names and contents in order; of large files the ends, the size and the time count.
+
+        Raises:
+            DataError: when a file has gone since the set was made.
+        """
         digest = hashlib.blake2b(digest_size=16)
         for path, name in zip(self.paths, self.names):
-            digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + _content_digest(path))
+            try:
+                content = _content_digest(path)
+            except OSError as error:
+                raise DataError(name, f"cannot be read: {error.strerror}") from None
+            digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + content)
         return digest.hexdigest()
 
 
