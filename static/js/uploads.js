@@ -59,7 +59,7 @@
     const body = new FormData();
     body.append("name", name.slice(0, 200));
     const answer = await fetch(address, { method: "POST", body, headers: { "X-CSRFToken": token(), Accept: "application/json" } });
-    if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error || "The collection could not be made.");
+    if (!answer.ok) throw new Error(((await answer.json().catch(() => ({}))).error || {}).reason || "The collection could not be made.");
     return answer.json();
   }
 
@@ -82,7 +82,7 @@
       if (!collection) {
         const made = await newCollection(place.dataset.create, nameFor(fresh));
         collection = String(made.id);
-        await show(made.url);
+        await show(made.url).catch(() => {});  // what was dropped is sent all the same
       }
       await enqueue(fresh, collection, known);
     } catch (error) {
@@ -128,7 +128,7 @@
       onError: (error) => {
         const answer = error.originalResponse;
         one.reason = (answer && answer.getBody()) || "the connection broke";
-        if (one.reason.startsWith("{")) { try { one.reason = JSON.parse(one.reason).error || one.reason; } catch { /* as it is */ } }
+        if (one.reason.startsWith("{")) { try { one.reason = JSON.parse(one.reason).error.reason || one.reason; } catch { /* as it is */ } }
         one.url = upload.url;
         state.failed.push(one); state.active.delete(one); pump();
       },
@@ -189,7 +189,7 @@
     }
     const notes = [];
     if (state.here) notes.push(`${state.here.toLocaleString("en")} were here already`);
-    if (state.leftOut) notes.push(`${state.leftOut.toLocaleString("en")} hidden files left out`);
+    if (state.leftOut) notes.push(`${state.leftOut.toLocaleString("en")} hidden file${state.leftOut === 1 ? "" : "s"} left out`);
     if (busy) notes.push("keep this tab open; if it closes, drop the same files again");
     if (notes.length) text("p", notes.join(" · "), dock, "quiet");
     if (state.failed.length) {

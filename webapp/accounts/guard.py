@@ -7,7 +7,7 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 
-__all__ = ["LoginRequired", "login_not_required", "wants_json"]
+__all__ = ["LoginRequired", "login_not_required", "refusal", "wants_json"]
 
 PROGRAM_PATHS = ("/api/", "/uploads/")
 """Addresses that programs talk to: they are told 401, never sent to a page."""
@@ -18,17 +18,22 @@ def wants_json(request: HttpRequest) -> bool:
     return request.path_info.startswith(PROGRAM_PATHS)
 
 
+def refusal(status: int, what: str, reason: str, fix: str) -> JsonResponse:
+    """Answer a program in the API's way of saying what is wrong."""
+    response = JsonResponse({"error": {"what": what, "reason": reason, "fix": fix}}, status=status)
+    if status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
 class LoginRequired(LoginRequiredMiddleware):
     """Django's middleware, with an answer for programs and for parts of a page."""
 
     def handle_no_permission(self, request: HttpRequest, view_func: object) -> HttpResponse:
         """Refuse: 401 to a program, a full-page redirect to htmx, a redirect to a person."""
         if wants_json(request):
-            response = JsonResponse({"error": {
-                "what": request.path, "reason": "Nobody is signed in.",
-                "fix": "Sign in, or send a token: Authorization: Bearer lf_…"}}, status=401)
-            response["WWW-Authenticate"] = "Bearer"
-            return response
+            return refusal(401, request.path, "Nobody is signed in.",
+                           "Sign in, or send a token: Authorization: Bearer lf_…")
         if request.headers.get("HX-Request"):
             return HttpResponse(status=401, headers={"HX-Redirect": reverse("sign_in")})
         return super().handle_no_permission(request, view_func)

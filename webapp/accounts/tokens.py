@@ -6,10 +6,11 @@ from datetime import timedelta
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
+from webapp.accounts.guard import refusal
 from webapp.accounts.models import ApiToken, digest
 
 TOKEN_PATHS = ("/api/", "/uploads/", "/media/")
@@ -47,10 +48,8 @@ class TokenMiddleware(MiddlewareMixin):
             return None
         user = user_of(secret)
         if user is None:
-            return JsonResponse({"error": {
-                "what": "token", "reason": "This token is unknown, revoked or expired.",
-                "fix": "Make a new one on your account page."}}, status=401,
-                                headers={"WWW-Authenticate": "Bearer"})
+            return refusal(401, "token", "This token is unknown, revoked or expired.",
+                           "Make a new one on your account page.")
         request.token_user = user  # type: ignore[attr-defined]
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
         return None

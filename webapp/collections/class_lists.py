@@ -60,7 +60,8 @@ class ClassListForm(forms.Form):
 @require_GET
 def index(request: HttpRequest) -> HttpResponse:
     """Show one's class lists."""
-    page = Paginator(ClassList.objects.filter(owner=request.user).order_by("name"), 50).get_page(request.GET.get("page"))
+    own = ClassList.objects.filter(owner=request.user).order_by("name")
+    page = Paginator(own, 50).get_page(request.GET.get("page"))
     return render(request, "class_lists/index.html", {"section": "class_lists", "page": page})
 
 
@@ -133,7 +134,8 @@ def checked(text: str) -> dict[str, object]:
 def editor(request: HttpRequest) -> HttpResponse:
     """Answer with the editor filled from a list (GET `class_list`) or from a sent file (POST `file`)."""
     sent = request.POST if request.method == "POST" else request.GET
-    context: dict[str, object] = {"text": sent.get("names", ""), "list_name": sent.get("list_name", ""), "plain": sent.get("plain")}
+    context: dict[str, object] = {name: sent.get(name, "") for name in ("list_name", "plain")}
+    context["text"] = sent.get("names", "")
     chosen = sent.get("class_list", "")
     if chosen.isascii() and chosen.isdigit():
         class_list = get_own_class_list(request, int(chosen))

@@ -29,7 +29,7 @@ def read_list_file(file: object) -> str:
         DataError: naming the file and its encoding, or that it is too large.
     """
     if file.size > MAX_LIST_BYTES:
-        raise DataError(file.name, f"{file.size // 1000:,} kB; a list of names has at most {MAX_LIST_BYTES // 1000:,} kB")
+        raise DataError(file.name, f"{file.size // 1000:,} kB; at most {MAX_LIST_BYTES // 1000:,} kB can be read")
     return decode_text(file.read(), file.name)
 
 
@@ -44,8 +44,8 @@ class QuestionForm(forms.Form):
     names = forms.CharField(label="Class names, one a line", required=False, strip=False, max_length=2_000_000,
                             widget=forms.Textarea)
     file = forms.FileField(label="From a text file", required=False)
-    num_classes = forms.CharField(label="Number of classes", required=False, max_length=10,
-                                  widget=forms.NumberInput(attrs={"min": 2, "max": MAX_CLASSES, "inputmode": "numeric"}))
+    num_classes = forms.CharField(label="Number of classes", required=False, max_length=10, widget=forms.NumberInput(
+        attrs={"min": 2, "max": MAX_CLASSES, "inputmode": "numeric"}))
     mirror = forms.BooleanField(label="Mirror images mean the same", required=False, help_text=MIRROR_HELP)
 
     def __init__(self, collection: Collection, data: QueryDict | None = None,
@@ -104,7 +104,7 @@ class QuestionForm(forms.Form):
         on_their_way = self.collection.uploads.exclude(status__in=[Upload.Status.DONE, Upload.Status.REFUSED]).exists()
         if images and not on_their_way and count > images:
             plural = "classes" if unit == "class" else "names"
-            raise DataError("classes", f"{count:,} {plural} for {images:,} images; give fewer {plural}, or add images first")
+            raise DataError("classes", f"{count:,} {plural} for {images:,} images; give fewer {plural}, or add images")
 
     def save(self) -> Collection:
         """Store the question: a new list, a new version of a list, or none."""

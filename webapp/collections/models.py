@@ -108,7 +108,7 @@ class Image(models.Model):
 
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="images")
     upload = models.ForeignKey(Upload, null=True, on_delete=models.SET_NULL, related_name="images")
-    member = models.PositiveIntegerField(default=0, help_text="its place in the upload's archive: read twice, stored once")
+    member = models.PositiveIntegerField(default=0, help_text="its place in the upload: read twice, stored once")
     number = models.PositiveIntegerField()
     path = models.CharField(max_length=1000, help_text="the person's own name for it, with folders")
     sha256 = models.CharField(max_length=64, help_text="of the file as it was sent")

@@ -12,7 +12,8 @@ from webapp.collections.models import ClassList, Collection, Image, Upload
 
 def get_own_collection(request: HttpRequest, pk: int) -> Collection:
     """Return the signed-in user's collection; the right to read and change it."""
-    return get_object_or_404(Collection.objects.select_related("class_list_version__class_list"), pk=pk, owner=request.user)
+    own = Collection.objects.filter(owner=request.user).select_related("class_list_version__class_list")
+    return get_object_or_404(own, pk=pk)
 
 
 def get_own_class_list(request: HttpRequest, pk: int) -> ClassList:

@@ -21,14 +21,19 @@ from webapp.collections.views import frame
 def question(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the question, or store a new one."""
     collection = get_own_collection(request, pk)
-    form = QuestionForm(collection, request.POST, request.FILES) if request.method == "POST" else QuestionForm(collection)
+    sent = (request.POST, request.FILES) if request.method == "POST" else ()
+    form = QuestionForm(collection, *sent)
     if form.is_bound and form.is_valid():
-        stored = form.save()
-        said = f"{stored.class_list_version}, {len(stored.class_list_version.names)} names" if stored.class_list_version else (
-            f"{stored.num_classes} classes" if stored.num_classes else "the number of classes is not known")
-        messages.success(request, f"Stored: {said}.")
+        messages.success(request, f"Stored: {_said(form.save())}.")
         return redirect("collections:question", pk)
     return _page(request, collection, form, 422 if form.is_bound else 200)
+
+
+def _said(collection: Collection) -> str:
+    """Return the question in a few words."""
+    if version := collection.class_list_version:
+        return f"{version}, {len(version.names):,} names"
+    return f"{collection.num_classes:,} classes" if collection.num_classes else "the number of classes is not known"
 
 
 def _page(request: HttpRequest, collection: Collection, form: QuestionForm, status: int, **faults: str) -> HttpResponse:
@@ -70,8 +75,9 @@ def truth(request: HttpRequest, pk: int) -> HttpResponse:
         messages.warning(request, f"{report.unknown_path_count:,} lines of the file name no image of this collection, "
                                   f"for example {report.unknown_paths[0]}.")
     if report.unknown_names:
-        messages.warning(request, "Not on the class list, so never right: " + ", ".join(report.unknown_names[:5])
-                         + (f" and {len(report.unknown_names) - 5} more" if len(report.unknown_names) > 5 else "") + ".")
+        more = f" and {len(report.unknown_names) - 5} more" if len(report.unknown_names) > 5 else ""
+        shown = ", ".join(report.unknown_names[:5])
+        messages.warning(request, f"Not on the class list, so never right: {shown}{more}.")
     return redirect("collections:question", pk)
 
 

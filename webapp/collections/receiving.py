@@ -37,8 +37,9 @@ def check_space(size_bytes: int) -> None:
     """Refuse (507) what would fill the disk."""
     free_bytes = shutil.disk_usage(settings.UPLOADS_ROOT).free
     if size_bytes + SPARE_BYTES > free_bytes:
-        raise Refused(507, f"The server's disk has {free_bytes // 2**20:,} MB free; this file needs {size_bytes // 2**20:,} MB "
-                           f"and {SPARE_BYTES // 2**20} MB must stay free. Free some space, then try again.")
+        raise Refused(507, f"The server's disk has {free_bytes // 2**20:,} MB free; this file needs "
+                           f"{size_bytes // 2**20:,} MB and {SPARE_BYTES // 2**20} MB must stay free. "
+                           "Free some space, then try again.")
 
 
 def offset(upload: Upload) -> int:
@@ -96,7 +97,8 @@ def _write(upload: Upload, file: BinaryIO, start: int, body: IO[bytes], length: 
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         file.truncate(start)
-        raise Refused(507, "The server's disk is full. Free some space, then try again: what arrived is kept.") from None
+        raise Refused(507, "The server's disk is full. Free some space, then try again: "
+                           "what arrived is kept.") from None
     end = start + length - left
     complete = end == upload.size_bytes
     with transaction.atomic():

@@ -28,7 +28,8 @@ def read_rows(content: bytes, file: str) -> list[tuple[int, list[str]]]:
     separator = max(",;\t", key=head.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)]
+        cells = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
+        rows = [(line, row) for line, row in cells if any(row)]
     except csv.Error as error:
         raise DataError(file, f"not a CSV file: {error} in line {reader.line_num}") from None
     if not rows:

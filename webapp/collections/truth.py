@@ -78,15 +78,18 @@ def store_truth(collection: Collection, content: bytes, file: str = FILE) -> Tru
         for pk in found:
             earlier = labels.setdefault(pk, (line, label))
             if fold(earlier[1]) != fold(label):
-                raise DataError(file, f"line {line} calls {path} {label!r}, but line {earlier[0]} calls it {earlier[1]!r}")
+                raise DataError(
+                    file, f"line {line} calls {path} {label!r}, but line {earlier[0]} calls it {earlier[1]!r}")
     if not labels:
-        raise DataError(file, f"none of its {len(unknown)} paths is an image of this collection, for example {unknown[0]!r}")
+        raise DataError(
+            file, f"none of its {len(unknown)} paths is an image of this collection, for example {unknown[0]!r}")
     names = collection.class_list_version.names if collection.class_list_version else []
     known = {fold(name): name for name in names}
     with transaction.atomic():
         remove_truth(collection)
         TrueLabel.objects.bulk_create(
-            [TrueLabel(image_id=pk, name=known.get(fold(label), label)) for pk, (_, label) in labels.items()], batch_size=1000)
+            [TrueLabel(image_id=pk, name=known.get(fold(label), label)) for pk, (_, label) in labels.items()],
+            batch_size=1000)
     strange = sorted({label for _, label in labels.values() if fold(label) not in known}) if known else []
     return TruthReport(labelled=len(labels), images=collection.images.count(), unknown_paths=tuple(unknown[:5]),
                        unknown_path_count=len(unknown), unknown_names=tuple(strange))

@@ -38,7 +38,7 @@ def speaks_tus(view: View) -> View:
             try:
                 response = view(request, *args, **kwargs)
             except Refused as refused:
-                response = HttpResponse(refused.message, status=refused.status, content_type="text/plain; charset=utf-8")
+                response = HttpResponse(refused.message, status=refused.status, content_type="text/plain")
         response["Tus-Resumable"] = VERSION
         response["Cache-Control"] = "no-store"
         return response

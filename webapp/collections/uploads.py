@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
+from webapp.accounts.guard import refusal
 from webapp.collections import storage
 from webapp.collections.models import Collection, Upload
 from webapp.collections.permissions import get_own_collection, get_own_upload
@@ -76,9 +77,9 @@ def known(request: HttpRequest) -> JsonResponse:
     try:
         asked = json.loads(request.body)
         collection = get_own_collection(request, int(asked["collection"]))
-        files = [(clean_name(name), int(size), int(modified)) for name, size, modified in asked["files"][:KNOWN_AT_ONCE]]
+        files = [(clean_name(name), int(size), int(time)) for name, size, time in asked["files"][:KNOWN_AT_ONCE]]
     except (ValueError, KeyError, TypeError, AttributeError):
-        return JsonResponse({"error": "expected {collection, files: [[name, bytes, modified], …]}"}, status=400)
+        return refusal(400, "files", "not the expected JSON", "send {collection, files: [[name, bytes, modified], …]}")
     rows: dict[tuple[str, int, int | None], Upload] = {}
     names = list({name for name, _, _ in files})
     for start in range(0, len(names), 500):

@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from webapp.accounts.guard import refusal
 from webapp.collections import wall
 from webapp.collections.deletion import delete_collection
 from webapp.collections.forms import CollectionForm
@@ -39,7 +40,8 @@ def home(request: HttpRequest) -> HttpResponse:
     active = (Run.objects.filter(collection__owner=request.user, status__in=[Run.Status.QUEUED, Run.Status.RUNNING])
               .select_related("collection").order_by("queued_at"))
     return render(request, "collections/home.html", {
-        "section": "collections", "page": Paginator(own, CARDS).get_page(request.GET.get("page")), "active_runs": active})
+        "section": "collections", "active_runs": active,
+        "page": Paginator(own, CARDS).get_page(request.GET.get("page"))})
 
 
 @require_POST
@@ -50,12 +52,13 @@ def create(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         reason = " ".join(form.errors.get("name", ["Give the collection a name."]))
         if wants_json:
-            return JsonResponse({"error": reason}, status=422)
+            return refusal(422, "name", reason, "give it a name of at most 200 characters")
         messages.error(request, reason)
         return redirect("home")
     collection = Collection.objects.create(owner=request.user, name=form.cleaned_data["name"])
     if wants_json:
-        return JsonResponse({"id": collection.pk, "url": reverse("collections:images", args=[collection.pk])}, status=201)
+        url = reverse("collections:images", args=[collection.pk])
+        return JsonResponse({"id": collection.pk, "url": url}, status=201)
     return redirect("collections:images", collection.pk)
 
 
@@ -100,7 +103,8 @@ def arrivals(request: HttpRequest, pk: int) -> HttpResponse:
     if request.GET.get("part") == "refusals":
         return render(request, "collections/_refusals.html", context)
     response = render(request, "collections/_arrivals.html", context)
-    grown = [event for event, count in (("images", now.images), ("refused", now.refused)) if request.GET.get(event) != str(count)]
+    counts = (("images", now.images), ("refused", now.refused))
+    grown = [event for event, count in counts if request.GET.get(event) != str(count)]
     if grown:
         response["HX-Trigger"] = ", ".join(f"{event}-changed" for event in grown)
     return response
@@ -159,8 +163,8 @@ def discard_upload(request: HttpRequest, upload_pk: str) -> HttpResponse:
 def runs(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the collection's runs."""
     collection = get_own_collection(request, pk)
-    found = Paginator(collection.runs.select_related("class_list_version__class_list").order_by("-created_at"), RUNS_A_PAGE)
-    page = found.get_page(request.GET.get("page"))
+    found = collection.runs.select_related("class_list_version__class_list").order_by("-created_at")
+    page = Paginator(found, RUNS_A_PAGE).get_page(request.GET.get("page"))
     return render(request, "collections/runs.html", frame(collection, "runs", page=page, runs=page.object_list))
 
 

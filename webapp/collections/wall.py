@@ -30,7 +30,8 @@ def page(collection: Collection, after: int = -1, kind: str = "all", words: str 
 def samples(collection: Collection, count: int = 24) -> list[Image]:
     """Return a few images from all over the collection, always the same ones."""
     total = collection.images.count()
-    return list(collection.images.filter(number__in={place * total // count for place in range(count)}).order_by("number"))
+    chosen = {place * total // count for place in range(count)}
+    return list(collection.images.filter(number__in=chosen).order_by("number"))
 
 
 @dataclass(frozen=True, kw_only=True)

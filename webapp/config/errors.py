@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from webapp.accounts.guard import login_not_required, wants_json
+from webapp.accounts.guard import login_not_required, refusal, wants_json
 
 
 def _answer(request: HttpRequest, status: int, title: str, advice: str) -> HttpResponse:
     """Answer in the language of whoever asked: a page for people, JSON for programs."""
     if wants_json(request):
-        return JsonResponse({"error": {"what": request.path, "reason": title, "fix": advice}}, status=status)
+        return refusal(status, request.path, f"{title}.", advice)
     return render(request, "error.html", {"title": title, "advice": advice, "status": status}, status=status)
 
 

@@ -25,7 +25,8 @@ TYPES = {
 """The only kinds that are named to a browser; all else is bytes to be saved. No SVG, no HTML: they could run."""
 
 
-def file_response(request: HttpRequest, path: Path, *, download_as: str = "", immutable: bool = False) -> HttpResponseBase:
+def file_response(request: HttpRequest, path: Path, *, download_as: str = "",
+                  immutable: bool = False) -> HttpResponseBase:
     """Answer with a file, or with the range of it that was asked for.
 
     Check the right to it before: this function does not.

@@ -29,7 +29,7 @@ def _flag(name: str) -> bool:
 DEBUG = _flag("DEBUG")
 TLS = _flag("LABELFREE_TLS")
 PORT = int(os.environ.get("LABELFREE_PORT", "8000"))
-URL_PREFIX = "/" + os.environ.get("LABELFREE_URL_PREFIX", "").strip("/") if os.environ.get("LABELFREE_URL_PREFIX") else ""
+URL_PREFIX = f"/{os.environ.get('LABELFREE_URL_PREFIX', '').strip('/')}".rstrip("/")
 
 HOME = Path(os.environ.get("LABELFREE_HOME") or BASE_DIR / "var").resolve()
 MEDIA_ROOT = HOME / "media"

@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
             name='Image',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('member', models.PositiveIntegerField(default=0, help_text="its place in the upload's archive: read twice, stored once")),
+                ('member', models.PositiveIntegerField(default=0, help_text="its place in the upload: read twice, stored once")),
                 ('number', models.PositiveIntegerField()),
                 ('path', models.CharField(help_text="the person's own name for it, with folders", max_length=1000)),
                 ('sha256', models.CharField(help_text='of the file as it was sent', max_length=64)),

@@ -1,0 +1,165 @@
+"""Signing in, out and by a link; the first administrator; guessing."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
+
+from webapp.accounts import rate_limit
+from webapp.accounts.first_run import first_link, link_for
+from webapp.accounts.models import SignInLink
+
+PASSWORD = "a quiet morning in May"
+
+
+@pytest.fixture(autouse=True)
+def quick(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    cache.clear()
+
+
+@pytest.fixture
+def ada(db):
+    return User.objects.create_user("ada", password=PASSWORD)
+
+
+def path_of(link: str) -> str:
+    return link.removeprefix("http://localhost:8000")
+
+
+def sign_in(client: Client, name: str, password: str, **more: str):
+    return client.post(reverse("sign_in"), {"user_name": name, "password": password, **more})
+
+
+def test_it_signs_in_and_goes_where_the_person_was_heading(client, ada):
+    response = sign_in(client, "ada", PASSWORD, next="/class-lists/")
+    assert response.status_code == 302
+    assert response["Location"] == "/class-lists/"
+    assert client.get("/class-lists/").status_code == 200
+
+
+@pytest.mark.parametrize("address", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", r"\\evil.example"])
+def test_it_never_sends_anyone_out_of_the_house(client, ada, address):
+    assert sign_in(client, "ada", PASSWORD, next=address)["Location"] == "/"
+
+
+def test_it_does_not_say_whether_the_name_exists(client, ada):
+    wrong = sign_in(client, "ada", "nonsense nonsense")
+    unknown = sign_in(client, "bob", "nonsense nonsense")
+    assert wrong.status_code == unknown.status_code == 403
+    assert "do not belong together" in wrong.content.decode()
+    assert "do not belong together" in unknown.content.decode()
+
+
+def test_it_pauses_after_too_many_tries_even_with_the_right_password(client, ada):
+    for _ in range(rate_limit.TRIES):
+        sign_in(client, "ada", "wrong wrong wrong")
+    response = sign_in(client, "ADA", PASSWORD)
+    assert response.status_code == 429
+    assert "Wait five minutes" in response.content.decode()
+    assert client.get("/").status_code == 302
+
+
+def test_it_forgets_failures_after_a_sign_in_that_worked(client, ada):
+    for _ in range(rate_limit.TRIES - 1):
+        sign_in(client, "ada", "wrong wrong wrong")
+    assert sign_in(client, "ada", PASSWORD).status_code == 302
+    assert sign_in(Client(), "ada", "wrong wrong wrong").status_code == 403
+
+
+def test_it_signs_out(signed_in):
+    assert signed_in.get("/sign-out/").status_code == 405
+    signed_in.post("/sign-out/")
+    assert signed_in.get("/")["Location"] == "/sign-in/?next=/"
+
+
+def test_the_first_link_makes_the_administrator_once(client, db):
+    path = path_of(first_link())
+    assert "one-time link" in client.get("/sign-in/").content.decode()
+    assert client.get(path).status_code == 200
+    made = {"username": "ada", "password1": PASSWORD, "password2": PASSWORD}
+    assert client.post(path, made)["Location"] == "/"
+    assert User.objects.get().is_superuser
+    assert client.get("/").status_code == 200
+    assert Client().get(path).status_code == 410
+    assert Client().post(path, {**made, "username": "eve"}).status_code == 410
+    assert first_link() is None
+
+
+@pytest.mark.parametrize("password", ["short", "password123", "12345678901234"])
+def test_the_administrator_needs_a_password_that_is_hard_to_guess(client, db, password):
+    path = path_of(first_link())
+    response = client.post(path, {"username": "ada", "password1": password, "password2": password})
+    assert response.status_code == 422
+    assert not User.objects.exists()
+    assert client.get(path).status_code == 200
+
+
+def test_a_newer_first_link_takes_the_place_of_an_older_one(client, db):
+    older, newer = path_of(first_link()), path_of(first_link())
+    assert client.get(older).status_code == 410
+    assert client.get(newer).status_code == 200
+
+
+def test_a_first_link_dies_when_an_administrator_is_made_otherwise(client, db):
+    path = path_of(first_link())
+    User.objects.create_superuser("root")
+    assert client.post(path, {"username": "eve", "password1": PASSWORD, "password2": PASSWORD}).status_code == 410
+
+
+def test_a_sign_in_link_signs_in_once_and_goes_on(client, ada):
+    path = path_of(link_for(ada, "/class-lists/"))
+    assert client.get(path)["Location"] == "/class-lists/"
+    assert client.get("/class-lists/").status_code == 200
+    assert Client().get(path).status_code == 410
+
+
+def test_a_sign_in_link_of_someone_who_left_is_spent(client, ada):
+    path = path_of(link_for(ada))
+    User.objects.update(is_active=False)
+    assert client.get(path).status_code == 410
+
+
+def test_links_are_stored_as_digests_only(ada):
+    secret = link_for(ada).split("/")[-2]
+    assert secret not in str(SignInLink.objects.values_list().get())
+
+
+def test_the_shell_prints_links_and_names_unknown_users(ada, capsys):
+    call_command("sign_in_link", "ada", "--next", "/collections/1/")
+    assert "/link/" in capsys.readouterr().out
+    call_command("first_link")
+    assert "an administrator already" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="users: ada"):
+        call_command("sign_in_link", "bob")
+
+
+def test_pages_carry_headers_that_keep_strangers_out(client, db):
+    response = client.get("/sign-in/")
+    assert "unsafe-inline" not in response["Content-Security-Policy"]
+    assert "default-src 'self'" in response["Content-Security-Policy"]
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["X-Frame-Options"] == "SAMEORIGIN"
+    body = response.content.decode()
+    assert "<script>" not in body
+    assert "style=" not in body
+    assert "http://" not in body
+    assert "https://" not in body
+
+
+def test_a_part_of_a_page_is_sent_to_the_sign_in_as_a_whole(client, db):
+    response = client.get("/collections/1/arrivals/", headers={"HX-Request": "true"})
+    assert response.status_code == 401
+    assert response["HX-Redirect"] == "/sign-in/"
+
+
+def test_an_old_form_is_refused_in_words(ada):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(ada)
+    response = client.post("/collections/create/", {"name": "x"})
+    assert response.status_code == 403
+    assert "reload the page" in response.content.decode()
