@@ -49,15 +49,13 @@ class Bar:
     def __init__(self, output: TextIO, errors: TextIO) -> None:
         self._output, self._errors = output, errors
         self._bar: tqdm[None] | None = None
-        self._key: tuple[str, int] | None = None
 
     def progress(self, progress: Progress) -> None:
-        """Move the bar; a stage with another total gets a bar of its own."""
-        key = (progress.stage, progress.total)
-        if self._bar is None or self._key != key:
+        """Move the bar; what counts to another total, or from the start again, gets a bar of its own."""
+        if self._bar is None or self._bar.total != progress.total or progress.step < self._bar.n:
             self.close()
-            self._key = key
-            self._bar = tqdm(total=progress.total, desc=progress.stage, file=self._errors, dynamic_ncols=True)
+            self._bar = tqdm(total=progress.total, file=self._errors, dynamic_ncols=True)
+        self._bar.set_description(progress.stage, refresh=False)
         shown = {name: f"{value:.4g}" for name, value in progress.terms.items()}
         self._bar.set_postfix(shown, refresh=False)
         self._bar.update(progress.step - self._bar.n)

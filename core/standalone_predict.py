@@ -158,9 +158,9 @@ def main() -> int:
 
     def answer() -> None:
         for (name, _), found in zip(waiting, model.probabilities([image for _, image in waiting]), strict=True):
-            top = found.topk(min(2, len(found))).values.tolist()
+            top = found.topk(min(2, len(found))).values
             label = model.class_names[int(found.argmax())]
-            rows.append((name, label, f"{top[0]:.6f}", f"{top[0] - sum(top[1:]):.6f}"))
+            rows.append((name, label, f"{top[0]:.6f}", f"{top[0] - top[1:].sum():.6f}"))
             if given.json:
                 said = dict(zip(model.class_names, found.tolist(), strict=True))
                 print(json.dumps({"path": name, "label": label, "probabilities": said}, ensure_ascii=False))
