@@ -58,6 +58,7 @@ def forget_collection(collection_id: int, upload_ids: Iterable[UUID], run_ids: I
     """Remove every file of a collection that is no more; call it after the commit."""
     for kind in ("images", "thumbnails"):
         shutil.rmtree(settings.MEDIA_ROOT / kind / str(collection_id), ignore_errors=True)
+    shutil.rmtree(settings.CACHE_ROOT / "features" / str(collection_id), ignore_errors=True)
     for pk in upload_ids:
         forget_upload(pk)
     for pk in run_ids:
