@@ -38,10 +38,11 @@ class RunForm(forms.Form):
                               help_text="The same seed gives the same answers.")
 
     def __init__(self, data: Mapping[str, str] | None = None, *, collection: Collection, method: str,
-                 chosen: Mapping[str, str] | None = None) -> None:
-        """Build the fields that `method` has."""
+                 chosen: Mapping[str, str] | None = None, earlier: Run | None = None) -> None:
+        """Build the fields that `method` has; an `earlier` run of it gives their first values."""
         super().__init__(data)
         self.collection, self.method_name, chosen = collection, method, chosen or {}
+        self.earlier = earlier if earlier is not None and earlier.method == method else None
         self.question = question_of(collection)
         self.initial["method"] = method
         self._add_presets(chosen)
@@ -53,12 +54,12 @@ class RunForm(forms.Form):
         """Offer the method's presets and take the values of the chosen one."""
         known = PRESETS.get(self.method_name, {})
         preset = chosen.get("preset", "") if chosen.get("preset", "") in known else ""
-        values: dict[str, object] = {}
+        values: dict[str, object] = dict(self.earlier.settings) if self.earlier else {}
         if chosen.get(PREFIX + "backbone") in BACKBONES and "backbone" in defaults(METHODS[self.method_name].settings):
             values["backbone"] = chosen[PREFIX + "backbone"]
         try:
             name, self.start_values = settings_of(self.collection, self.method_name, preset, values, self.question)
-        except ConfigError:  # another method's foundation model, which this one cannot take
+        except ConfigError:  # a setting that is no more, or another method's foundation model
             name, self.start_values = settings_of(self.collection, self.method_name, preset, {}, self.question)
         if len(known) > 1:
             first = ("", f"recommended: {name}")
@@ -81,6 +82,9 @@ class RunForm(forms.Form):
         else:
             del self.fields["warm_up"]
         self.initial["seed"] = chosen.get("seed") or 0
+        if self.earlier:
+            self.initial |= {"seed": self.earlier.seed, "num_classes": self.earlier.num_classes,
+                             "warm_up": self.earlier.warm_up_id}
 
     @property
     def cost(self) -> Cost:

@@ -34,7 +34,9 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
     if method not in METHODS:
         raise Http404("no such method")
     bound = request.POST if request.method == "POST" else None
-    form = RunForm(bound, collection=collection, method=method, chosen=request.GET)
+    number = request.GET.get("from", "")
+    earlier = collection.runs.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 18 else None
+    form = RunForm(bound, collection=collection, method=method, chosen=request.GET, earlier=earlier)
     run = form.start() if bound is not None else None
     if run is not None:
         if run.baseline is not None and not run.baseline.is_terminal:

@@ -65,6 +65,17 @@ def test_a_preset_fills_the_settings(signed_in, collection):
     assert 'name="setting-mask_ratio" value="0.5"' in page
 
 
+def test_an_earlier_run_gives_its_settings_to_be_changed(signed_in, collection, charlie):
+    failed = rows.run(collection, status="failed", seed=9)
+    Run.objects.filter(pk=failed.pk).update(settings=failed.settings | {"threshold": 0.123})
+    page = signed_in.get(address(collection), {"method": "must", "from": failed.pk}).content.decode()
+    assert 'name="setting-threshold" value="0.123"' in page
+    assert 'name="seed" value="9"' in page
+    foreign = rows.run(rows.collection(charlie, title="foreign"), settings=failed.settings | {"threshold": 0.321})
+    for number in (foreign.pk, "x", "9" * 30):
+        assert "0.321" not in signed_in.get(address(collection), {"method": "must", "from": number}).content.decode()
+
+
 def test_methods_that_cannot_be_asked_are_shown_with_the_reason_and_the_fix(signed_in, alice):
     unnamed = rows.collection(alice, names=(), num_classes=3)
     page = signed_in.get(address(unnamed)).content.decode()
