@@ -19,6 +19,7 @@ class Problem:
         num_classes: K; equals ``len(class_names)`` when names are given, None for "don't know".
         labelled: image index -> class index, made by a person in review (Semi-MAE learns from it).
         warm_up: a larger collection for MUST's frozen-classifier warm-up (its Table 4), or None.
+        warm_up_names: that collection's own classes; () takes `class_names`.
 
     True labels of `images` are nowhere in reach: evaluation holds them, methods never see them.
     """
@@ -28,6 +29,7 @@ class Problem:
     num_classes: int | None = None
     labelled: Mapping[int, int] = field(default_factory=dict)
     warm_up: ImageSet | None = None
+    warm_up_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a question that no method can answer."""

@@ -81,7 +81,7 @@ class Objective:
         normalise: pixels as the network sees them.
         device, precision, chunk_size: where, in what, and how many images at once.
         between_chunks: called often; may raise to stop.
-        last_seen: the newest batch's indices and answers, for the page.
+        last_seen: the newest batch's indices, answers, and (B,) whether each answer changed; for the page.
     """
 
     student: MaskedClassifier
@@ -95,7 +95,7 @@ class Objective:
     precision: str = "auto"
     chunk_size: int = 1024
     between_chunks: Callable[[], None] = lambda: None
-    last_seen: tuple[Tensor, PseudoLabels] | None = None
+    last_seen: tuple[Tensor, PseudoLabels, Tensor] | None = None
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
         """Return the terms of one effective batch, however many chunks it takes."""
@@ -131,8 +131,10 @@ class Objective:
     def _answers(self, batch: Batch) -> PseudoLabels:
         """Ask the teacher, and remember what it said."""
         answers = pseudo_labels(self.teacher_logits(batch.weak), self.threshold)
-        self.latest[batch.indices] = answers.labels.to(self.latest.device)
-        self.last_seen = batch.indices, answers
+        labels = answers.labels.to(self.latest.device)
+        changed = (self.latest[batch.indices] >= 0) & (self.latest[batch.indices] != labels)
+        self.latest[batch.indices] = labels
+        self.last_seen = batch.indices, answers, changed
         return answers
 
     def _student(self, batch: Batch) -> tuple[Tensor, ...]:

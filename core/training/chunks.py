@@ -14,6 +14,22 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+CPU_BUDGET_BYTES = 3 * 1024**3
+CUDA_BUDGET_SHARE = 0.5
+KEPT_BYTES_A_TOKEN_WIDTH = 40
+"""Of a pre-norm block's activations in bfloat16, kept for the gradient, for each token and channel."""
+
+
+def images_at_once(width: int, num_blocks: int, num_tokens: int, device: torch.device) -> int:
+    """Return how many images' activations a transformer can keep on the device: half of its free memory."""
+    budget = float(CPU_BUDGET_BYTES)
+    if device.type == "cuda":
+        budget = torch.cuda.mem_get_info(device)[0] * CUDA_BUDGET_SHARE
+    heads = max(1, width // 64)
+    attention = 8 * heads * num_tokens**2 if device.type == "cpu" else 0  # the plain kernel keeps its matrix
+    each = num_blocks * (KEPT_BYTES_A_TOKEN_WIDTH * num_tokens * width + attention)
+    return max(8, int(budget / each))
+
 
 def in_chunks(
     function: Callable[..., tuple[Tensor, ...]], tensors: tuple[Tensor, ...], chunk_size: int,

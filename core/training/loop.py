@@ -79,7 +79,8 @@ def train(stage: Stage[BatchT], run: Run) -> None:
         CheckpointError: when a checkpoint cannot be written, read, or is another run's.
     """
     done = _resume(stage, run)
-    if done >= stage.steps:
+    run.report(Progress(stage=stage.name, step=stage.first + done, total=stage.total))
+    if done == stage.steps:
         return
     pace = _Pace(stage, run, done)
     for step, batch in zip(range(done, stage.steps), stage.batches(done), strict=False):

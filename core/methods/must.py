@@ -1,0 +1,253 @@
+"""MUST: adapt a CLIP model to unlabelled images, starting from class names.
+
+N images of a collection, B of a step, K classes, L patches.
+
+Paper: Li, Savarese, Hoi, "Masked Unsupervised Self-Training for Label-free Image Classification",
+2022, arXiv:2206.02967. Reference code: salesforce/MUST at 1e0f84e; equal to its recorded numbers,
+see the tests. The terms of the loss are in `core.methods.must_objective`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from core.backbones.clip import ClipBackbone
+from core.backbones.masked import MaskedClassifier
+from core.catalog import MustSettings
+from core.classifier import Classifier, Member
+from core.data.images import ImageSet
+from core.data.views import StrongView, WeakView, batches, normalise, shuffled
+from core.errors import ConfigError
+from core.losses.pseudolabel import MovingAverage
+from core.losses.reconstruction import hidden_patches
+from core.methods.must_objective import Batch, Objective, Weights
+from core.methods.zeroshot import class_embeddings, load_text_backbone, template_sentences
+from core.problem import Problem
+from core.run import Progress, Run
+from core.training import ema, loop, optim
+from core.training.chunks import images_at_once
+from core.training.heartbeat import Heartbeat
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+LAST_BASE_RATE = 1e-6
+"""Of 256 images: where the cosine ends (the reference's ``min_lr``)."""
+IMAGES_FOR_THRESHOLD = 2048
+SAMPLES_SHOWN = 12
+ADAPTING = "adapting"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Which images a stage sees, how many at a step, and for how many steps.
+
+    Attributes:
+        images: N, shuffled anew every epoch; the odd ones that fill no batch are left out of an epoch.
+        batch_size: B, at most N.
+        first: the step of the whole run at which the stage begins.
+    """
+
+    name: str
+    images: ImageSet
+    batch_size: int
+    first: int
+    steps: int
+    total: int
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Return how many full batches the images make."""
+        return len(self.images) // self.batch_size
+
+
+def adapt(settings: MustSettings, problem: Problem, run: Run) -> Classifier:
+    """Adapt `settings.backbone` to the problem's images and return the adapted classifier.
+
+    Raises:
+        ConfigError, WeightsUnavailable: before any work.
+        Diverged, Cancelled, CheckpointError: out of the loop.
+    """
+    weights = _weights(settings)
+    warming, adapting = _plans(settings, problem)
+    run = Heartbeat(run)
+    run.report(Progress(stage="reading class names", step=0, total=adapting.total))
+    backbone = load_text_backbone(settings.backbone).to(run.device)
+    read = partial(_zero_shot, settings, backbone, run)
+    head = read(problem.class_names)
+    student = MaskedClassifier(backbone.visual, head, backbone.logit_scale, run.generator("new weights"))
+    _check_blocks(settings, student, backbone.image_size_px)
+    student.to(run.device)
+    identity = _identity(settings, problem, run.seed)
+
+    if warming.steps:  # section 4.4: the frozen classifier anchors the embeddings in their space
+        anchor = read(problem.warm_up_names) if problem.warm_up_names else head
+        student.classifier = torch.nn.Parameter(anchor, requires_grad=False)
+        _adapt(warming, settings, weights, student, backbone, run, identity)
+        student.classifier = torch.nn.Parameter(head.clone())
+    teacher = _adapt(adapting, settings, weights, student, backbone, run, identity)
+
+    answering = teacher if settings.labels_from == "teacher" else student
+    backbone.visual = answering.visual.requires_grad_(False)
+    member = Member(backbone=backbone.eval(), weight=answering.classifier.detach().cpu(), normalise=True,
+                    scale=backbone.logit_scale)
+    return Classifier(members=(member,), class_names=problem.class_names, method="must", settings=asdict(settings))
+
+
+def _zero_shot(settings: MustSettings, backbone: ClipBackbone, run: Heartbeat, names: tuple[str, ...]) -> Tensor:
+    """Return the zero-shot classifier of `names`, (E, K)."""
+    templates = template_sentences(settings.templates, settings.own_templates)
+    return class_embeddings(backbone, names, templates, lambda _done: run.beat())
+
+
+def _adapt(plan: Plan, settings: MustSettings, weights: Weights, student: MaskedClassifier, backbone: ClipBackbone,
+           run: Heartbeat, identity: str) -> MaskedClassifier:
+    """Run one stage; returns the teacher."""
+    teacher = ema.Teacher(student)  # Δ starts as θ
+    chunk_size = settings.images_at_once or images_at_once(
+        student.mask_token.shape[-1], student.num_blocks, student.rows**2 + 1, run.device)
+    objective = Objective(
+        student=student, teacher=teacher.model, weights=weights, threshold=torch.tensor(settings.threshold),
+        moving=_moving_average(settings, plan.batch_size, student.classifier.shape[1], run.device),
+        latest=torch.full((len(plan.images),), -1), normalise=partial(normalise, mean=backbone.mean, std=backbone.std),
+        device=run.device, precision=settings.precision, chunk_size=chunk_size, between_chunks=run.beat)
+    if settings.threshold_share > 0:
+        objective.threshold.copy_(_threshold(plan, settings, objective, backbone.image_size_px, run))
+    peak = optim.scaled_rate(settings.base_learning_rate, plan.batch_size)
+    floor = min(peak, optim.scaled_rate(LAST_BASE_RATE, plan.batch_size))
+    optimiser = torch.optim.AdamW(optim.parameter_groups(
+        student.named_parameters(), weight_decay=settings.weight_decay, layer_of=student.layer_of,
+        last_layer=student.num_blocks + 1, layer_decay=settings.layer_decay), betas=BETAS, eps=EPSILON, fused=True)
+    start, end, ramp_steps = _averages(settings, plan.steps)
+    loop.train(loop.Stage(
+        name=plan.name, first=plan.first, steps=plan.steps, total=plan.total, images_per_step=plan.batch_size,
+        batches=lambda first: _batches(plan, settings, weights, student, backbone.image_size_px, run, first),
+        learning_rate=lambda step: optim.cosine(step, plan.steps, peak, floor), objective=objective,
+        optimiser=optimiser,
+        after_step=lambda step: teacher.follow(student, ema.ramp(step, start, end, ramp_steps)),  # Eq. 1
+        answers=lambda: _answers(plan, objective), memory=_memory(student, teacher.model, objective), identity=identity,
+    ), run)
+    return teacher.model
+
+
+def _batches(plan: Plan, settings: MustSettings, weights: Weights, student: MaskedClassifier, image_size_px: int,
+             run: Run, first: int) -> Iterator[Batch]:
+    """Yield the batches of the steps from `first` on: functions of the seed, the step and the images alone."""
+    views = (WeakView(image_size_px), StrongView(image_size_px, settings.mirror))
+    epoch, begun = divmod(first, plan.steps_an_epoch)
+    block = settings.mask_patch_px // student.patch_px
+    step = first
+    while True:
+        order = shuffled(len(plan.images), run.seed, epoch)[:plan.steps_an_epoch * plan.batch_size]
+        rest = order[begun * plan.batch_size:]
+        for indices, (weak, strong) in batches(plan.images, views, rest, plan.batch_size, run.seed, epoch):
+            hidden = hidden_patches(len(indices), student.rows, block, settings.mask_ratio,
+                                    run.generator(f"hidden patches of {plan.name} step {step}"))
+            yield Batch(indices, weak, strong, hidden if weights.hides_patches else None)
+            step += 1
+        epoch, begun = epoch + 1, 0
+
+
+def _weights(settings: MustSettings) -> Weights:
+    """Return which terms count.
+
+    Raises:
+        ConfigError: where nothing would be learnt, or patches are needed and none hidden.
+    """
+    weights = Weights(
+        self_training=settings.self_training, masked_modelling=settings.masked_modelling,
+        fairness=settings.fairness_weight, align=settings.align_weight, nearest=settings.nearest)
+    if not (weights.self_training or weights.masked_modelling or weights.fairness or weights.align):
+        raise ConfigError("self_training", "every term of the loss is off: nothing would be learnt; switch one on")
+    if weights.hides_patches and settings.mask_ratio == 0:
+        raise ConfigError("mask_ratio", "0 hides nothing, yet patches are to be recovered or aligned: raise it, or "
+                          "set masked_modelling off and align_weight 0")
+    return weights
+
+
+def _plans(settings: MustSettings, problem: Problem) -> tuple[Plan, Plan]:
+    """Return the warm-up on the larger collection (0 steps without one) and the adaptation proper."""
+    larger = problem.warm_up or problem.images
+    sizes = [min(settings.batch_size, len(images)) for images in (larger, problem.images)]
+    warm_up_epochs = settings.warm_up_epochs if problem.warm_up else 0.0
+    steps = [0 if epochs == 0 else max(1, round(epochs * len(images) / size)) for epochs, images, size in zip(
+        (warm_up_epochs, settings.epochs), (larger, problem.images), sizes, strict=True)]
+    warming = Plan(name="warming up", images=larger, batch_size=sizes[0], first=0, steps=steps[0], total=sum(steps))
+    adapting = replace(warming, name=ADAPTING, images=problem.images, batch_size=sizes[1], first=steps[0],
+                       steps=steps[1])
+    return warming, adapting
+
+
+def _check_blocks(settings: MustSettings, student: MaskedClassifier, image_size_px: int) -> None:
+    """Refuse a side of hidden blocks that does not fit the patches."""
+    side, patch_px = settings.mask_patch_px, student.patch_px
+    fitting = [size for size in range(patch_px, image_size_px + 1, patch_px) if image_size_px % size == 0]
+    if side not in fitting:
+        raise ConfigError("mask_patch_px", f"{side} does not fit {settings.backbone}: its patches are {patch_px} px in "
+                          f"images of {image_size_px} px; choose one of {', '.join(map(str, fitting))}")
+
+
+def _moving_average(settings: MustSettings, batch_size: int, num_classes: int,
+                    device: torch.device) -> MovingAverage | None:
+    """Return the average of fairness over steps where K > B, the paper's condition (the reference: K >= 512)."""
+    moving = settings.fairness_average == "moving" or (settings.fairness_average == "auto" and num_classes > batch_size)
+    return MovingAverage(num_classes, device) if moving else None
+
+
+def _averages(settings: MustSettings, steps: int) -> tuple[float, float, int]:
+    """Return the teacher's μ at first, at last, and the steps between.
+
+    The paper's 0.9998 is a memory of 5,000 steps: a run of 200 ends with its teacher hardly moved.
+    With `average_horizon_share` the memory is that share of the run, reached after as many steps.
+    """
+    if settings.average_horizon_share == 0:
+        return settings.average_start, settings.average_end, settings.average_ramp_steps
+    horizon = max(1.0, settings.average_horizon_share * steps)
+    end = 1 - 1 / horizon
+    return min(settings.average_start, end), end, round(horizon)
+
+
+def _threshold(plan: Plan, settings: MustSettings, objective: Objective, image_size_px: int, run: Heartbeat) -> Tensor:
+    """Return the confidence that `threshold_share` of the images exceed before any step, on weak views."""
+    chosen = shuffled(len(plan.images), run.seed, 0)[:IMAGES_FOR_THRESHOLD]
+    found: list[Tensor] = []
+    for _, (weak,) in batches(plan.images, (WeakView(image_size_px),), chosen, objective.chunk_size, run.seed):
+        run.report(Progress(stage="finding the threshold", step=plan.first, total=plan.total))
+        found.append(objective.teacher_logits(weak).softmax(dim=1).amax(dim=1).cpu())
+    return torch.cat(found).quantile(1 - settings.threshold_share)
+
+
+def _answers(plan: Plan, objective: Objective) -> loop.Answers:
+    """Return the class histogram of the newest labels, and images of the last batch, changed answers first.
+
+    Not while warming up: those are images and perhaps classes that the page does not know.
+    """
+    if plan.name != ADAPTING or objective.last_seen is None:
+        return loop.Answers()
+    indices, answers, changed = objective.last_seen
+    counts = objective.latest[objective.latest >= 0].bincount(minlength=objective.student.classifier.shape[1])
+    shown = changed.int().argsort(descending=True, stable=True)[:SAMPLES_SHOWN]
+    return loop.Answers(histogram=tuple(counts.tolist()), samples=tuple(zip(
+        indices[shown].tolist(), answers.labels[shown].tolist(), answers.confidence[shown].tolist(), strict=True)))
+
+
+def _memory(student: MaskedClassifier, teacher: MaskedClassifier, objective: Objective) -> dict[str, Tensor]:
+    """Return every tensor on which the next step depends."""
+    memory = {f"student/{name}": tensor for name, tensor in student.state_dict().items()}
+    memory |= {f"teacher/{name}": tensor for name, tensor in teacher.state_dict().items()}
+    memory |= {"threshold": objective.threshold, "latest": objective.latest}
+    if objective.moving is not None:
+        memory["fairness"] = objective.moving.log_average
+    return memory
+
+
+def _identity(settings: MustSettings, problem: Problem, seed: int) -> str:
+    """Return what a checkpoint must agree on to be this run's."""
+    said = [asdict(settings), problem.images.fingerprint, problem.class_names, seed,
+            problem.warm_up.fingerprint if problem.warm_up else "", problem.warm_up_names]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
