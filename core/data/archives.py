@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import lzma
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -27,6 +28,8 @@ HIDDEN = "a hidden file of the operating system"
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
 _DIRECTORY_ENTRY_BYTES = 400
 _PART_BYTES = 1 << 20
+_BROKEN = (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, struct.error, OSError, EOFError,
+           ValueError, LookupError, ArithmeticError, RuntimeError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +83,17 @@ class Skipped:
 
 def is_archive(path: Path) -> bool:
     """Tell by its content, not its name, whether a file is a zip or tar archive."""
+    return _begins_as_tar(path) or zipfile.is_zipfile(path)
+
+
+def _begins_as_tar(path: Path) -> bool:
+    """Tell by the first header alone; `tarfile.is_tarfile` would read as much as that header says."""
     try:
-        return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
-    except (OSError, EOFError, zlib.error):
+        with path.open("rb") as file, open_decompressed(file) as stream:
+            tarfile.TarInfo.frombuf(stream.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
+    except _BROKEN:
         return False
+    return True
 
 
 def members(archive: Path, limits: Limits | None = None) -> Iterator[Member | Skipped]:
@@ -95,7 +105,7 @@ def members(archive: Path, limits: Limits | None = None) -> Iterator[Member | Sk
     limits = limits or Limits()
     if not archive.is_file():
         raise DataError(archive.name, "no such file")
-    if zipfile.is_zipfile(archive):
+    if zipfile.is_zipfile(archive) and not _begins_as_tar(archive):  # a tar may end in a zip
         yield from _zip_members(archive, limits)
     else:
         yield from _tar_members(archive, limits)
@@ -140,7 +150,7 @@ def _zip_members(path: Path, limits: Limits) -> Iterator[Member | Skipped]:
                     yield Skipped(name, reason)
                 else:
                     yield Member(name, one.file_size, _ZipReader(archive, one, name, budget))
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
+    except _BROKEN as error:
         raise DataError(path.name, f"damaged zip archive: {error}") from error
 
 
@@ -200,7 +210,7 @@ class _ZipReader:
         try:
             with self.archive.open(self.one) as stream:
                 content = stream.read(self.one.file_size + 1)
-        except (zipfile.BadZipFile, OSError, EOFError, zlib.error, ValueError, RuntimeError) as error:
+        except _BROKEN as error:
             raise DataError(self.name, f"damaged in its archive: {error}") from error
         if len(content) != self.one.file_size:
             raise DataError(self.name, "damaged in its archive: not as long as the archive says")
@@ -230,7 +240,7 @@ def _tar_members(path: Path, limits: Limits) -> Iterator[Member | Skipped]:
                         yield Member(name, one.size, _TarReader(archive, one, path.name))
     except BrokenLimit as error:
         raise DataError(path.name, str(error)) from None
-    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+    except _BROKEN as error:
         reason = "damaged tar archive" if count else "neither a zip nor a tar archive, or damaged"
         raise DataError(path.name, f"{reason}: {error}") from error
 
@@ -256,5 +266,5 @@ class _TarReader:
             return b"" if stream is None else b"".join(iter(partial(stream.read, _PART_BYTES), b""))
         except BrokenLimit as error:
             raise DataError(self.archive_name, str(error)) from None
-        except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+        except _BROKEN as error:
             raise DataError(self.archive_name, f"damaged or cut off within {self.one.name}: {error}") from error

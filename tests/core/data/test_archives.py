@@ -283,5 +283,34 @@ def test_a_missing_archive_is_named(tmp_path):
 def test_an_archive_is_told_by_its_content(tmp_path):
     assert is_archive(make_zip(tmp_path / "a.bin", {"a": b""}))
     assert is_archive(make_tar(tmp_path / "b.bin", {"a": b""}, "w:gz"))
-    (tmp_path / "c.zip").write_bytes(b"\x89PNG")
-    assert not is_archive(tmp_path / "c.zip")
+    for content in (b"", b"\x89PNG", b"\x1f\x8b\x08rubbish", gzip.compress(b"a text" * 200), bytes(2048)):
+        (tmp_path / "c.zip").write_bytes(content)
+        assert not is_archive(tmp_path / "c.zip")
+    assert not is_archive(tmp_path / "nowhere.zip")
+
+
+def test_a_tar_that_ends_in_a_zip_is_a_tar(tmp_path):
+    inner = make_zip(tmp_path / "inner.zip", {"inside.png": b"i"}).read_bytes()
+    path = make_tar(tmp_path / "x.tar", {"1.png": b"1", "inner.zip": inner})
+    assert read(path) == ({"1.png": b"1"}, {"inner.zip": "an archive inside the archive; unpack it first"})
+
+
+@pytest.mark.parametrize("kind", ["zip", *TAR_KINDS])
+def test_whatever_is_damaged_the_error_is_ours(tmp_path, kind):
+    """Bytes of an archive changed at random: some of it may still be read, and nothing else may happen."""
+    path, draws = tmp_path / f"x.{kind}", random.Random(0)
+    if kind == "zip":
+        make_zip(path, FILES, zipfile.ZIP_LZMA)
+    else:
+        make_tar(path, FILES, TAR_KINDS[kind])
+    whole, refused = path.read_bytes(), 0
+    for _ in range(60):
+        content = bytearray(whole)
+        for _ in range(draws.choice((1, 3, 10))):
+            content[draws.randrange(len(content))] = draws.randrange(256)
+        path.write_bytes(content)
+        try:
+            read(path)
+        except DataError:
+            refused += 1
+    assert refused > 0
