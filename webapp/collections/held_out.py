@@ -8,7 +8,7 @@ from django.db import transaction
 
 from core.errors import ConfigError, DataError
 from webapp.collections.models import Collection, Image
-from webapp.collections.tables import PATH_COLUMNS, Paths, read_rows
+from webapp.collections.tables import PATH_COLUMNS, Paths, column, read_rows
 
 FILE = "held-out list"
 MAX_PERCENT = 90
@@ -44,13 +44,12 @@ def hold_out_listed(collection: Collection, content: bytes, file: str = FILE) ->
         DataError: naming the lines that are no image of the collection.
     """
     rows = read_rows(content, file)
-    head = [cell.lower() for cell in rows[0][1]]
-    column = next((place for place, name in enumerate(head) if name in PATH_COLUMNS), None)
+    place = column(rows[0][1], PATH_COLUMNS)
     paths = Paths(collection)
     chosen: set[int] = set()
     unknown = []
-    for line, row in rows[1:] if column is not None else rows:
-        path = row[column or 0] if len(row) > (column or 0) else ""
+    for line, row in rows[1:] if place is not None else rows:
+        path = row[place or 0] if len(row) > (place or 0) else ""
         found = paths.find(path)
         chosen.update(found)
         if not found:

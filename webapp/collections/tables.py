@@ -11,8 +11,9 @@ from core.names import decode_text
 from webapp.collections.models import Collection, Image
 
 MAX_BYTES = 15 * 1024 * 1024
-PATH_COLUMNS = frozenset({"path", "file", "filename", "file_name", "file name", "image", "name", "id"})
-LABEL_COLUMNS = frozenset({"label", "class", "truth", "category", "target", "species", "name"})
+PATH_COLUMNS = ("path", "file", "filename", "file_name", "file name", "image", "name", "id")
+LABEL_COLUMNS = ("label", "class", "truth", "category", "target", "species", "name")
+"""What people call these columns, the clearest first."""
 
 
 def read_rows(content: bytes, file: str) -> list[tuple[int, list[str]]]:
@@ -35,6 +36,12 @@ def read_rows(content: bytes, file: str) -> list[tuple[int, list[str]]]:
     if not rows:
         raise DataError(file, "an empty file")
     return rows
+
+
+def column(head: list[str], names: tuple[str, ...], besides: int | None = None) -> int | None:
+    """Return the place of the first of `names` that heads a column, or None."""
+    lower = [cell.lower() for cell in head]
+    return next((lower.index(name) for name in names if name in lower and lower.index(name) != besides), None)
 
 
 class Paths:

@@ -9,7 +9,7 @@ from django.db import transaction
 from core.errors import DataError
 from core.names import MAX_NAME_CHARACTERS, fold, tidy
 from webapp.collections.models import Collection, TrueLabel
-from webapp.collections.tables import LABEL_COLUMNS, PATH_COLUMNS, Paths, read_rows
+from webapp.collections.tables import LABEL_COLUMNS, PATH_COLUMNS, Paths, column, read_rows
 
 FILE = "truth CSV"
 
@@ -35,9 +35,8 @@ class TruthReport:
 
 def _columns(first: list[str]) -> tuple[int, int, bool]:
     """Return the places of path and label, and whether the first row is a head."""
-    names = [cell.lower() for cell in first]
-    path = next((place for place, name in enumerate(names) if name in PATH_COLUMNS), None)
-    label = next((place for place, name in enumerate(names) if name in LABEL_COLUMNS and place != path), None)
+    path = column(first, PATH_COLUMNS)
+    label = column(first, LABEL_COLUMNS, besides=path)
     if path is not None and label is not None:
         return path, label, True
     return 0, 1, False

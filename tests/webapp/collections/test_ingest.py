@@ -1,0 +1,263 @@
+"""Reading uploads: what becomes an image, what is refused and why, and reading twice."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import gzip
+import io
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image as Picture
+
+from tests.webapp.collections.pictures import pixels, png, saved, turned, zipped
+from webapp.collections import ingest, storage
+from webapp.collections.models import Image, Refusal, Upload
+
+
+def opened(settings, name: str) -> Picture.Image:
+    with Picture.open(settings.MEDIA_ROOT / name) as image:
+        image.load()
+        return image
+
+
+def test_an_image_is_kept_as_it_was_sent_with_a_thumbnail(brought, settings):
+    content = saved(pixels(side=600), "JPEG")
+    upload = brought("trip/a.jpg", content)
+    image = Image.objects.get()
+    assert (image.path, image.number, image.width_px, image.height_px) == ("trip/a.jpg", 0, 600, 600)
+    assert (settings.MEDIA_ROOT / image.file).read_bytes() == content
+    assert opened(settings, image.thumbnail).size == (256, 256)
+    assert (upload.status, upload.members_read) == ("done", 1)
+    assert not storage.upload_file(upload.pk).exists()
+
+
+def test_exif_is_applied_once_for_image_and_thumbnail_alike(brought, settings):
+    content, upright = turned()
+    brought("turned.jpg", content)
+    image = Image.objects.get()
+    assert (image.width_px, image.height_px) == upright.size == (32, 48)
+    for name in (image.file, image.thumbnail):
+        kept = opened(settings, name)
+        assert kept.size == upright.size
+        assert kept.getexif().get(0x0112, 1) == 1
+        difference = np.abs(np.asarray(kept.convert("RGB"), int) - np.asarray(upright, int)).mean()
+        assert difference < 12, name
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("cmyk.jpg", saved(pixels().convert("CMYK"), "JPEG")),
+    ("deep.png", saved(Picture.fromarray((np.arange(576).reshape(24, 24) * 113).astype(np.uint16)))),
+    ("palette.png", saved(pixels().convert("P"), transparency=0)),
+    ("alpha.png", saved(pixels().convert("RGBA"))),
+    ("moving.gif", saved(pixels(1), "GIF", save_all=True, append_images=[pixels(2)])),
+    ("one.tiff", saved(pixels(), "TIFF")),
+    ("one.webp", saved(pixels(), "WEBP")),
+    ("digit.png", saved(Picture.fromarray(np.zeros((8, 8), np.uint8)))),
+])
+def test_unusual_images_work(brought, settings, name, content):
+    brought(name, content)
+    assert not Refusal.objects.exists()
+    image = Image.objects.get()
+    assert image.file.endswith((".png", ".jpg"))
+    kept = opened(settings, image.file)
+    assert kept.mode in ("RGB", "L")
+    assert kept.size == (image.width_px, image.height_px)
+
+
+@pytest.mark.parametrize(("name", "content", "words"), [
+    ("notes.txt", b"not an image", "not an image"),
+    ("empty.png", b"", "empty file"),
+    ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+    ("page.jpg", b"<!doctype html><title>404</title>", "web page"),
+    ("cut.jpg", saved(pixels(side=200), "JPEG")[:2000], "damaged"),
+    ("noise.zip", b"this is no zip at all", "neither a zip nor a tar"),
+])
+def test_what_cannot_be_used_is_refused_by_name_with_the_reason(brought, collection, name, content, words):
+    upload = brought(name, content)
+    refusal = Refusal.objects.get()
+    assert refusal.path == name
+    assert words in refusal.reason
+    assert upload.status == "refused"
+    assert words in upload.message or not upload.message
+    assert not collection.images.exists()
+
+
+def test_one_bad_file_does_not_stop_an_archive(brought):
+    upload = brought("trip.zip", zipped({
+        "a.png": png(1), "sub/broken.jpg": saved(pixels(side=200), "JPEG")[:2000], "__MACOSX/._a.png": b"x",
+        ".DS_Store": b"x", "b.png": png(2), "labels.csv": b"a,b"}))
+    assert list(Image.objects.values_list("number", "path")) == [(0, "a.png"), (1, "b.png")]
+    assert set(Refusal.objects.values_list("path", flat=True)) == {"sub/broken.jpg", "labels.csv"}
+    assert (upload.status, upload.message) == ("done", "2 hidden files of the operating system left out.")
+
+
+def test_it_reads_tar_archives(brought):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for number in range(3):
+            entry = tarfile.TarInfo(f"{number}.png")
+            entry.size = len(png(number))
+            archive.addfile(entry, io.BytesIO(png(number)))
+    brought("trip.tar.gz", out.getvalue())
+    assert Image.objects.count() == 3
+
+
+def test_a_member_that_points_outside_is_refused_and_written_nowhere(brought, home):
+    brought("evil.zip", zipped({"../../evil.png": png(1), "/abs.png": png(2), "good.png": png(3)}))
+    assert list(Image.objects.values_list("path", flat=True)) == ["good.png"]
+    assert set(Refusal.objects.values_list("path", flat=True)) == {"../../evil.png", "/abs.png"}
+    assert not [path for path in home.parent.rglob("evil.png")]
+
+
+def test_a_zip_bomb_is_refused_whole(brought):
+    bomb = zipped({f"{number}.png": bytes(60_000_000) for number in range(3)}, zipfile.ZIP_DEFLATED)
+    upload = brought("bomb.zip", bomb)
+    assert upload.status == "refused"
+    assert "times its size" in upload.message
+    assert not Image.objects.exists()
+    assert not storage.upload_file(upload.pk).exists()
+
+
+def test_a_tar_bomb_is_refused_too(brought):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for number in range(3):
+            entry = tarfile.TarInfo(f"{number}.png")
+            entry.size = 60_000_000
+            archive.addfile(entry, io.BytesIO(bytes(entry.size)))
+    upload = brought("bomb.tar.gz", gzip.compress(out.getvalue(), 6))
+    assert upload.status == "refused"
+    assert "times its size" in upload.message
+
+
+@pytest.mark.parametrize("ending", [0.5, 0.9])
+def test_a_cut_off_archive_is_refused_in_words(brought, ending):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for number in range(4):
+            content = saved(pixels(number, 120))
+            entry = tarfile.TarInfo(f"{number}.png")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    upload = brought("cut.tar.gz", out.getvalue()[:int(len(out.getvalue()) * ending)])
+    assert upload.status == "refused"
+    assert "kept" in Refusal.objects.get(path="cut.tar.gz").reason or not Image.objects.exists()
+
+
+def test_an_empty_archive_says_so(brought):
+    assert "there is no file in it" in brought("empty.zip", zipped({})).message
+
+
+def test_exact_duplicates_are_linked_and_share_their_files(brought):
+    brought("a.png", png(1))
+    brought("more.zip", zipped({"b.png": png(1), "c.png": png(2), "d.png": png(2)}))
+    a, b, c, d = Image.objects.order_by("number")
+    assert (a.duplicate_of, b.duplicate_of, c.duplicate_of, d.duplicate_of) == (None, a, None, c)
+    assert b.file == a.file
+    assert b.path == "b.png"
+
+
+def test_the_same_name_in_two_folders_is_two_images(brought):
+    brought("x.zip", zipped({"one/a.png": png(1), "two/a.png": png(2)}))
+    assert set(Image.objects.values_list("path", flat=True)) == {"one/a.png", "two/a.png"}
+
+
+def test_reading_twice_stores_once(brought):
+    content = zipped({f"{number}.png": png(number) for number in range(5)} | {"notes.txt": b"x"})
+    upload = brought("trip.zip", content)
+    storage.upload_file(upload.pk).write_bytes(content)
+    Upload.objects.update(status=Upload.Status.READING)  # a worker that died before its last write
+    ingest.read_upload(upload)
+    assert list(Image.objects.values_list("number", flat=True)) == [0, 1, 2, 3, 4]
+    assert Refusal.objects.count() == 1
+    assert Upload.objects.get().status == "done"
+
+
+def test_a_worker_that_died_half_way_is_gone_on_from(brought, monkeypatch):
+    content = zipped({f"{number}.png": png(number) for number in range(6)})
+    monkeypatch.setattr(ingest, "BATCH", 2)
+    keep, seen = ingest.keep, []
+
+    def dying(content, name):
+        if name == "4.png" and not seen:
+            seen.append(name)
+            raise KeyboardInterrupt
+        return keep(content, name)
+
+    monkeypatch.setattr(ingest, "keep", dying)
+    upload = brought("trip.zip", content, read=False)
+    with pytest.raises(KeyboardInterrupt):
+        ingest.read_upload(upload)
+    assert (Image.objects.count(), Upload.objects.get().status) == (4, "reading")
+    ingest.read_upload(upload)
+    assert list(Image.objects.values_list("path", flat=True)) == [f"{number}.png" for number in range(6)]
+
+
+def test_two_workers_do_not_read_the_same_upload(brought):
+    upload = brought("a.png", png(), read=False)
+    with storage.upload_file(upload.pk).open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        ingest.read_upload(upload)
+        assert not Image.objects.exists()
+    ingest.read_upload(upload)
+    assert Image.objects.count() == 1
+
+
+def test_a_full_disk_puts_the_upload_back_and_says_so(brought, monkeypatch, settings):
+    upload = brought("a.png", png(), read=False)
+
+    def full(name, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(storage, "write", full)
+    ingest.read_upload(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.message) == ("received", ingest.DISK_FULL)
+    assert storage.upload_file(upload.pk).exists()
+    monkeypatch.undo()
+    ingest.read_upload(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.message, Image.objects.count()) == ("done", "", 1)
+
+
+def test_a_write_that_fails_leaves_nothing_behind(settings, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("webapp.collections.storage.os.fdatasync", full)
+    with pytest.raises(OSError, match="No space"):
+        storage.write("images/1/aa/x.png", b"content")
+    assert [path for path in settings.MEDIA_ROOT.rglob("*") if path.is_file()] == []
+
+
+def test_a_collection_deleted_meanwhile_leaves_no_files(brought, collection, settings, monkeypatch):
+    upload = brought("a.zip", zipped({"a.png": png(1), "b.png": png(2)}), read=False)
+    keep = ingest.keep
+
+    def deleting(content, name):
+        type(collection).objects.filter(pk=collection.pk).delete()
+        return keep(content, name)
+
+    monkeypatch.setattr(ingest, "keep", deleting)
+    ingest.read_upload(upload)
+    assert [path for path in settings.MEDIA_ROOT.rglob("*") if path.is_file()] == []
+    assert not storage.upload_file(upload.pk).exists()
+
+
+def test_a_vanished_file_is_said_to_be_gone(brought):
+    upload = brought("a.png", png(), read=False)
+    storage.forget_upload(upload.pk)
+    ingest.read_upload(upload)
+    upload.refresh_from_db()
+    assert upload.status == "refused"
+    assert "send it again" in upload.message
+
+
+def test_numbers_go_on_over_several_uploads(brought):
+    for number in range(3):
+        brought(f"{number}.png", png(number))
+    assert list(Image.objects.values_list("number", flat=True)) == [0, 1, 2]
