@@ -48,11 +48,20 @@ def test_a_run_that_used_up_its_attempts_fails_in_words(make_run):
     assert "Tried 3 times" in run.error
 
 
-def test_a_cancelled_run_ends_cancelled_with_no_worker_alive(make_run):
+def test_a_run_cancelled_just_after_its_worker_died_ends_cancelled(make_run):
+    run = make_run("zeroshot")
+    Lease.claim(run.pk)
+    run.request_cancel()
+    expire(run)
+    reap()
+    run.refresh_from_db()
+    assert run.status == "cancelled" and run.finished_at
+
+
+def test_a_run_whose_worker_is_gone_ends_cancelled_with_nobody_alive(make_run):
     run = make_run("zeroshot")
     lose_worker(run)
     run.request_cancel()
-    reap()
     run.refresh_from_db()
     assert run.status == "cancelled" and run.finished_at
 

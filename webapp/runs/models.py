@@ -46,6 +46,7 @@ class Run(models.Model):
 
     queued -> running -> succeeded | failed | cancelled
     queued -> cancelled             the web, at once: no worker is needed
+    running -> cancelled            the web, where the lease has expired: nobody is there to be told
     running -> queued               the reaper, when a lease expired and attempts are left
     running -> failed | cancelled   the reaper, when none are left or cancel was asked for
 
@@ -128,10 +129,11 @@ class Run(models.Model):
         return min(99, 100 * self.step // self.total) if self.total else 0
 
     def request_cancel(self) -> None:
-        """Ask to stop. A queued run ends here; a running one at its worker's next report."""
-        Run.objects.filter(pk=self.pk).update(cancel_requested=True)
-        Run.objects.filter(pk=self.pk, status=self.Status.QUEUED).update(
-            status=self.Status.CANCELLED, finished_at=timezone.now(), stage="")
+        """Ask to stop. A queued run ends here, as does one whose worker is gone; a running one at its next report."""
+        now, this = timezone.now(), Run.objects.filter(pk=self.pk)
+        this.update(cancel_requested=True)
+        this.filter(Q(status=self.Status.QUEUED) | Q(status=self.Status.RUNNING, lease_expires_at__lt=now)).update(
+            status=self.Status.CANCELLED, finished_at=now, stage="", lease_token="", lease_expires_at=None)
 
 
 class ProgressPoint(models.Model):
