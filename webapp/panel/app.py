@@ -19,9 +19,10 @@ from webapp.review.queries import ORDERS, SOURCES
 
 PAGE = Path(__file__).parent / "page"
 THEME = theme()
-HEAD = (f'<meta name="robots" content="noindex"><style>{(PAGE / "panel.css").read_text()}</style>'
-        f'<script>{(PAGE / "panel.js").read_text()}</script><script>{(PAGE / "map.js").read_text()}</script>'
-        f'<script>{(PAGE / "try.js").read_text()}</script>')
+SCRIPTS = ("panel.js", "map.js", "try.js")
+HEAD = "".join(['<meta name="robots" content="noindex"><link rel="icon" href="data:,">',
+                f"<style>{(PAGE / 'panel.css').read_text(encoding='utf-8')}</style>",
+                *(f"<script>{(PAGE / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)])
 REFRESH_SECONDS = 5.0
 """How soon a second browser shows what the first one did: one small query each time."""
 EVENTS_AT_ONCE = 8
@@ -74,10 +75,10 @@ def build() -> gr.Blocks:
         for one in filters:
             wired.on(one.release if isinstance(one, gr.Slider) else one.input, handlers.show, "lf.filtered()")
         wired.on(show.click, handlers.show)
-        wired.on(only_class.click, handlers.only_class)
+        wired.on(only_class.click, handlers.only_class, after="lf.toAnswers()")
         wired.on(refresh.tick, handlers.refresh)
-        wired.on(confirm.click, handlers.confirm, done=True)
-        wired.on(correct.click, handlers.correct, done=True)
+        wired.on(confirm.click, handlers.confirm, after="lf.done()")
+        wired.on(correct.click, handlers.correct, after="lf.done()")
         wired.on(undo.click, handlers.undo)
         wired.on(redo.click, handlers.redo)
         wired.on(rename.click, handlers.rename)
@@ -100,16 +101,17 @@ class _Wiring:
         self._form = form
         self._screen = screen
 
-    def on(self, event: Callable[..., Any], handler: Callable[..., Any], before: str = "", *,
-           done: bool = False) -> None:
-        """Answer `event` by `handler`; `before` is run in the page first, `done` forgets the selection after."""
+    def on(self, event: Callable[..., Any], handler: Callable[..., Any], before: str = "",
+           after: str = "") -> None:
+        """Answer `event` by `handler`; `before` is run in the page first, `after` when it went well."""
         first = f"{before}; " if before else ""
         answered = event(
-            in_a_thread(for_own_run(handler, handlers.no_screen)), self._form, list(self._screen), show_progress="hidden",
-            api_visibility="private", trigger_mode="always_last" if handler is handlers.show else "once",
+            in_a_thread(for_own_run(handler, handlers.no_screen)), self._form, list(self._screen),
+            show_progress="hidden", api_visibility="private",
+            trigger_mode="always_last" if handler is handlers.show else "once",
             js=f"(command, ...form) => {{ {first}return [lf.command(), ...form]; }}")
-        if done:
-            answered.success(None, js="() => { lf.done(); }")
+        if after:
+            answered.success(None, js=f"() => {{ {after}; }}")
 
 
 def _filters() -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request
 
 from webapp.panel.app import HEAD, THEME, build
 from webapp.panel.guard import USER_KEY, Application, Guard, Receive, Scope, Send
-from webapp.panel.loops import within_a_loop  # noqa: E402
+from webapp.panel.loops import within_a_loop
 from webapp.panel.sessions import SessionOwners
 
 PATH = "/panel"

@@ -18,7 +18,7 @@ import pytest
 from tests.webapp.review.gallery import Gallery, fill
 
 ROOT = Path(__file__).parents[3]
-START_SECONDS = 90
+START_SECONDS = 150
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                    "OMP_NUM_THREADS": "1", "GALLERY_IMAGES": "150", "REDIS_URL": "redis://127.0.0.1:1/0"}
     made = json.loads(subprocess.run(
         [sys.executable, "-m", "tests.webapp.review.gallery"], env=environment, cwd=ROOT, check=True,
-        stdout=subprocess.PIPE, timeout=120).stdout)
+        stdout=subprocess.PIPE, timeout=200).stdout)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = (home / "web.log").open("wb")
     process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "webapp.config.asgi:application", "--port", str(port), "--log-level", "warning"],
+        [sys.executable, "-m", "uvicorn", "webapp.config.asgi:application", "--port", str(port),
+         "--log-level", "warning"],
         env=environment, cwd=ROOT, stdout=log, stderr=log)
     one = Server(url=f"http://127.0.0.1:{port}", home=home, **made)
     try:

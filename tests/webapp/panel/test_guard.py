@@ -14,7 +14,8 @@ from tests.webapp.panel.conftest import Server
 
 HTML = {"Accept": "text/html"}
 GRADIO_GETS = [
-    "/", "/config", "/config/", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json", "/pwa_icon", "/login_check",
+    "/", "/config", "/config/", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json", "/pwa_icon",
+    "/login_check",
     "/monitoring", "/monitoring/summary", "/svelte/svelte.js", "/static/img/logo.svg", "/logout",
     "/gradio_api/user", "/gradio_api/login_check", "/gradio_api/token", "/gradio_api/app_id", "/gradio_api/info",
     "/gradio_api/openapi.json", "/gradio_api/runs", "/gradio_api/run-history/records", "/gradio_api/deep_link",
@@ -31,8 +32,8 @@ GRADIO_POSTS = [
     "/gradio_api/stream/abc", "/gradio_api/process_recording", "/gradio_api/vibe-edit",
     "/gradio_api/run-history/connect", "/gradio_api/profiling/clear",
 ]
-OPEN_GETS = {"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/svelte/svelte.js", "/static/img/logo.svg",
-             "/gradio_api/app_id", "/gradio_api/info", "/gradio_api/heartbeat/abc",
+OPEN_GETS = {"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/svelte/svelte.js",
+             "/static/img/logo.svg", "/gradio_api/app_id", "/gradio_api/info", "/gradio_api/heartbeat/abc",
              "/gradio_api/queue/data?session_hash=abc", "/gradio_api/startup-events", "/gradio_api/theme.css"}
 
 
@@ -193,7 +194,8 @@ def test_a_run_that_is_not_theirs_is_as_if_it_were_not_there(server: Server, run
     assert "lf-tile" not in json.dumps(answer)
 
 
-@pytest.mark.parametrize("handler", ["confirm", "correct", "rename", "undo", "redo", "inspect", "refresh", "only_class"])
+@pytest.mark.parametrize(
+    "handler", ["confirm", "correct", "rename", "undo", "redo", "inspect", "refresh", "only_class"])
 def test_no_event_reaches_another_persons_run(server: Server, handler: str) -> None:
     command = {"everything": True, "class_index": 1, "image_id": 1, "name": "x"}
     answer = _ask(server, server.stranger, server.run, command=command, handler=handler)

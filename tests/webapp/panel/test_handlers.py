@@ -127,7 +127,8 @@ def test_correct_uses_the_key_before_the_menu(gallery: Gallery) -> None:
 
 def test_all_that_match_means_the_filter_of_the_open_tab(gallery: Gallery) -> None:
     handlers.confirm(_visit(gallery), *_form({"everything": True}, class_choice="3"))
-    assert set(_spoken(gallery)) == set(gallery.run.predictions.filter(class_index=3).values_list("image_id", flat=True))
+    threes = gallery.run.predictions.filter(class_index=3)
+    assert set(_spoken(gallery)) == set(threes.values_list("image_id", flat=True))
     actions.undo(gallery.run, gallery.owner)
     handlers.correct(_visit(gallery), *_form({"everything": True, "view": "disagreements", "class_index": 0}))
     baseline = dict(gallery.baseline.predictions.values_list("image_id", "class_index"))
@@ -187,7 +188,8 @@ def test_an_image_of_another_run_is_not_shown(gallery: Gallery) -> None:
     assert "not part of the run" in handlers.inspect(_visit(gallery), json.dumps({"image_id": 10**9}))
 
 
-@pytest.mark.parametrize("command", ["{", "[]", '{"view": "x"}', '{"ids": ["a"]}', '{"page": 1e400}', '{"ids": 3}', "3"])
+@pytest.mark.parametrize(
+    "command", ["{", "[]", '{"view": "x"}', '{"ids": ["a"]}', '{"page": 1e400}', '{"ids": 3}', "3"])
 def test_a_command_that_is_none_is_refused(gallery: Gallery, command: str) -> None:
     with pytest.raises(DataError, match="reload"):
         handlers.show(_visit(gallery), *_form()._replace(command=command))

@@ -91,7 +91,8 @@ def test_an_answered_trial_shows_five_answers_and_a_failed_one_the_reason(galler
 
 
 @pytest.mark.parametrize(("content", "name"), [
-    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.svg"), (b"<script>1</script>", "a.html"), (_picture(64, "JPEG")[:-300], "cut.jpg"),
+    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.svg"), (b"<script>1</script>", "a.html"),
+    (_picture(64, "JPEG")[:-300], "cut.jpg"),
     (b"\xff\xd8\xff", "a.jpg")], ids=["svg", "html", "cut", "stub"])
 def test_what_is_no_picture_is_refused_by_name(
         gallery: Gallery, owner: Client, sent: list[tuple[str, int, str]], content: bytes, name: str) -> None:

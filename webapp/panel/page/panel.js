@@ -28,6 +28,7 @@
     },
     filtered() { state.pages.answers = 1; state.everything = false; paint(); },
     done() { clear(); },
+    toAnswers() { tab("Answers")?.click(); },
     select(ids, add) {
       if (!add) state.selected.clear();
       ids.forEach((id) => state.selected.add(id));
@@ -128,9 +129,7 @@
   function showClass(index) {
     state.pages.answers = 1;
     state.everything = false;
-    state.view = "answers";
-    press("lf-only-class", { class_index: Number(index) });
-    tab("Answers")?.click();
+    press("lf-only-class", { view: "answers", page: 1, class_index: Number(index) });
   }
 
   function tab(name) {
@@ -167,6 +166,8 @@
       version = now;
       document.dispatchEvent(new CustomEvent("lf:changed"));
     }
+    const menu = find("#lf-label-as input");
+    if (menu && !menu.placeholder) menu.placeholder = "Choose a class";
     const view = find(`.lf-view [data-view="${state.view}"]`);
     if (view) state.pages[state.view] = Number(view.dataset.page || 1);
     paint();
