@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
 from django import forms
 from django.forms import BoundField
@@ -44,6 +45,7 @@ class RunForm(forms.Form):
         self.collection, self.method_name, chosen = collection, method, chosen or {}
         self.earlier = earlier if earlier is not None and earlier.method == method else None
         self.question = question_of(collection)
+        self.good_values: dict[str, Value] = {}
         self.initial["method"] = method
         self._add_presets(chosen)
         self._add_question(chosen)
@@ -88,8 +90,8 @@ class RunForm(forms.Form):
 
     @property
     def cost(self) -> Cost:
-        """Return what a run with the form's first values would take."""
-        return cost(self.method_name, self.start_values, self.question)
+        """Return what a run with the form's values would take; the first ones stand in for what is wrong."""
+        return cost(self.method_name, self.start_values | self.good_values, self.question)
 
     def plain_fields(self) -> Iterator[BoundField]:
         """Yield the fields shown at once."""
@@ -121,7 +123,7 @@ class RunForm(forms.Form):
         values = self.values()
         for name, value in values.items():
             try:
-                parse(self.method_name, {name: value})
+                self.good_values[name] = asdict(parse(self.method_name, {name: value}))[name]
             except ConfigError as error:
                 if error.setting == name:
                     self.add_error(PREFIX + name, error.reason)

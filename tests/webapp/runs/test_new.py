@@ -154,6 +154,12 @@ def test_own_templates_are_taken(signed_in, collection, sent):
     assert Run.objects.get(method="must").settings["own_templates"] == "a drawing of a {}."
 
 
+def test_the_cost_is_that_of_the_values_given(signed_in, collection, sent):
+    page = signed_in.post(address(collection), filled(collection, **{
+        "setting-backbone": "clip-vit-l14", "setting-epochs": "900", "setting-threshold": "2"})).content.decode()
+    assert "hours on two CPU cores" in page
+
+
 def test_the_fold_opens_where_an_error_is_in_it(signed_in, collection, sent):
     page = signed_in.post(address(collection), filled(collection, **{"setting-threshold": "2"})).content.decode()
     assert '<details id="more-settings" open>' in page
