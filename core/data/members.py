@@ -32,6 +32,7 @@ class Limits:
     ratio_floor_bytes: int = 100_000_000
 
 
+@dataclass(frozen=True)
 class Member:
     """One file of an archive; read it before asking for the next."""
 
