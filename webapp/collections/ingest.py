@@ -27,7 +27,6 @@ FLUSH_SECONDS = 1.0
 READABLE = (Upload.Status.RECEIVED, Upload.Status.READING)
 DISK_FULL = "The disk is full. Free some space; reading goes on by itself."
 MAX_IMAGE_BYTES = archives.Limits().member_bytes
-HIDDEN = "a hidden file of the operating system"
 
 
 def read_upload(upload: Upload) -> None:
@@ -163,7 +162,7 @@ class _Shelf:
 
     def skip(self, member: int, name: str, reason: str) -> None:
         """Refuse one file by name; the operating system's own files are counted only."""
-        if reason == HIDDEN:
+        if reason == archives.HIDDEN:
             self.hidden += 1
         elif member not in self.known:
             self.refusals.append(Refusal(collection_id=self.upload.collection_id, upload=self.upload, member=member,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 
 from django.core.asgi import get_asgi_application
@@ -14,13 +13,6 @@ django_application = get_asgi_application()
 from django.conf import settings  # noqa: E402
 
 from webapp.config.request_limit import RequestLimit  # noqa: E402
+from webapp.panel.mount import mount  # noqa: E402
 
-try:
-    from webapp.panel.mount import mount
-
-    inner = mount(django_application)
-except ModuleNotFoundError as missing:  # while the house is being built
-    logging.getLogger(__name__).warning("the panel is not there yet: %s", missing)
-    inner = django_application
-
-application = RequestLimit(inner, settings.REQUEST_BYTES)
+application = RequestLimit(mount(django_application), settings.REQUEST_BYTES)

@@ -57,7 +57,6 @@ INSTALLED_APPS = [
     "webapp.collections",
     "webapp.runs",
     "webapp.review",
-    "webapp.classifiers",
     "webapp.api",
     "webapp.panel",
     "workers",  # its management commands: up, worker

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import logging
-
 from django.urls import URLPattern, URLResolver, include, path
 
-from webapp.accounts import urls as accounts
-from webapp.collections import urls as collections
+from webapp.accounts.urls import urlpatterns as accounts
+from webapp.collections.urls import urlpatterns as collections
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    *accounts.urlpatterns,
-    *collections.urlpatterns,
+    *accounts,
+    *collections,
+    path("", include("webapp.runs.urls")),
+    path("", include("webapp.review.urls")),
+    path("api/v1/", include("webapp.api.urls")),
 ]
-for prefix, module in (("", "webapp.runs.urls"), ("api/v1/", "webapp.api.urls"), ("", "webapp.review.urls")):
-    try:
-        if importlib.util.find_spec(module):
-            urlpatterns.append(path(prefix, include(module)))
-    except ModuleNotFoundError as missing:  # while the house is being built
-        logging.getLogger(__name__).warning("%s is not there yet: %s", module, missing)
 
 handler400 = "webapp.config.errors.bad_request"
 handler403 = "webapp.config.errors.forbidden"

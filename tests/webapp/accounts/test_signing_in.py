@@ -42,7 +42,8 @@ def test_it_signs_in_and_goes_where_the_person_was_heading(client, ada):
     assert client.get("/class-lists/").status_code == 200
 
 
-@pytest.mark.parametrize("address", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", r"\\evil.example"])
+@pytest.mark.parametrize("address", [
+    "https://evil.example/", "//evil.example/", "javascript:alert(1)", r"\\evil.example"])
 def test_it_never_sends_anyone_out_of_the_house(client, ada, address):
     assert sign_in(client, "ada", PASSWORD, next=address)["Location"] == "/"
 

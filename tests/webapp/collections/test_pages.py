@@ -168,7 +168,8 @@ def test_deleting_removes_rows_and_files_after_the_commit(
         callback()
     assert not Collection.objects.exists()
     assert not Image.objects.exists()
-    assert not [path for root in (settings.MEDIA_ROOT, settings.UPLOADS_ROOT) for path in root.rglob("*") if path.is_file()]
+    for root in (settings.MEDIA_ROOT, settings.UPLOADS_ROOT):
+        assert not [path for path in root.rglob("*") if path.is_file()]
     assert not (settings.RUNS_ROOT / str(run.pk)).exists()
 
 

@@ -48,7 +48,8 @@ def test_an_edit_is_a_new_version_and_the_old_one_stays(signed_in, five):
 
 @pytest.mark.parametrize(("names", "words"), [
     ("", "no class names"), ("cat", "nothing to tell apart"), ("cat\nCAT ", "same name as line 1"),
-    ("cat\n\ndog", "empty line"), ("cat\n" + "x" * 101, "101 characters"), ("a\nb\nc\nd\ne\nf", "6 names for 5 images")])
+    ("cat\n\ndog", "empty line"), ("cat\n" + "x" * 101, "101 characters"),
+    ("a\nb\nc\nd\ne\nf", "6 names for 5 images")])
 def test_names_with_faults_are_refused_where_they_stand(signed_in, five, names, words):
     response = ask(signed_in, five, names=names)
     assert response.status_code == 422

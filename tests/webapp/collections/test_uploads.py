@@ -122,7 +122,8 @@ def test_it_refuses_a_file_that_is_too_large(signed_in, collection):
 
 def test_it_refuses_what_would_fill_the_disk(signed_in, collection, monkeypatch):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr("webapp.collections.receiving.shutil.disk_usage", lambda _: usage(10**9, 9 * 10**8, 250 * 2**20))
+    left = usage(10**9, 9 * 10**8, 250 * 2**20)
+    monkeypatch.setattr("webapp.collections.receiving.shutil.disk_usage", lambda _: left)
     response = announce(signed_in, collection, 100 * 2**20)
     assert response.status_code == 507
     assert b"250 MB free" in response.content
@@ -235,24 +236,27 @@ def test_names_are_for_showing_only(name, shown):
     assert receiving.clean_name(name) == shown
 
 
+def ask(client, collection, files: list[list[object]]):
+    return client.post("/uploads/known/", json.dumps({"collection": collection.pk, "files": files}),
+                       content_type="application/json")
+
+
 def test_a_folder_dropped_again_sends_only_what_is_missing(signed_in, collection):
     announce(signed_in, collection, 2, "trip/here.png", body=b"01", modified="1000")
     half = announce(signed_in, collection, 9, "trip/half.png", body=b"01", modified="1000")["Location"]
-    asked = [["trip/here.png", 2, 1000], ["trip/half.png", 9, 1000], ["trip/new.png", 2, 1000], ["trip/here.png", 2, 2000]]
-    response = signed_in.post("/uploads/known/", json.dumps({"collection": collection.pk, "files": asked}),
-                              content_type="application/json")
+    response = ask(signed_in, collection, [
+        ["trip/here.png", 2, 1000], ["trip/half.png", 9, 1000], ["trip/new.png", 2, 1000], ["trip/here.png", 2, 2000]])
     assert response.json() == {"files": ["here", half, None, None]}
 
 
 def test_a_refused_file_may_be_sent_again(signed_in, collection):
     announce(signed_in, collection, 2, "a.png", body=b"01", modified="1000")
     Upload.objects.update(status="refused")
-    response = signed_in.post("/uploads/known/", json.dumps({"collection": collection.pk, "files": [["a.png", 2, 1000]]}),
-                              content_type="application/json")
-    assert response.json() == {"files": [None]}
+    assert ask(signed_in, collection, [["a.png", 2, 1000]]).json() == {"files": [None]}
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{}", '{"collection": 1, "files": [1]}', '{"collection": "x", "files": []}'])
+@pytest.mark.parametrize("body", [
+    "", "[]", "{}", '{"collection": 1, "files": [1]}', '{"collection": "x", "files": []}'])
 def test_it_names_what_is_wrong_with_a_list_of_files(signed_in, db, body):
     response = signed_in.post("/uploads/known/", body, content_type="application/json")
     assert response.status_code in (400, 404)
@@ -260,6 +264,4 @@ def test_it_names_what_is_wrong_with_a_list_of_files(signed_in, db, body):
 
 
 def test_others_may_not_ask_what_is_here(stranger, collection):
-    response = stranger.post("/uploads/known/", json.dumps({"collection": collection.pk, "files": []}),
-                             content_type="application/json")
-    assert response.status_code == 404
+    assert ask(stranger, collection, []).status_code == 404

@@ -1,0 +1,89 @@
+"""The secret key, the files of a home, and what the environment changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from webapp.config import secret_key
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_a_key_is_made_once_and_only_its_owner_reads_it(tmp_path):
+    path = tmp_path / "secret_key"
+    first = secret_key.read_or_make(path)
+    assert len(first) > 60
+    assert secret_key.read_or_make(path) == first
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["secret_key"]
+
+
+def test_a_key_that_others_could_read_is_closed_again(tmp_path):
+    path = tmp_path / "secret_key"
+    path.write_text("x" * 80)
+    path.chmod(0o644)
+    assert secret_key.read_or_make(path) == "x" * 80
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_two_houses_have_two_keys(tmp_path):
+    assert secret_key.read_or_make(tmp_path / "a") != secret_key.read_or_make(tmp_path / "b")
+
+
+def read(home: Path, names: list[str], **environment: str) -> dict[str, object]:
+    """Return settings as a fresh process reads them."""
+    code = ("import json, sys; from webapp.config import settings; "
+            "print(json.dumps({name: getattr(settings, name) for name in sys.argv[1:]}, default=str))")
+    ours = ("LABELFREE", "DATABASE", "DEBUG")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    done = subprocess.run([sys.executable, "-c", code, *names], cwd=ROOT, check=True, capture_output=True, text=True,
+                          env={**kept, "LABELFREE_HOME": str(home), **environment})
+    return json.loads(done.stdout)
+
+
+def test_nothing_is_open_by_default(tmp_path):
+    found = read(tmp_path / "home", ["DEBUG", "ALLOWED_HOSTS", "DATABASES", "SESSION_COOKIE_HTTPONLY"])
+    assert found["DEBUG"] is False
+    assert found["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]"]
+    assert found["DATABASES"]["default"]["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "home" / "secret_key").stat().st_mode) == 0o600
+
+
+def test_the_environment_names_database_hosts_and_prefix(tmp_path):
+    found = read(tmp_path, ["DATABASES", "ALLOWED_HOSTS", "STATIC_URL", "SESSION_COOKIE_SECURE", "PORT"],
+                 DATABASE_URL="postgres://me@db:5432/labelfree", LABELFREE_HOSTS="photos.example, other.example",
+                 LABELFREE_URL_PREFIX="labelfree/", LABELFREE_TLS="1", LABELFREE_PORT="9000")
+    assert found["DATABASES"]["default"]["ENGINE"] == "django.db.backends.postgresql"
+    assert found["ALLOWED_HOSTS"][:2] == ["photos.example", "other.example"]
+    assert (found["STATIC_URL"], found["SESSION_COOKIE_SECURE"], found["PORT"]) == ("/labelfree/static/", True, 9000)
+
+
+@pytest.mark.parametrize("name", [
+    "css/labelfree.css", "js/uploads.js", "vendor/pico/pico.min.css", "vendor/tus/tus.min.js"])
+def test_style_and_scripts_are_served_by_the_application(client, db, name):
+    response = client.get(f"/static/{name}")
+    assert response.status_code == 200
+    assert response.content == (ROOT / "static" / name).read_bytes()
+    assert client.get(f"/static/{name}", headers={"If-None-Match": response["ETag"]}).status_code == 304
+
+
+@pytest.mark.parametrize("path", ["/static/../manage.py", "/static/%2e%2e/manage.py", "/static/"])
+def test_nothing_else_is_served(client, db, path):
+    assert client.get(path).status_code == 404
+
+
+def test_vendored_files_ask_nobody_for_anything():
+    for path in (ROOT / "static").rglob("*"):
+        if path.suffix in {".css", ".js"}:
+            text = path.read_text()
+            assert "sourceMappingURL" not in text, path
+            assert "@import" not in text, path
+            assert "url(http" not in text, path
