@@ -14,7 +14,7 @@ from core.presets import PRESETS
 from webapp.collections.models import Collection
 from webapp.runs.models import Run
 from webapp.runs.recommendation import Cost, cost
-from webapp.runs.starting import MAX_SEED, Asked, question_of, settings_of, start_run
+from webapp.runs.starting import MAX_SEED, Asked, preset_of, question_of, settings_of, start_run
 
 PREFIX = "setting-"
 LONG_TEXTS = ("own_templates",)
@@ -55,7 +55,8 @@ class RunForm(forms.Form):
     def _add_presets(self, chosen: Mapping[str, str]) -> None:
         """Offer the method's presets and take the values of the chosen one."""
         known = PRESETS.get(self.method_name, {})
-        preset = chosen.get("preset", "") if chosen.get("preset", "") in known else ""
+        preset = chosen.get("preset", preset_of(self.earlier) if self.earlier else "")
+        preset = preset if preset in known else ""
         values: dict[str, object] = dict(self.earlier.settings) if self.earlier else {}
         if chosen.get(PREFIX + "backbone") in BACKBONES and "backbone" in defaults(METHODS[self.method_name].settings):
             values["backbone"] = chosen[PREFIX + "backbone"]
@@ -149,8 +150,8 @@ class RunForm(forms.Form):
             places = (PREFIX + error.setting, error.setting)
             self.add_error(next((one for one in places if one in self.fields), None), str(error))
         except DataError as error:
-            self.add_error("num_classes" if error.file == "classes" and "num_classes" in self.fields else None,
-                           f"{error.file}: {error.reason}".capitalize())
+            place = {"classes": "num_classes", "warm_up": "warm_up"}.get(error.file)
+            self.add_error(place if place in self.fields else None, f"{error.file}: {error.reason}".capitalize())
         return None
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from core.catalog import METHODS, Value, parse, split_list
+from core.catalog import METHODS, Value, describe, parse, split_list
 from core.errors import ConfigError, DataError
 from core.presets import PRESETS, recommend
 from webapp.collections.models import ClassListVersion, Collection, Upload
@@ -18,6 +18,8 @@ from webapp.runs.recommendation import Question, obstacle
 from workers.app import send
 
 MAX_SEED = 2**31 - 1
+CHANGED = " (changed)"
+"""Follows a preset's name where the person's own settings differ from it."""
 ABANDONED = timedelta(minutes=2)
 """An upload that received nothing for this long no longer holds a run back; its client has gone."""
 BASELINE_SETTINGS = ("backbone", "spaces", "templates", "own_templates")
@@ -67,7 +69,7 @@ def settings_of(collection: Collection, method: str, preset: str, values: Mappin
     changed = any(settings[name] != value for name, value in chosen.items() if name in values)
     if "mirror" in settings and "mirror" not in values:
         settings["mirror"] = bool(settings["mirror"]) and collection.mirror
-    return f"{preset} (changed)" if preset and changed else preset, settings
+    return f"{preset}{CHANGED}" if preset and changed else preset, settings
 
 
 def start_run(*, collection: Collection, method: str, values: Mapping[str, object], asked: Asked | None = None,
@@ -86,6 +88,8 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
     question = question_of(collection, asked)
     preset, settings = settings_of(collection, method, preset, values, question)
     check(collection, method, question)
+    if warm_up is not None:
+        _check_warm_up(method, warm_up)
     with transaction.atomic():
         baseline = _baseline(collection, method, settings, asked, seed)
         if METHODS[method].needs != "names":
@@ -101,7 +105,14 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
 def start_again(run: Run) -> Run:
     """Queue the same run once more, as a run of its own."""
     return start_run(collection=run.collection, method=run.method, values=run.settings, seed=run.seed,
+                     preset=preset_of(run),
                      asked=Asked(version=run.class_list_version, num_classes=run.num_classes), warm_up=run.warm_up)
+
+
+def preset_of(run: Run) -> str:
+    """Return the preset a run was made from, "" where it is no more."""
+    name = run.preset.removesuffix(CHANGED)
+    return name if name in PRESETS.get(run.method, {}) else ""
 
 
 def check(collection: Collection, method: str, question: Question) -> None:
@@ -123,6 +134,14 @@ def check(collection: Collection, method: str, question: Question) -> None:
     if question.count is not None and question.count > question.num_images:
         raise DataError("classes", f"{question.count} classes for {question.num_images} images; "
                                    "give fewer classes or add images")
+
+
+def _check_warm_up(method: str, warm_up: Collection) -> None:
+    """Refuse a warm-up that the method has not, or that has nothing to show."""
+    if "warm_up_epochs" not in describe(METHODS[method].settings):
+        raise ConfigError("warm_up", f"{METHODS[method].title} has no warm-up; leave it out")
+    if not warm_up.images.exists():
+        raise DataError("warm_up", f"{warm_up.name!r} has no images; choose another collection, or none")
 
 
 def _check_uploads(collection: Collection) -> None:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from core.catalog import METHODS, describe
 from core.errors import ConfigError, DataError
 from webapp.collections.permissions import get_own_collection
-from webapp.runs import figures
+from webapp.runs import figures, histograms
 from webapp.runs import live as state
 from webapp.runs.forms import RunForm
 from webapp.runs.models import Run
@@ -130,14 +130,14 @@ def _context(run: Run) -> dict[str, object]:
     """Return what the pages of one run show, from rows alone."""
     context: dict[str, object] = {
         "run": run, "collection": run.collection, "method": METHODS.get(run.method), "steps": timeline(run),
-        "histogram": figures.histogram(run), "settings": _settings(run), "has_points": run.points.exists(),
+        "histogram": histograms.histogram(run), "settings": _settings(run), "has_points": run.points.exists(),
         "place": state.place(run), "worker_notice": state.worker_notice(run)}
     if not run.is_terminal:
         context["samples"] = state.samples(run)
     if run.status == Run.Status.SUCCEEDED:
         context |= {"headline": figures.headline(run), "score": figures.score(run), "measures": figures.measures(run),
                     "held_out_measures": figures.measures(run, "held_out"),
-                    "confidence_columns": figures.confidence_columns(run), "suggested": figures.suggested_names(run)}
+                    "confidence_columns": histograms.confidence_columns(run), "suggested": figures.suggested_names(run)}
     return context
 
 

@@ -167,3 +167,20 @@ def test_trying_again_asks_the_same_with_the_same_settings(collection, sent):
     assert again.pk != failed.pk
     assert (again.status, again.seed, again.settings) == ("queued", 7, failed.settings)
     assert again.class_list_version == failed.class_list_version
+
+
+@pytest.mark.parametrize("preset", ["gtsrb-b", "gtsrb-b (changed)"])
+def test_trying_again_keeps_the_name_of_the_preset(collection, sent, preset):
+    first = start_run(collection=collection, method="must", values={"epochs": 5} if "changed" in preset else {},
+                      preset="gtsrb-b")
+    assert first.preset == preset
+    assert start_again(first).preset == preset
+
+
+def test_a_warm_up_must_have_images_and_a_method_that_warms_up(collection, alice, sent):
+    empty, larger = rows.collection(alice, 0, title="empty"), rows.collection(alice, title="larger")
+    with pytest.raises(DataError, match="'empty' has no images"):
+        start_run(collection=collection, method="must", values={}, warm_up=empty)
+    with pytest.raises(ConfigError, match="Zero-shot has no warm-up"):
+        start_run(collection=collection, method="zeroshot", values={}, warm_up=larger)
+    assert start_run(collection=collection, method="must", values={}, warm_up=larger).warm_up == larger
