@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import sys
 import tempfile
 import time
@@ -104,8 +105,8 @@ CONTENDERS = (
               settings=zero_shot("simple-7")),
     Contender(title="zero-shot, 80 templates", method="zeroshot", uses_names=True, seeds=(0,),
               settings=zero_shot("openai-80")),
-    Contender(title="zero-shot, synonyms", method="zeroshot", uses_names=True, seeds=(0,), settings=zero_shot(TEMPLATES),
-              synonyms=True, targets=("art-painting", "cifar10")),
+    Contender(title="zero-shot, synonyms", method="zeroshot", uses_names=True, seeds=(0,),
+              settings=zero_shot(TEMPLATES), synonyms=True, targets=("art-painting", "cifar10")),
     Contender(title="k-means", method="kmeans", uses_names=False, seeds=SEEDS, settings=grouping("kmeans")),
     Contender(title="TURTLE", method="turtle", uses_names=False, seeds=SEEDS, settings=grouping("turtle")),
     Contender(title="MUST", method="must", uses_names=True, seeds=SEEDS, settings=must()),
@@ -145,9 +146,9 @@ def measure(contender: Contender, target: Target, seed: int, frozen: torch.Tenso
         predictions = classifier.predict(target.images)
         seconds = time.monotonic() - began
     found = predictions.labels.numpy()
-    metrics = evaluate(found, target.truth, named=contender.uses_names)
+    metrics = evaluate(found, target.truth, target.class_names if contender.uses_names else None)
     return rows.Row(target=target.name, method=contender.title, seed=seed, settings=settings, metrics=metrics,
-                    label_free_score=label_free_score(frozen, predictions.labels, seed=0),
+                    label_free_score=label_free_score(frozen.numpy(), found, seed=0),
                     seconds=round(seconds, 1), weights=weights_digest())
 
 
@@ -161,22 +162,22 @@ def probe(target: Target, frozen: torch.Tensor) -> rows.Row:
 
 
 def run_cells(data: Path | None, cache: Path, targets: Iterable[str], titles: set[str], seeds: set[int]) -> None:
-    """Measure what is wanted and not yet measured, cheapest seeds first."""
+    """Measure what is wanted and not yet measured, the first seed of everything first."""
     done = {row.cell for row in rows.read(RESULTS)}
     digest = weights_digest()
-    for seed in sorted(seeds):
-        for name in targets:
-            wanted = [one for one in CONTENDERS if seed in one.seeds and name in one.targets and (not titles or one.title in titles)
-                      and (name, one.title, seed, digest) not in done]
-            probing = seed == 0 and (not titles or LINEAR_PROBE in titles) and (name, LINEAR_PROBE, 0, digest) not in done
-            if not wanted and not probing:
-                continue
-            target = load(name, data, cache)
-            frozen = frozen_features(target, cache)
-            if probing:
-                keep(probe(target, frozen))
-            for contender in wanted:
-                keep(measure(contender, target, seed, frozen))
+    for seed, name in itertools.product(sorted(seeds), targets):
+        wanted = [one for one in CONTENDERS if seed in one.seeds and name in one.targets
+                  and one.title in (titles or {one.title}) and (name, one.title, seed, digest) not in done]
+        probing = (seed == 0 and LINEAR_PROBE in (titles or {LINEAR_PROBE})
+                   and (name, LINEAR_PROBE, 0, digest) not in done)
+        if not wanted and not probing:
+            continue
+        target = load(name, data, cache)
+        frozen = frozen_features(target, cache)
+        if probing:
+            keep(probe(target, frozen))
+        for contender in wanted:
+            keep(measure(contender, target, seed, frozen))
 
 
 def keep(row: rows.Row) -> None:

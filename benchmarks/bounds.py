@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def accuracy_bounds(table: Table) -> Iterator[Bound]:
     yield Bound("MUST over zero-shot, worst target, points", min(known) if len(known) == len(gains) else None, -1)
     yield Bound("TURTLE over k-means, mean of all targets, points",
                 difference(table.mean_over(TARGETS, "TURTLE"), table.mean_over(TARGETS, "k-means")), 0)
-    for better, worse in zip(ABLATIONS[:-1], ABLATIONS[1:], strict=True):
+    for better, worse in itertools.pairwise(ABLATIONS):
         yield Bound(f"{better} over {worse}, mean of all targets, points",
                     difference(table.mean_over(TARGETS, better), table.mean_over(TARGETS, worse)), 0)
 

@@ -27,7 +27,7 @@ from core.backbones.features import features
 from core.backbones.load import load_backbone
 from core.backbones.weights import BUNDLED
 from core.data.images import ImageSet, open_images
-from core.methods.prompts import class_embeddings
+from core.methods.zeroshot import class_embeddings, template_sentences
 from core.shell import LocalRun
 from core.starter import mixture
 
@@ -76,8 +76,9 @@ def held_out_accuracy(mixed: mixture.Mixture, source: str, cache: Path) -> float
     images, _ = open_images(folder, cache / "unused")
     backbone = load_clip("starter-clip")
     names = tuple(mixed.names[label] for label in classes)
-    found = functional.normalize(frozen("starter-clip", images, cache), dim=1) @ class_embeddings(backbone, names, TEMPLATES)
-    return float(np.mean(classes[found.argmax(1).numpy()] == mixed.label[np.sort(chosen)]))
+    classifier = class_embeddings(backbone, names, template_sentences(TEMPLATES))
+    answers = (functional.normalize(frozen("starter-clip", images, cache), dim=1) @ classifier).argmax(1)
+    return float(np.mean(classes[answers.numpy()] == mixed.label[np.sort(chosen)]))
 
 
 def main() -> int:

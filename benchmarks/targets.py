@@ -68,7 +68,8 @@ def load(name: str, data: Path | None, cache: Path) -> Target:
         names, truth = np.unique(folders, return_inverse=True)
         class_names = tuple(names.tolist())
     if refused:
-        raise DataError(refused[0].name, f"{len(refused)} unreadable image(s) in the target {name}: {refused[0].reason}")
+        first = refused[0]
+        raise DataError(first.name, f"{len(refused)} unreadable image(s) in the target {name}: {first.reason}")
     return Target(name=name, images=images, class_names=class_names, truth=truth)
 
 

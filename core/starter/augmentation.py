@@ -1,5 +1,7 @@
 """Augmentation of whole batches on tensors, cheap enough to feed a small ViT from one core.
 
+Everything is drawn from a generator that lives where the images live.
+
 Shapes: B images, (B, 3, H, W) in [0, 1].
 """
 
@@ -14,11 +16,11 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 def _chosen(count: int, probability: float, generator: torch.Generator) -> torch.Tensor:
-    return (torch.rand(count, generator=generator) < probability).nonzero().flatten()
+    return (torch.rand(count, generator=generator, device=generator.device) < probability).nonzero().flatten()
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> torch.Tensor:
-    return low + (high - low) * torch.rand(shape, generator=generator)
+    return low + (high - low) * torch.rand(shape, generator=generator, device=generator.device)
 
 
 def zoom_shift_flip(images: torch.Tensor, flip: torch.Tensor, size_px: int,
@@ -29,7 +31,7 @@ def zoom_shift_flip(images: torch.Tensor, flip: torch.Tensor, size_px: int,
     stretch = torch.exp(_uniform((batch,), -0.2, 0.2, generator))
     angle = _uniform((batch,), -0.17, 0.17, generator)
     room = (1.05 - zoom).clamp_min(0.08)
-    mirror = torch.where(flip & (torch.rand(batch, generator=generator) < 0.5), -1.0, 1.0)
+    mirror = torch.where(flip & (_uniform((batch,), 0, 1, generator) < 0.5), -1.0, 1.0)
     wide, high = zoom * stretch, zoom / stretch
     theta = torch.stack([
         torch.stack([mirror * wide * angle.cos(), -high * angle.sin(),
@@ -63,14 +65,14 @@ def recolour(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     if len(restyled):
         images[restyled] = _random_convolution(images[restyled], generator)
     flat = _chosen(batch, 0.06, generator)
-    levels = torch.randint(2, 6, (len(flat), 1, 1, 1), generator=generator)
+    levels = torch.randint(2, 6, (len(flat), 1, 1, 1), generator=generator, device=generator.device)
     images[flat] = (images[flat] * levels).round() / levels
     return images.clamp(0, 1)
 
 
 def _random_convolution(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     batch, _, height, width = images.shape
-    kernel = torch.randn(batch * 3, 3, 3, 3, generator=generator) / math.sqrt(27)
+    kernel = torch.randn(batch * 3, 3, 3, 3, generator=generator, device=generator.device) / math.sqrt(27)
     padded = functional.pad(images, (1, 1, 1, 1), mode="reflect").reshape(1, batch * 3, height + 2, width + 2)
     styled = functional.conv2d(padded - 0.5, kernel, groups=batch).reshape(batch, 3, height, width) + 0.5
     keep = _uniform((batch, 1, 1, 1), 0.2, 1.0, generator)
@@ -99,7 +101,7 @@ def scribble(digits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     inverted = _chosen(batch, 0.4, generator)
     digits[inverted] = 1 - digits[inverted]
     inked = _chosen(batch, 0.3, generator)
-    paper = torch.rand(len(inked), 3, 1, 1, generator=generator)
-    ink = torch.rand(len(inked), 3, 1, 1, generator=generator)
+    paper = _uniform((len(inked), 3, 1, 1), 0, 1, generator)
+    ink = _uniform((len(inked), 3, 1, 1), 0, 1, generator)
     digits[inked] = paper + (ink - paper) * digits[inked]
     return digits

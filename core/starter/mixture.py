@@ -6,6 +6,7 @@ Shapes: N images, each (3, 64, 64) uint8, centre-cropped to a square.
 from __future__ import annotations
 
 import io
+import itertools
 from dataclasses import dataclass
 from multiprocessing import Pool
 from pathlib import Path
@@ -55,7 +56,7 @@ def _decode_shard(shard: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     with np.load(shard) as arrays:
         data, offsets = arrays["bytes"].tobytes(), arrays["offsets"]
         label, source = arrays["label"].astype(str), arrays["source"].astype(str)
-    images = np.stack([decode(data[a:b]) for a, b in zip(offsets[:-1], offsets[1:], strict=True)])
+    images = np.stack([decode(data[a:b]) for a, b in itertools.pairwise(offsets)])
     return images, label, source
 
 

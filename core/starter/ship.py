@@ -41,8 +41,8 @@ def _write(name: str, tensors: dict[str, torch.Tensor], config: dict[str, object
 
 def ship_clip(work: Path) -> Path:
     """Join the averaged image tower and the text tower as one open_clip model."""
-    image = torch.load(work / "image_tower.pt", weights_only=True)["average"]
-    text = torch.load(work / "text_tower.pt", weights_only=True)["tower"]
+    image = torch.load(work / "image_tower.pt", weights_only=True, map_location="cpu")["average"]
+    text = torch.load(work / "text_tower.pt", weights_only=True, map_location="cpu")["average"]
     tensors = {key: value for key, value in image.items() if key.startswith("visual.")}
     tensors["logit_scale"] = image["logit_scale"]
     tensors |= {key: value for key, value in text.items() if key != "attn_mask"}
@@ -51,6 +51,6 @@ def ship_clip(work: Path) -> Path:
 
 def ship_mae(work: Path) -> Path:
     """Write the averaged encoder under timm's own names, and the decoder under ``decoder.``."""
-    average = torch.load(work / "masked_autoencoder.pt", weights_only=True)["average"]
+    average = torch.load(work / "masked_autoencoder.pt", weights_only=True, map_location="cpu")["average"]
     tensors = {key.removeprefix("encoder."): value for key, value in average.items()}
     return _write("starter-mae", tensors, MAE_CONFIG)

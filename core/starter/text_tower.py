@@ -11,25 +11,25 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from open_clip.tokenizer import SimpleTokenizer
 from open_clip.transformer import QuickGELU, TextTransformer
-from torch import nn
+from torch import Tensor
 from torch.nn import functional
 
-from core.starter import sentences, vocabulary, wordnet
-from core.starter.image_tower import prepare_language
+from core.starter import language, sentences, vocabulary, wordnet
 from core.starter.mixture import Mixture
+from core.starter.training import Schedule, Training, best_device, optimisers
 from core.starter.wordnet import WordNet
 
 log = logging.getLogger(__name__)
 
 CONTEXT_LENGTH, VOCABULARY_SIZE, WIDTH, HEADS, LAYERS = 32, 49_408, 128, 2, 4
 CORPUS_FILE = "corpus.pt"
+HELD_OUT_COUNT = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,7 @@ class Recipe:
     weight_decay: float = 0.05
     mixture_share: float = 0.3
     temperature: float = 0.05
-    decay_share: float = 0.5
-    warm_up_steps: int = 200
+    average_decay: float = 0.99
 
 
 def text_transformer() -> TextTransformer:
@@ -52,7 +51,7 @@ def text_transformer() -> TextTransformer:
                            layers=LAYERS, output_dim=sentences.EMBEDDING_WIDTH, act_layer=QuickGELU)
 
 
-def forward(tower: TextTransformer, tokens: torch.Tensor) -> torch.Tensor:
+def forward(tower: TextTransformer, tokens: Tensor) -> Tensor:
     """Embed (B, L) tokens, L up to the context length, as (B, E).
 
     The same answer as the tower's own forward: attention is causal, so what follows the end-of-text
@@ -61,8 +60,9 @@ def forward(tower: TextTransformer, tokens: torch.Tensor) -> torch.Tensor:
     length = tokens.shape[1]
     embedded = tower.token_embedding(tokens) + tower.positional_embedding[:length]
     hidden = tower.transformer(embedded, attn_mask=tower.attn_mask[:length, :length])
-    ended = hidden[torch.arange(len(tokens)), tokens.argmax(-1)]
-    return tower.ln_final(ended).float() @ tower.text_projection
+    ended = hidden[torch.arange(len(tokens), device=tokens.device), tokens.argmax(-1)]
+    found: Tensor = tower.ln_final(ended).float() @ tower.text_projection
+    return found
 
 
 def write_corpus(words: WordNet, seed: int) -> list[str]:
@@ -80,9 +80,9 @@ def write_corpus(words: WordNet, seed: int) -> list[str]:
     return sorted(set(lines))
 
 
-def prepare_corpus(mixture: Mixture, work: Path) -> tuple[torch.Tensor, torch.Tensor, int]:
+def prepare_corpus(mixture: Mixture, work: Path) -> tuple[Tensor, Tensor, int]:
     """Return tokens (N, L), targets (N, E) as float16 and how many of the last rows are the mixture's."""
-    book, space, table = prepare_language(mixture, work)
+    book, space, table = language.prepare(mixture, work)
     file = work / CORPUS_FILE
     if not file.exists():
         lines = write_corpus(wordnet.read(), seed=0)
@@ -98,12 +98,12 @@ def prepare_corpus(mixture: Mixture, work: Path) -> tuple[torch.Tensor, torch.Te
     return kept["tokens"], kept["targets"], kept["own"]
 
 
-def distillation_loss(found: torch.Tensor, target: torch.Tensor, temperature: float) -> torch.Tensor:
+def distillation_loss(found: Tensor, target: Tensor, temperature: float) -> Tensor:
     """Return 1 - cosine plus the cross-entropy of finding one's own target in the batch; (B, E) both."""
     found = functional.normalize(found, dim=-1)
     likeness = found @ target.T / temperature
     same = (target @ target.T > 0.999).fill_diagonal_(False)
-    own = torch.arange(len(found))
+    own = torch.arange(len(found), device=found.device)
     matching = functional.cross_entropy(likeness.masked_fill(same, -torch.inf), own)
     return (1 - (found * target).sum(-1)).mean() + 0.1 * matching
 
@@ -112,64 +112,30 @@ def train(mixture: Mixture, work: Path, recipe: Recipe, seed: int = 0) -> Path:
     """Distil, resuming from ``work/text_tower.pt`` where it exists; return that file."""
     tokens, targets, own = prepare_corpus(mixture, work)
     torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    tower = text_transformer()
-    decayed = [p for p in tower.parameters() if p.ndim >= 2]
-    plain = [p for p in tower.parameters() if p.ndim < 2]
-    optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": recipe.weight_decay},
-                                   {"params": plain, "weight_decay": 0.0}],
-                                  lr=recipe.learning_rate, betas=(0.9, 0.98))
-    file, step, seen = work / "text_tower.pt", 0, 0
-    if file.exists():
-        kept = torch.load(file, weights_only=True)
-        tower.load_state_dict(kept["tower"])
-        optimiser.load_state_dict(kept["optimiser"])
-        generator.set_state(kept["generator"])
-        step, seen = kept["step"], kept["seen"]
-        log.info("resumed at step %d, %d sentences", step, seen)
-
-    def save() -> None:
-        torch.save({"tower": tower.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "seen": seen,
-                    "generator": generator.get_state()}, file.with_suffix(".part"))
-        file.with_suffix(".part").rename(file)
-
-    held_out = torch.randperm(len(tokens) - own, generator=torch.Generator().manual_seed(1))[:2048]
-    broad = torch.ones(len(tokens) - own, dtype=torch.bool)
-    broad[held_out] = False
-    pool = broad.nonzero().flatten()
-    began = saved = time.monotonic()
-    began_seen, running = seen, 0.0
-    while seen < recipe.sentences:
-        factor = min(1.0, (step + 1) / recipe.warm_up_steps) * min(
-            1.0, (1 - seen / recipe.sentences) / recipe.decay_share)
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * factor
-        from_mixture = int(recipe.batch_size * recipe.mixture_share)
-        chosen = torch.cat([
-            pool[torch.randint(len(pool), (recipe.batch_size - from_mixture,), generator=generator)],
-            torch.randint(len(tokens) - own, len(tokens), (from_mixture,), generator=generator)])
+    tower = text_transformer().to(best_device())
+    training = Training(
+        "text tower", tower, optimisers(tower, learning_rate=recipe.learning_rate, betas=(0.9, 0.98),
+                                        weight_decay=recipe.weight_decay, matrices_in=""),
+        Schedule(total=recipe.sentences, warm_up_steps=200, decay_share=0.5), work / "text_tower.pt", seed,
+        recipe.average_decay)
+    device, draw = training.device, training.generator
+    broad = len(tokens) - own
+    held_out = torch.randperm(broad, generator=torch.Generator().manual_seed(1))[:HELD_OUT_COUNT]
+    kept = torch.ones(broad, dtype=torch.bool).index_fill(0, held_out, False).nonzero().flatten().to(device)
+    from_mixture = int(recipe.batch_size * recipe.mixture_share)
+    while not training.is_over:
+        words = kept[torch.randint(len(kept), (recipe.batch_size - from_mixture,), generator=draw, device=device)]
+        names = torch.randint(broad, len(tokens), (from_mixture,), generator=draw, device=device)
+        chosen = torch.cat([words, names]).cpu()
         batch = tokens[chosen].long()
-        batch = batch[:, : int(batch.argmax(-1).max()) + 1]
-        with torch.autocast("cpu", torch.bfloat16):
+        batch = batch[:, : int(batch.argmax(-1).max()) + 1].to(device)
+        with torch.autocast(device.type, torch.bfloat16):
             found = forward(tower, batch)
-        loss = distillation_loss(found.float(), targets[chosen].float(), recipe.temperature)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"loss is {loss.item()} at step {step} of the text tower")
-        loss.backward()
-        nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
-        step, seen = step + 1, seen + recipe.batch_size
-        running = 0.98 * running + 0.02 * loss.item() if running else loss.item()
-        if step % 100 == 0:
-            rate = (seen - began_seen) / (time.monotonic() - began)
-            log.info("text step %d seen %d loss %.4f rate %.4f %.0f sentences/s, %.0f min left",
-                     step, seen, running, factor, rate, (recipe.sentences - seen) / rate / 60)
-        if time.monotonic() - saved > 180:
-            save()
-            saved = time.monotonic()
-    save()
+        training.update(distillation_loss(found.float(), targets[chosen].to(device).float(), recipe.temperature),
+                        recipe.batch_size)
+    tower.load_state_dict(training.average)
     with torch.inference_mode():
-        likeness = functional.cosine_similarity(forward(tower, tokens[held_out].long()), targets[held_out].float())
+        likeness = functional.cosine_similarity(forward(tower, tokens[held_out].long().to(device)).cpu(),
+                                                targets[held_out].float())
     log.info("text tower: mean cosine to the language space on held-out sentences %.4f", likeness.mean())
-    return file
+    return training.file
