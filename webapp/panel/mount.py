@@ -25,7 +25,7 @@ def mount(django_application: Any) -> Application:
     """Return one ASGI application that answers the panel's paths by Gradio and all others by Django."""
     prefix = settings.FORCE_SCRIPT_NAME or ""
     parent = within_a_loop(lambda: _gradio(prefix))
-    panel = Guard(_below(parent), SessionOwners())
+    panel = Guard(_below(parent, prefix), SessionOwners())
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -53,11 +53,11 @@ def _gradio(prefix: str) -> FastAPI:
         theme=THEME, head=HEAD)
 
 
-def _below(parent: FastAPI) -> Application:
+def _below(parent: FastAPI, prefix: str) -> Application:
     """Return Gradio's application, called with paths relative to the panel."""
     async def panel(scope: Scope, receive: Receive, send: Send) -> None:
-        path = f"{PATH}{scope['path']}"
-        await parent({**scope, "path": path, "raw_path": path.encode(), "root_path": ""}, receive, send)
+        path = f"{prefix}{PATH}{scope['path']}"
+        await parent({**scope, "path": path, "raw_path": path.encode(), "root_path": prefix}, receive, send)
 
     return panel
 

@@ -23,6 +23,7 @@ from webapp.review.permissions import get_own_trial
 from webapp.review.queries import with_standing
 from webapp.runs.models import Run, Trial
 from webapp.runs.permissions import get_own_run
+from webapp.runs.presence import is_present
 from workers.app import send
 
 MAP_UNITS = 4095
@@ -114,4 +115,5 @@ def _try(request: HttpRequest, run: Run) -> str:
 def _answered(one: Trial, names: tuple[str, ...]) -> dict[str, object]:
     top = [{"name": names[index] if index < len(names) else f"cluster {index + 1}", "percent": 100 * probability}
            for index, probability in one.top]
-    return {"trial": one, "top": top, "waits": one.status == Trial.Status.ASKED}
+    waits = one.status == Trial.Status.ASKED
+    return {"trial": one, "top": top, "waits": waits, "no_worker": waits and not is_present("cpu")}

@@ -1,4 +1,4 @@
-"""The panel in a real Chromium: select, correct, reload, a second browser, undo, names, map, try; nothing from outside."""
+"""The panel in a real Chromium: correct, reload, a second browser, undo, names, map, try; nothing from outside."""
 
 from __future__ import annotations
 

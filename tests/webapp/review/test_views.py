@@ -14,6 +14,7 @@ from PIL import Image
 
 from tests.webapp.review.gallery import Gallery
 from webapp.review import actions, views
+from webapp.runs import presence
 from webapp.runs.models import Trial
 
 
@@ -80,7 +81,9 @@ def test_a_picture_is_stored_made_a_row_and_enqueued(
 def test_an_answered_trial_shows_five_answers_and_a_failed_one_the_reason(gallery: Gallery, owner: Client) -> None:
     trial = Trial.objects.create(run=gallery.run, owner=gallery.owner, file="trials/x.png")
     address = reverse("review:trial", args=[trial.pk])
-    assert "data-waits" in owner.get(address).content.decode()
+    assert "No worker is there" in owner.get(address).content.decode()
+    presence.beat("cpu.here", "cpu")
+    assert "Waiting for a worker" in owner.get(address).content.decode()
     Trial.objects.filter(pk=trial.pk).update(status="answered", top=[[3, 0.7], [1, 0.2]])
     answered = owner.get(address).content.decode()
     assert "data-waits" not in answered
