@@ -9,7 +9,7 @@
   const RETRY_DELAYS_MS = [0, 1000, 2000, 4000, 8000, 15000, 30000, 60000];
   const LEFT_OUT = /(^|\/)(\.[^/]*|__MACOSX|Thumbs\.db|desktop\.ini)(\/|$)/i;
 
-  const state = { queue: [], active: new Set(), failed: [], total: 0, totalBytes: 0, doneBytes: 0, done: 0, here: 0, leftOut: 0, endpoint: "" };
+  const state = { queue: [], active: new Set(), failed: [], total: 0, totalBytes: 0, doneBytes: 0, done: 0, here: 0, leftOut: 0, asking: 0, problem: "", endpoint: "" };
   let dock = null;
   let told = 0;
   let drawing = false;
@@ -73,9 +73,11 @@
   async function take(files, place) {
     const fresh = files.filter((one) => !LEFT_OUT.test(one.path));
     state.leftOut += files.length - fresh.length;
-    if (!fresh.length) return draw("No files there.");
+    if (!fresh.length) return say("No files there.");
     fresh.sort((a, b) => a.path.localeCompare(b.path, "en", { numeric: true }));
     state.endpoint = place.dataset.endpoint;
+    state.asking += 1;
+    state.problem = "";
     let collection = place.dataset.collection;
     const known = place.dataset.known;
     try {
@@ -85,8 +87,11 @@
         await show(made.url).catch(() => {});  // what was dropped is sent all the same
       }
       await enqueue(fresh, collection, known);
+      state.asking -= 1;
+      pump();
     } catch (error) {
-      draw(error.message || "The server does not answer.");
+      state.asking -= 1;
+      say(error.message || "The server does not answer.");
     }
   }
 
@@ -113,7 +118,7 @@
 
   function pump() {
     while (state.active.size < PARALLEL && state.queue.length) send(state.queue.shift());
-    if (state.queue.length || state.active.size) drawSoon(); else draw();
+    if (isBusy()) drawSoon(); else draw();
   }
 
   function send(one) {
@@ -139,7 +144,7 @@
 
   // Tells the page, about once a second, that there is something new to read.
   function tell() {
-    const last = !state.queue.length && !state.active.size;
+    const last = !isBusy();
     if (last || Date.now() - told > 1000) { told = Date.now(); htmx.trigger(document.body, "uploads-sent"); }
   }
 
@@ -148,6 +153,8 @@
     state.queue.push(...failed);
     pump();
   }
+
+  const isBusy = () => state.queue.length + state.active.size + state.asking > 0;
 
   // --- the dock ---
 
@@ -162,24 +169,30 @@
   function drawSoon() {
     if (drawing) return;
     drawing = true;
-    setTimeout(() => { drawing = false; draw(); }, 200);
+    setTimeout(() => { drawing = false; if (dock) draw(); }, 200);
   }
 
-  function draw(problem) {
+  function say(problem) {
+    state.problem = problem;
+    draw();
+  }
+
+  function draw() {
+    const problem = state.problem;
     if (!dock) {
       dock = document.createElement("aside");
       dock.className = "dock";
       dock.setAttribute("aria-label", "Uploads");
       document.body.append(dock);
     }
-    const busy = state.queue.length + state.active.size > 0;
+    const busy = isBusy() && !problem;
     let sent = state.doneBytes;
     state.active.forEach((one) => { sent += one.sent; });
     dock.replaceChildren();
     dock.dataset.state = busy ? "sending" : state.failed.length || problem ? "failed" : "done";
     const line = text("p", "", dock);
     text("strong", problem || (busy ? `Sending ${state.total.toLocaleString("en")} file${state.total === 1 ? "" : "s"}`
-      : state.failed.length ? `${state.failed.length.toLocaleString("en")} of ${state.total.toLocaleString("en")} not sent` : "Everything is sent"), line);
+      : !state.total ? "Nothing to send" : state.failed.length ? `${state.failed.length.toLocaleString("en")} of ${state.total.toLocaleString("en")} not sent` : "Everything is sent"), line);
     text("span", `${state.done.toLocaleString("en")} of ${state.total.toLocaleString("en")}`, line, "number quiet");
     if (busy) {
       const bar = document.createElement("progress");
@@ -204,7 +217,7 @@
   function close() {
     dock.remove();
     dock = null;
-    Object.assign(state, { failed: [], total: 0, totalBytes: 0, doneBytes: 0, done: 0, here: 0, leftOut: 0 });
+    Object.assign(state, { failed: [], total: 0, totalBytes: 0, doneBytes: 0, done: 0, here: 0, leftOut: 0, problem: "" });
   }
 
   // --- listening ---
@@ -233,5 +246,5 @@
     const place = zone();
     take(await dropped(event.dataTransfer), place);
   });
-  addEventListener("beforeunload", (event) => { if (state.queue.length || state.active.size) event.preventDefault(); });
+  addEventListener("beforeunload", (event) => { if (isBusy()) event.preventDefault(); });
 })();
