@@ -142,7 +142,8 @@ def _block(block: Any, tokens: Tensor, read: Tensor | None = None) -> Tensor:
         key, value = _heads(functional.linear(normed, weight[width:], bias[width:]), 2, attention.num_heads)
     mixed = _attend(query, key, value)  # (B, heads, R, d/heads)
     tokens = tokens + attention.out_proj(mixed.transpose(1, 2).flatten(2))
-    return tokens + _mix_channels(block.mlp, block.ln_2(tokens))
+    result: Tensor = tokens + _mix_channels(block.mlp, block.ln_2(tokens))
+    return result
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -154,7 +155,8 @@ def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     if query.device.type != "cpu":
         return functional.scaled_dot_product_attention(query, key, value)
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
-    return scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value
+    mixed: Tensor = scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value
+    return mixed
 
 
 def _mix_channels(mlp: Any, tokens: Tensor) -> Tensor:

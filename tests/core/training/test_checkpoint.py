@@ -52,8 +52,9 @@ def test_a_later_one_takes_the_place_of_the_earlier(tmp_path: Path):
 
 def test_it_refuses_a_checkpoint_of_another_version(tmp_path: Path):
     checkpoints = Checkpoints(tmp_path)
-    save_file({}, checkpoints.path, metadata={"labelfree": f'{{"version": {FORMAT_VERSION + 1}, "step": 1, "values": {{}}}}'})
-    with pytest.raises(CheckpointError, match=f"format {FORMAT_VERSION + 1}.*reads format {FORMAT_VERSION}.*start again"):
+    later = FORMAT_VERSION + 1
+    save_file({}, checkpoints.path, metadata={"labelfree": f'{{"version": {later}, "step": 1, "values": {{}}}}'})
+    with pytest.raises(CheckpointError, match=rf"format {later}.*reads format {FORMAT_VERSION}.*start again"):
         checkpoints.load()
 
 
@@ -61,7 +62,7 @@ def test_it_refuses_a_checkpoint_of_another_version(tmp_path: Path):
 def test_it_refuses_a_damaged_file_and_says_what_to_do(tmp_path: Path, content: bytes):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="cannot be read.*delete it"):
+    with pytest.raises(CheckpointError, match=r"cannot be read.*delete it"):
         checkpoints.load()
 
 
@@ -80,7 +81,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_keeps_the_previous_checkpoint_and_says_how_much_is_needed(small_disk: Path):
     checkpoints = Checkpoints(small_disk)
     checkpoints.save({"weights": torch.ones(MEGABYTE // 4)}, 1)
-    with pytest.raises(CheckpointError, match=r"needs 2 MB and .* has 2 MB free: free some space.*previous checkpoint is intact"):
+    why = r"needs 2 MB and .* has 2 MB free: free some space.*previous checkpoint is intact"
+    with pytest.raises(CheckpointError, match=why):
         checkpoints.save({"weights": torch.zeros(MEGABYTE // 2 + 1000)}, 2)
     loaded = checkpoints.load()
     assert loaded is not None

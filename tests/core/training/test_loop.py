@@ -64,7 +64,8 @@ class Problem:
 
         return Stage(
             name=name, first=first, steps=steps, total=total, images_per_step=8, batches=self.batches,
-            learning_rate=lambda step: 0.1 / (step + 1), objective=objective, optimiser=optimiser, after_step=after_step,
+            learning_rate=lambda step: 0.1 / (step + 1), objective=objective, optimiser=optimiser,
+            after_step=after_step,
             answers=lambda: Answers(histogram=(3, 5), samples=((0, 1, 0.5),)),
             memory={"weight": self.model.weight, "follower": self.follower}, identity=self.identity)
 
