@@ -154,7 +154,7 @@ class _Shelf:
             image.file = storage.image_name(self.upload.collection_id, kept.sha256, kept.suffix)
             image.thumbnail = storage.thumbnail_name(self.upload.collection_id, kept.sha256)
             storage.write(image.file, kept.upright)
-            storage.write(image.thumbnail, kept.thumbnail)
+            storage.write(image.thumbnail, kept.thumbnail, durable=False)
         else:
             image.file, image.thumbnail = kept.file, kept.thumbnail
         self.images.append(image)

@@ -210,7 +210,7 @@ def test_two_workers_do_not_read_the_same_upload(brought):
 def test_a_full_disk_puts_the_upload_back_and_says_so(brought, monkeypatch, settings):
     upload = brought("a.png", png(), read=False)
 
-    def full(name, content):
+    def full(name, content, **_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(storage, "write", full)
