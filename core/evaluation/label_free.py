@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from core.threads import few_threads
+
 FOLDS = 10
 MAX_IMAGES = 5_000
 """Larger collections are scored on a seeded uniform sample of so many images: ten regressions on
@@ -53,7 +55,9 @@ def label_free_score(features: NDArray[np.floating] | Sequence[NDArray[np.floati
     for number, (space, fold) in enumerate((space, fold) for space in spaces for fold in range(fold_of.max() + 1)):
         on_fold(number)
         held_out = fold_of == fold
-        right += int((_predict(space[~held_out], labels[~held_out], space[held_out]) == labels[held_out]).sum())
+        with few_threads(space.size):
+            answers = _predict(space[~held_out], labels[~held_out], space[held_out])
+        right += int((answers == labels[held_out]).sum())
     return right / (len(labels) * len(spaces))
 
 

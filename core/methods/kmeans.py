@@ -24,6 +24,7 @@ from core.methods.naming import name_clusters, suggest_names
 from core.methods.spaces import Space, names_to_read, read_spaces
 from core.problem import Problem
 from core.run import Progress, Run
+from core.threads import few_threads
 
 SMALLEST_VARIANCE = 1e-6
 
@@ -74,7 +75,7 @@ def best_start(points: Tensor, num_clusters: int, starts: int, run: Run, own: st
     array = points.cpu().numpy()
     report(done)
     for start in range(done, starts):
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), few_threads(array.size):
             warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct images than clusters: counted later
             model = KMeans(num_clusters, n_init=1, max_iter=1000, random_state=seeds[start]).fit(array)
         if model.inertia_ < inertia:

@@ -20,6 +20,9 @@ from core.methods.spaces import Space
 from core.methods.zeroshot import class_embeddings, template_sentences
 
 VOCABULARY = Path(__file__).parent / "vocabulary.txt"
+NAME_TEMPLATES, WORD_TEMPLATES = "simple-7", "one"
+"""Fewer than zero-shot's 80: a name must only win against K - 1 others for a whole cluster, and large
+text towers take minutes for 80 sentences a name on a CPU."""
 SUGGESTIONS = 5
 
 
@@ -41,7 +44,7 @@ def match_names(labeling: Tensor, answers: Tensor) -> list[int]:
 def name_clusters(labeling: Tensor, spaces: Sequence[Space], class_names: Sequence[str]) -> list[int]:
     """Return which cluster each class name goes to, by the first of the spaces that reads text."""
     space, backbone = _with_text(spaces)
-    weight = class_embeddings(backbone, class_names, template_sentences("openai-80")).to(labeling.device)
+    weight = class_embeddings(backbone, class_names, template_sentences(NAME_TEMPLATES)).to(labeling.device)
     logits = backbone.logit_scale * functional.normalize(space.features, dim=1) @ weight
     return match_names(labeling, logits.softmax(dim=1))
 
@@ -60,7 +63,7 @@ def suggest_names(labels: Tensor, num_clusters: int, spaces: Sequence[Space]) ->
     """
     space, backbone = _with_text(spaces)
     words = vocabulary()
-    weight = class_embeddings(backbone, words, template_sentences("one")).to(space.features.device)  # (E, V)
+    weight = class_embeddings(backbone, words, template_sentences(WORD_TEMPLATES)).to(space.features.device)  # (E, V)
     apart = functional.normalize(weight - weight.mean(dim=1, keepdim=True), dim=0)
     images = functional.normalize(space.features, dim=1)
     images = images - images.mean(dim=0)

@@ -5,11 +5,9 @@ Shapes: N images, D features.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from core.backbones.clip import ClipBackbone
@@ -22,9 +20,6 @@ from core.run import Run
 
 NAMING_BACKBONE = "starter-clip"
 """Reads class names where none of the chosen spaces can."""
-
-
-MANY_FEATURES = 3_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +45,3 @@ def read_spaces(names: Sequence[str], problem: Problem, run: Run, total_steps: i
                          first_step=position * len(problem.images), total_steps=total_steps, batch_size=batch_size)
         spaces.append(Space(backbone=backbone, features=found.to(run.device)))
     return spaces
-
-
-@contextmanager
-def few_threads(num_features: int) -> Iterator[None]:
-    """Do products with a matrix of so many features (N x D) on one thread where it is small, for a while.
-
-    Threads then cost more than they bring: on two busy cores TURTLE's step at 2,000 x 256, K = 10,
-    took 8 ms on one thread and 240 ms on two.
-    """
-    before = torch.get_num_threads()
-    if num_features < MANY_FEATURES:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

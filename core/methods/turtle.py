@@ -15,10 +15,11 @@ from core.catalog import TurtleSettings, split_list
 from core.classifier import Classifier, Member, cluster_names
 from core.methods import class_count
 from core.methods.naming import name_clusters, suggest_names
-from core.methods.spaces import few_threads, names_to_read, read_spaces
+from core.methods.spaces import names_to_read, read_spaces
 from core.methods.trials import Outcome, Trial, Trials, steps_of
 from core.problem import Problem
 from core.run import Progress, Run
+from core.threads import few_threads
 
 SWEEP_STEPS = 300
 """Outer steps of a trial that only asks how many classes there are: their scores differ by then as they do later."""

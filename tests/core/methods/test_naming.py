@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional
 
 from core.backbones.load import load_backbone
-from core.methods.naming import SUGGESTIONS, match_names, name_clusters, suggest_names, vocabulary
+from core.methods import naming
+from core.methods.naming import match_names, name_clusters, suggest_names, vocabulary
 from core.methods.spaces import Space, names_to_read
 from core.methods.zeroshot import class_embeddings, load_text_backbone, template_sentences
 
@@ -33,7 +34,7 @@ def text_backbone(starters):
 
 def test_clusters_are_named_by_what_their_images_are_nearest_to(text_backbone):
     names = ("seven", "elephant", "motorway")
-    weight = class_embeddings(text_backbone, names, template_sentences("openai-80"))
+    weight = class_embeddings(text_backbone, names, template_sentences(naming.NAME_TEMPLATES))
     centred = functional.normalize(weight.T - weight.T.mean(dim=0), dim=1)
     space = Space(backbone=text_backbone, features=centred.repeat(4, 1) * 20)  # images 0, 1, 2, 0, 1, 2 …
     labeling = one_hot(*([1, 2, 0] * 4), num_classes=3)
@@ -42,19 +43,19 @@ def test_clusters_are_named_by_what_their_images_are_nearest_to(text_backbone):
 
 def test_suggestions_come_from_the_vocabulary_best_first_and_none_for_nothing(text_backbone):
     words = vocabulary()
-    weight = class_embeddings(text_backbone, words, template_sentences("one")).T
+    weight = class_embeddings(text_backbone, words, template_sentences(naming.WORD_TEMPLATES)).T
     wanted = ("zebra", "piano", "airport", "lemon", "snow")
     apart = weight[[words.index(word) for word in wanted]] - weight.mean(dim=0)
     images = functional.normalize(apart, dim=1) - functional.normalize(apart, dim=1).mean(dim=0)
     space = Space(backbone=text_backbone, features=images.repeat(3, 1))
     suggested = suggest_names(torch.tensor([0, 2, 3, 4, 5] * 3), 6, [space])
-    assert [len(one) for one in suggested] == [SUGGESTIONS, 0, *[SUGGESTIONS] * 4]
+    assert [len(one) for one in suggested] == [naming.SUGGESTIONS, 0, *[naming.SUGGESTIONS] * 4]
     assert [one[0] for one in suggested if one] == list(wanted)
 
 
 def test_the_first_space_that_reads_text_is_used(text_backbone):
     mae = Space(backbone=load_backbone("starter-mae"), features=torch.randn(4, 192))
-    clip = Space(backbone=text_backbone, features=torch.randn(4, 256))
+    clip = Space(backbone=text_backbone, features=torch.randn(4, text_backbone.width))
     assert len(suggest_names(torch.tensor([0, 0, 1, 1]), 2, [mae, clip])) == 2
     with pytest.raises(ValueError, match="none of the spaces reads text"):
         suggest_names(torch.tensor([0, 0, 1, 1]), 2, [mae])

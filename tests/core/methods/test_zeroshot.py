@@ -14,7 +14,7 @@ from core.shell import LocalRun
 
 
 @pytest.fixture
-def backbone(starters):
+def backbone(tiny_starters):
     return load_text_backbone("starter-clip")
 
 
@@ -52,7 +52,7 @@ def test_own_templates_are_taken():
     assert template_sentences("own", "a {}.\nno {}") == ("a {}.", "no {}")
 
 
-def test_the_classifier_is_the_scaled_cosine(starters, digit_images, tmp_path):
+def test_the_classifier_is_the_scaled_cosine(tiny_starters, digit_images, tmp_path):
     run = LocalRun(device=torch.device("cpu"), seed=0, folder=tmp_path)
     problem = Problem(images=digit_images, class_names=("zero", "one", "two"))
     member = adapt(ZeroShotSettings(templates="one"), problem, run).members[0]
@@ -64,12 +64,12 @@ def test_the_classifier_is_the_scaled_cosine(starters, digit_images, tmp_path):
     torch.testing.assert_close(member.head(embedding), backbone.logit_scale * cosine)
 
 
-def test_it_asks_for_names(starters, digit_images, tmp_path):
+def test_it_asks_for_names(tiny_starters, digit_images, tmp_path):
     run = LocalRun(device=torch.device("cpu"), seed=0, folder=tmp_path)
     with pytest.raises(DataError, match="zero-shot reads class names"):
         adapt(ZeroShotSettings(), Problem(images=digit_images, num_classes=3), run)
 
 
-def test_it_refuses_a_backbone_that_cannot_read(starters):
+def test_it_refuses_a_backbone_that_cannot_read(tiny_starters):
     with pytest.raises(ConfigError, match="starter-mae cannot read class names"):
         load_text_backbone("starter-mae")

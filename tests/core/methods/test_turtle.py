@@ -1,0 +1,184 @@
+"""TURTLE from images to a classifier: what it tries, what it chooses, what it reports."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from core.backbones.load import load_backbone
+from core.catalog import TurtleSettings
+from core.errors import CheckpointError
+from core.evaluation.metrics import hungarian_accuracy
+from core.losses.agreement import labeling
+from core.methods import turtle
+from core.methods.spaces import Space
+from core.methods.trials import Outcome, Trial, Trials, steps_of
+from core.problem import Problem
+from core.run import Progress
+from core.shell import LocalRun
+
+QUICK = TurtleSettings(steps=20, inner_steps=3, outer_learning_rate=0.02, inner_learning_rate=0.02)
+
+
+class Listener:
+    """Keeps reports and stops the run after some of them."""
+
+    def __init__(self, stop_at: str = "", after: int = 0) -> None:
+        self.seen: list[Progress] = []
+        self.stop_at, self.after = stop_at, after
+
+    def progress(self, progress: Progress) -> None:
+        self.seen.append(progress)
+        if self.stop_at and progress.stage.startswith(self.stop_at):
+            self.after -= 1
+            if self.after < 0:
+                raise KeyboardInterrupt
+
+    def note(self, text: str) -> None: ...
+
+    def result(self, title, values) -> None: ...
+
+
+def local_run(folder, listener=None) -> LocalRun:
+    return LocalRun(device=torch.device("cpu"), seed=5, folder=folder, listener=listener)
+
+
+@pytest.fixture
+def grouped(tiny_starters, monkeypatch, digit_images):
+    """Let the 60 images have features in three clear groups, as no random backbone would give; return the groups."""
+    truth = torch.arange(60) % 3
+
+    def groups(width: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(width)
+        corners = torch.randn(3, width, generator=generator)
+        return corners[truth] + torch.randn(60, width, generator=generator)
+
+    backbones = [load_backbone("starter-clip"), load_backbone("starter-mae")]
+    spaces = {one.name: Space(backbone=one, features=groups(one.width)) for one in backbones}
+    monkeypatch.setattr(turtle, "read_spaces", lambda names, *rest: [spaces[name] for name in names])
+    return truth.tolist()
+
+
+def trained(monkeypatch) -> list[torch.Tensor]:
+    """Return a list that will hold the labeling that `adapt` found."""
+    kept: list[torch.Tensor] = []
+    result = Trials.result
+
+    def remember(self, outcome):
+        found = result(self, outcome)
+        kept.append(found.probabilities())
+        return found
+
+    monkeypatch.setattr(Trials, "result", remember)
+    return kept
+
+
+def test_two_spaces_answer_by_the_mean_of_their_softmaxes(grouped, digit_images, tmp_path, monkeypatch):
+    found = trained(monkeypatch)
+    settings = dataclasses.replace(QUICK, spaces="starter-clip,starter-mae")
+    classifier = turtle.adapt(settings, Problem(images=digit_images, num_classes=3), local_run(tmp_path))
+    assert [member.normalise for member in classifier.members] == [False, False]
+    assert classifier.combination == "mean_of_softmax"
+    embeddings = [torch.randn(5, member.backbone.width) for member in classifier.members]
+    logits = [member.head(one).T for member, one in zip(classifier.members, embeddings)]
+    assert labeling(logits).shape == (3, 5)
+    assert hungarian_accuracy(found[0].argmax(dim=1).tolist(), grouped) == 1.0
+
+
+def test_the_classifier_gives_the_labeling_that_was_found(tiny_starters, digit_images, tmp_path, monkeypatch):
+    found = trained(monkeypatch)
+    settings = dataclasses.replace(QUICK, spaces="starter-clip,starter-mae")
+    classifier = turtle.adapt(settings, Problem(images=digit_images, num_classes=3), local_run(tmp_path))
+    torch.testing.assert_close(classifier.predict(digit_images).probabilities, found[0], atol=1e-4, rtol=1e-3)
+
+
+def test_names_are_given_to_the_clusters_without_changing_them(grouped, digit_images, tmp_path, monkeypatch):
+    found = trained(monkeypatch)
+    plain = turtle.adapt(QUICK, Problem(images=digit_images, num_classes=3), local_run(tmp_path / "plain"))
+    named = turtle.adapt(QUICK, Problem(images=digit_images, class_names=("one", "two", "six")),
+                         local_run(tmp_path / "named"))
+    assert plain.class_names == ("cluster 1", "cluster 2", "cluster 3")
+    assert named.class_names == ("one", "two", "six")
+    columns = [sorted(member.bias.tolist()) for one in (plain, named) for member in one.members]
+    assert columns[0] == columns[1]
+    assert len(found) == 2
+
+
+def test_fewer_clusters_than_asked_are_reported(grouped, digit_images, tmp_path):
+    settings = dataclasses.replace(QUICK, steps=60, entropy_weight=0.0)  # nothing keeps classes alive
+    classifier = turtle.adapt(settings, Problem(images=digit_images, num_classes=12), local_run(tmp_path))
+    assert 0 < classifier.settings["clusters_found"] < 12
+    assert len(classifier.class_names) == 12
+    empty = [number for number, words in enumerate(classifier.settings["suggested_names"]) if not words]
+    assert len(empty) == 12 - classifier.settings["clusters_found"]
+
+
+def test_an_unknown_number_of_classes_is_swept_and_every_score_kept(grouped, digit_images, tmp_path):
+    listener = Listener()
+    settings = dataclasses.replace(QUICK, classes_to=8)
+    classifier = turtle.adapt(settings, Problem(images=digit_images), local_run(tmp_path, listener))
+    assert len(classifier.class_names) == 3
+    tried = classifier.settings["class_counts"]
+    assert [one["num_classes"] for one in tried] == [2, 3, 4, 5, 6, 7, 8]
+    assert max(tried, key=lambda one: one["height"])["num_classes"] == 3
+    steps = [progress.step for progress in listener.seen]
+    assert steps == sorted(steps)
+    assert steps[-1] == listener.seen[0].total
+    assert "trying 4 classes" in {progress.stage for progress in listener.seen}
+
+
+def test_the_search_tries_no_more_settings_than_allowed_and_keeps_the_best(grouped, digit_images, tmp_path):
+    settings = dataclasses.replace(QUICK, search=True, search_limit=4)
+    classifier = turtle.adapt(settings, Problem(images=digit_images, num_classes=3), local_run(tmp_path))
+    trials = classifier.settings["trials"]
+    assert len(trials) == 4
+    given = trials[0]
+    assert (given["outer_learning_rate"], given["inner_learning_rate"], given["warm_start"]) == (0.02, 0.02, False)
+    kinds = {(one["outer_learning_rate"], one["inner_learning_rate"], one["warm_start"]) for one in trials}
+    assert len(kinds) == 4
+    assert max(one["score"] for one in trials) == 1.0
+
+
+def test_a_search_that_lost_classes_does_not_win_by_its_higher_score(monkeypatch):
+    outcomes = iter([(4, 0.90), (2, 0.99), (4, 0.93)])
+    trial = Trial(num_classes=4, steps=1, outer_learning_rate=1, inner_learning_rate=1, warm_start=False)
+
+    class Told:
+        def run_trial(self, trial, stage, scored):
+            found, score = next(outcomes)
+            return Outcome(trial=trial, classes_found=found, largest_share=0.5, score=score)
+
+    assert turtle._search(Told(), [trial] * 3).score == 0.93
+
+
+@pytest.mark.parametrize(("stage", "after"), [("finding classes, setting 2", 9), ("trying 5 classes: scoring", 4),
+                                              ("naming", 0)])
+def test_stopped_anywhere_it_goes_on_to_the_same_answer(stage, after, grouped, digit_images, tmp_path, monkeypatch):
+    settings = dataclasses.replace(QUICK, classes_to=6, search=True, search_limit=2, sample_size=40)
+    found = trained(monkeypatch)
+    problem = Problem(images=digit_images)
+    unbroken = turtle.adapt(settings, problem, local_run(tmp_path / "unbroken"))
+    with pytest.raises(KeyboardInterrupt):
+        turtle.adapt(settings, problem, local_run(tmp_path / "stopped", Listener(stage, after)))
+    listener = Listener()
+    resumed = turtle.adapt(settings, problem, local_run(tmp_path / "stopped", listener))
+    assert listener.seen[0].stage.startswith(stage.partition(":")[0])
+    assert resumed.settings == unbroken.settings
+    assert torch.equal(found[0], found[-1])
+    for one, other in zip(resumed.members, unbroken.members):
+        assert torch.equal(one.weight, other.weight) and torch.equal(one.bias, other.bias)
+
+
+def test_it_refuses_the_checkpoint_of_another_run(grouped, digit_images, tmp_path):
+    turtle.adapt(QUICK, Problem(images=digit_images, num_classes=3), local_run(tmp_path))
+    with pytest.raises(CheckpointError, match="belongs to a run with other settings"):
+        turtle.adapt(QUICK, Problem(images=digit_images, num_classes=4), local_run(tmp_path))
+
+
+def test_a_scored_trial_counts_its_folds_as_steps():
+    trial = Trial(num_classes=4, steps=7, outer_learning_rate=1, inner_learning_rate=1, warm_start=False)
+    assert steps_of(trial, scored=False, num_spaces=2) == 7
+    assert steps_of(trial, scored=True, num_spaces=2) == 7 + 2 * steps_of(
+        dataclasses.replace(trial, steps=0), scored=True, num_spaces=1)
