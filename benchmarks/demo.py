@@ -12,7 +12,6 @@ DEMO_EXIT       1 stops everything at the end instead of leaving the app running
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
@@ -24,18 +23,17 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
+
+from benchmarks.client import Api, Refused
 
 SOURCES = Path(__file__).resolve().parents[1]
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 MARK = "made-by-make-demo"
-CHUNK_BYTES = 128 * 1024
 TIME_LIMIT_SECONDS = 60 * 60
 START_LIMIT_SECONDS = 180
 AGREEMENT_IMAGES = 200
@@ -45,10 +43,6 @@ RUNS: Mapping[str, Mapping[str, Any]] = {
     "turtle": {"num_classes": len(NAMES), "settings": {"search": False}},
     "must": {"settings": {"mirror": False}},  # a mirrored 2 is not a 2
 }
-
-
-class DemoFailed(Exception):
-    """Something did not go as it should; the message says what."""
 
 
 def main() -> int:
@@ -71,14 +65,14 @@ def main() -> int:
         agreement = take_model_away(api, runs["must"], home / "demo")
         write_figures(runs, agreement)
         if agreement < 1:
-            raise DemoFailed(f"predict.py agrees with the app on only {agreement:.1%} of {AGREEMENT_IMAGES} images")
+            raise Refused(f"predict.py agrees with the app on only {agreement:.1%} of {AGREEMENT_IMAGES} images")
         if os.environ.get("DEMO_EXIT", "") not in ("", "0"):
             return 0
         say(f"\nlabelfree is running. Look at what it made (this link signs in once):\n\n  {link_to(runs['must'])}\n\n"
             f"Ctrl-C stops it; `LABELFREE_HOME={home} make run` starts it again.")
         app.wait()
         return 0
-    except DemoFailed as failure:
+    except Refused as failure:
         say(f"\nThe demo failed: {failure}\nThe logs are in {home / 'logs'}.")
         return 1
     except KeyboardInterrupt:
@@ -153,14 +147,14 @@ def wait_until_it_answers(api: Api, app: subprocess.Popen[bytes], home: Path) ->
     began = time.monotonic()
     while time.monotonic() - began < START_LIMIT_SECONDS:
         if app.poll() is not None:
-            raise DemoFailed("it did not start:\n" + (home / "logs" / "up.log").read_text(errors="replace")[-2000:])
+            raise Refused("it did not start:\n" + (home / "logs" / "up.log").read_text(errors="replace")[-2000:])
         try:
             api.get("/api/v1/collections")
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.5)
         else:
             return
-    raise DemoFailed(f"the web did not answer within {START_LIMIT_SECONDS} s")
+    raise Refused(f"the web did not answer within {START_LIMIT_SECONDS} s")
 
 
 def write_digits(folder: Path) -> tuple[Path, dict[str, str]]:
@@ -192,7 +186,7 @@ def send_images(api: Api, archive: Path, count: int) -> int:
             break
         api.pause()
     if state["images"] != count or state["refusal_count"]:
-        raise DemoFailed(f"{state['images']} of {count} images arrived; refused: {state['refusals'][:3]}")
+        raise Refused(f"{state['images']} of {count} images arrived; refused: {state['refusals'][:3]}")
     return collection
 
 
@@ -203,7 +197,7 @@ def ask_question(api: Api, collection: int, truth: Mapping[str, str]) -> None:
     rows = "path,label\n" + "".join(f"{path},{label}\n" for path, label in truth.items())
     told = api.put(f"/api/v1/collections/{collection}/truth", rows.encode(), "text/csv")
     if told["labelled"] != len(truth):
-        raise DemoFailed(f"the truth of {told['labelled']} of {len(truth)} images was taken")
+        raise Refused(f"the truth of {told['labelled']} of {len(truth)} images was taken")
 
 
 def adapt(api: Api, collection: int) -> dict[str, dict[str, Any]]:
@@ -227,7 +221,7 @@ def watch(api: Api, method: str, run: int) -> dict[str, Any]:
             shown, shown_at = line, time.monotonic()
         api.pause()
     if state["status"] != "succeeded":
-        raise DemoFailed(f"{method} {state['status']}: {state['error']}")
+        raise Refused(f"{method} {state['status']}: {state['error']}")
     say(f"  {method}: done")
     return dict(state)
 
@@ -263,7 +257,7 @@ def take_model_away(api: Api, run: Mapping[str, Any], folder: Path) -> float:
         [sys.executable, "-I", "predict.py", *map(str, wanted), "--out", "labels.csv", "--device", "cpu"],
         cwd=package, capture_output=True, text=True, check=False)
     if answered.returncode:
-        raise DemoFailed(f"the package's predict.py ended with {answered.returncode}:\n{answered.stderr[-2000:]}")
+        raise Refused(f"the package's predict.py ended with {answered.returncode}:\n{answered.stderr[-2000:]}")
     theirs = {Path(row["path"]).name: row["label"] for row in csv.DictReader((package / "labels.csv").open())}
     text = api.download(f"/api/v1/runs/{run['id']}/labels.csv").decode()
     ours = {row["path"]: row["label"] for row in csv.DictReader(io.StringIO(text))}
@@ -287,69 +281,6 @@ def link_to(run: Mapping[str, Any]) -> str:
     from webapp.accounts.first_run import link_for
 
     return link_for(User.objects.get(username="demo"), urlsplit(run["page"]).path)
-
-
-@dataclass(frozen=True)
-class Api:
-    """The public API, by a token; no proxy ever stands between."""
-
-    base: str
-    token: str
-    deadline: float
-
-    def get(self, path: str) -> Any:
-        """Return what a GET answers."""
-        return json.loads(self._send("GET", path))
-
-    def post(self, path: str, payload: Mapping[str, Any]) -> Any:
-        """Return what a POST answers."""
-        return json.loads(self._send("POST", path, json.dumps(payload).encode(), {"Content-Type": "application/json"}))
-
-    def change(self, path: str, payload: Mapping[str, Any]) -> Any:
-        """Return what a PATCH answers."""
-        return json.loads(self._send("PATCH", path, json.dumps(payload).encode(), {"Content-Type": "application/json"}))
-
-    def put(self, path: str, content: bytes, kind: str) -> Any:
-        """Return what a PUT answers."""
-        return json.loads(self._send("PUT", path, content, {"Content-Type": kind}))
-
-    def download(self, path: str) -> bytes:
-        """Return a file."""
-        return self._send("GET", path)
-
-    def upload(self, file: Path, collection: int) -> None:
-        """Send a file by tus 1.0, chunk by chunk."""
-        told = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}"
-                        for key, value in (("filename", file.name), ("collection", str(collection))))
-        speaks = {"Tus-Resumable": "1.0.0"}
-        with self._open("POST", "/uploads/", b"", {**speaks, "Upload-Metadata": told,
-                                                    "Upload-Length": str(file.stat().st_size)}) as answer:
-            place = urljoin(self.base, answer.headers["Location"])
-        with file.open("rb") as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                headers = {**speaks, "Upload-Offset": str(stream.tell() - len(chunk)),
-                           "Content-Type": "application/offset+octet-stream"}
-                self._send("PATCH", urlsplit(place).path, chunk, headers)
-
-    def pause(self) -> None:
-        """Wait a moment, but not for ever."""
-        if time.monotonic() > self.deadline:
-            raise DemoFailed(f"not done after {TIME_LIMIT_SECONDS // 60} minutes")
-        time.sleep(1)
-
-    def _send(self, method: str, path: str, content: bytes | None = None,
-              headers: Mapping[str, str] | None = None) -> bytes:
-        with self._open(method, path, content, headers or {}) as answer:
-            return bytes(answer.read())
-
-    def _open(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Any:
-        request = urllib.request.Request(urljoin(self.base, path), content, method=method,
-                                         headers={"Authorization": f"Bearer {self.token}", **headers})
-        try:
-            return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60)
-        except urllib.error.HTTPError as error:
-            said = error.read()[:500].decode(errors="replace")
-            raise DemoFailed(f"{method} {path} was answered {error.code}: {said}") from None
 
 
 def say(line: str) -> None:
