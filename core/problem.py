@@ -41,7 +41,8 @@ class Problem:
         if count is not None and count < 2:
             raise DataError("classes", "one class: nothing to tell apart; give at least two")
         if count is not None and count > len(self.images):
-            raise DataError("classes", f"{count} classes for {len(self.images)} images; give fewer classes or more images")
+            raise DataError("classes", f"{count} classes for {len(self.images)} images; give fewer classes or more "
+                                       "images")
 
     @property
     def count(self) -> int | None:

@@ -5,31 +5,25 @@ from __future__ import annotations
 import errno
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
-from typing import cast
 
 from django.conf import settings
 from torch import OutOfMemoryError
 
 from core.card import backbones_of, card_of
-from core.catalog import METHODS, Settings, parse
-from core.classifier import Classifier
+from core.catalog import METHODS, parse
 from core.errors import Cancelled, LabelfreeError
 from core.evaluation.result import summarise
 from core.export import write_package
-from core.problem import Problem
+from core.methods.resolve import resolve
 from webapp.runs.models import Run
 from workers import answers, measuring
 from workers.lease import Lease, LeaseLost
 from workers.problems import Photographs, build_problem
 from workers.runs import run_folder
 from workers.surroundings import Pipe, WorkerRun, take_folder
-
-Adapt = Callable[[Settings, Problem, WorkerRun], Classifier]
 
 OUT_OF_MEMORY = ("{where} ran out of memory. Try a smaller batch size or a smaller foundation model; "
                  "trying the same again will not help.")
@@ -49,7 +43,7 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
             surroundings.log("goes on from its last checkpoint")
         stopwatch = Stopwatch(folder / "seconds")
         surroundings.on_check = stopwatch.save
-        classifier = _method(METHODS[run.method].function)(chosen, problem, surroundings)
+        classifier = resolve(METHODS[run.method].function)(chosen, problem, surroundings)
         surroundings.finishing = True
         predictions = classifier.predict(photographs.distinct, surroundings)
         seconds = stopwatch.save()
@@ -99,12 +93,6 @@ def _tidy(folder: Path, collection_id: int) -> None:
     shared.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not (folder / "features").exists():
         (folder / "features").symlink_to(shared)
-
-
-def _method(path: str) -> Adapt:
-    """Return a method's ``adapt`` by its dotted path."""
-    module, _, function = path.partition(":")
-    return cast("Adapt", getattr(import_module(module), function))
 
 
 def words_for(error: BaseException) -> dict[str, object]:
