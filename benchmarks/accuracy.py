@@ -194,10 +194,10 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="folder of target-*.tar")
     parser.add_argument("--cache", type=Path, default=Path(".benchmarks"))
     parser.add_argument("--targets", default=",".join(TARGETS), help="comma-separated")
-    parser.add_argument("--methods", default="", help="comma-separated titles; all when empty")
+    parser.add_argument("--methods", default="", help="titles, separated by semicolons; all when empty")
     parser.add_argument("--seeds", default="0,1,2", help="comma-separated")
     given = parser.parse_args()
-    run_cells(given.data, given.cache, given.targets.split(","), {one for one in given.methods.split(",") if one},
+    run_cells(given.data, given.cache, given.targets.split(","), {one for one in given.methods.split(";") if one},
               {int(one) for one in given.seeds.split(",")})
     report.write()
     return bounds.print_all()

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 CONTEXT_LENGTH, VOCABULARY_SIZE, WIDTH, HEADS, LAYERS = 32, 49_408, 128, 2, 4
 CORPUS_FILE = "corpus.pt"
 HELD_OUT_COUNT = 2048
+SENTENCES_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,8 @@ class Recipe:
     batch_size: int = 768
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    mixture_share: float = 0.3
+    mixture_share: float = 0.35
+    digit_share: float = 0.1
     temperature: float = 0.05
     average_decay: float = 0.99
 
@@ -80,22 +82,45 @@ def write_corpus(words: WordNet, seed: int) -> list[str]:
     return sorted(set(lines))
 
 
-def prepare_corpus(mixture: Mixture, work: Path) -> tuple[Tensor, Tensor, int]:
-    """Return tokens (N, L), targets (N, E) as float16 and how many of the last rows are the mixture's."""
+@dataclass(frozen=True)
+class Corpus:
+    """Sentences as tokens (N, L) and where the language space has them (N, E), float16; in three parts in order.
+
+    The first `broad` are WordNet's, the next `own` the mixture's names, the rest the digits.
+    """
+
+    tokens: Tensor
+    targets: Tensor
+    broad: int
+    own: int
+
+    def draw(self, allowed: Tensor, counts: tuple[int, int, int], generator: torch.Generator) -> Tensor:
+        """Return places of so many sentences of each part, of the first only `allowed` ones."""
+        device = generator.device
+        bounds = ((self.broad, self.broad + self.own), (self.broad + self.own, len(self.tokens)))
+        words = allowed[torch.randint(len(allowed), counts[:1], generator=generator, device=device)]
+        rest = [torch.randint(*bound, (count,), generator=generator, device=device)
+                for bound, count in zip(bounds, counts[1:], strict=True)]
+        return torch.cat([words, *rest]).cpu()
+
+
+def prepare_corpus(mixture: Mixture, work: Path) -> Corpus:
+    """Write and embed the sentences once, and keep them in `work`."""
     book, space, table = language.prepare(mixture, work)
     file = work / CORPUS_FILE
     if not file.exists():
         lines = write_corpus(wordnet.read(), seed=0)
         log.info("embedding a corpus of %d sentences", len(lines))
-        targets = torch.cat([space(sentences.encode(lines[start : start + 50_000]))
-                             for start in range(0, len(lines), 50_000)])
+        parts = [lines[start : start + SENTENCES_AT_ONCE] for start in range(0, len(lines), SENTENCES_AT_ONCE)]
+        digits = vocabulary.digit_sentences()
+        targets = [*(space(sentences.encode(part)) for part in parts), table.flatten(0, 1),
+                   space(sentences.encode(digits))]
         own = [line for node in book.sentences for line in node]
-        tokenizer = SimpleTokenizer(context_length=CONTEXT_LENGTH)
-        tokens = torch.cat([tokenizer(lines), tokenizer(own)])
-        torch.save({"tokens": tokens.to(torch.int32), "own": len(own),
-                    "targets": torch.cat([targets, table.flatten(0, 1)]).half()}, file)
+        tokens = SimpleTokenizer(context_length=CONTEXT_LENGTH)([*lines, *own, *digits])
+        torch.save({"tokens": tokens.to(torch.int32), "broad": len(lines), "own": len(own),
+                    "targets": torch.cat(targets).half()}, file)
     kept = torch.load(file, weights_only=True)
-    return kept["tokens"], kept["targets"], kept["own"]
+    return Corpus(kept["tokens"], kept["targets"], kept["broad"], kept["own"])
 
 
 def distillation_loss(found: Tensor, target: Tensor, temperature: float) -> Tensor:
@@ -110,7 +135,7 @@ def distillation_loss(found: Tensor, target: Tensor, temperature: float) -> Tens
 
 def train(mixture: Mixture, work: Path, recipe: Recipe, seed: int = 0) -> Path:
     """Distil, resuming from ``work/text_tower.pt`` where it exists; return that file."""
-    tokens, targets, own = prepare_corpus(mixture, work)
+    corpus = prepare_corpus(mixture, work)
     torch.manual_seed(seed)
     tower = text_transformer().to(best_device())
     training = Training(
@@ -119,23 +144,20 @@ def train(mixture: Mixture, work: Path, recipe: Recipe, seed: int = 0) -> Path:
         Schedule(total=recipe.sentences, warm_up_steps=200, decay_share=0.5), work / "text_tower.pt", seed,
         recipe.average_decay)
     device, draw = training.device, training.generator
-    broad = len(tokens) - own
-    held_out = torch.randperm(broad, generator=torch.Generator().manual_seed(1))[:HELD_OUT_COUNT]
-    kept = torch.ones(broad, dtype=torch.bool).index_fill(0, held_out, False).nonzero().flatten().to(device)
-    from_mixture = int(recipe.batch_size * recipe.mixture_share)
+    held_out = torch.randperm(corpus.broad, generator=torch.Generator().manual_seed(1))[:HELD_OUT_COUNT]
+    allowed = torch.ones(corpus.broad, dtype=torch.bool).index_fill(0, held_out, False).nonzero().flatten().to(device)
+    own, digits = (int(recipe.batch_size * share) for share in (recipe.mixture_share, recipe.digit_share))
     while not training.is_over:
-        words = kept[torch.randint(len(kept), (recipe.batch_size - from_mixture,), generator=draw, device=device)]
-        names = torch.randint(broad, len(tokens), (from_mixture,), generator=draw, device=device)
-        chosen = torch.cat([words, names]).cpu()
-        batch = tokens[chosen].long()
+        chosen = corpus.draw(allowed, (recipe.batch_size - own - digits, own, digits), draw)
+        batch = corpus.tokens[chosen].long()
         batch = batch[:, : int(batch.argmax(-1).max()) + 1].to(device)
         with torch.autocast(device.type, torch.bfloat16):
             found = forward(tower, batch)
-        training.update(distillation_loss(found.float(), targets[chosen].to(device).float(), recipe.temperature),
-                        recipe.batch_size)
+        target = corpus.targets[chosen].to(device).float()
+        training.update(distillation_loss(found.float(), target, recipe.temperature), recipe.batch_size)
     tower.load_state_dict(training.average)
     with torch.inference_mode():
-        likeness = functional.cosine_similarity(forward(tower, tokens[held_out].long().to(device)).cpu(),
-                                                targets[held_out].float())
+        likeness = functional.cosine_similarity(forward(tower, corpus.tokens[held_out].long().to(device)).cpu(),
+                                                corpus.targets[held_out].float())
     log.info("text tower: mean cosine to the language space on held-out sentences %.4f", likeness.mean())
     return training.file

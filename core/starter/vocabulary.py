@@ -60,6 +60,11 @@ def _digit_aliases(name: str) -> list[str]:
             f"the number {numeral}", f"a handwritten {word}", f"a handwritten {numeral}"]
 
 
+def digit_sentences() -> list[str]:
+    """Return every spelling of every digit in every prompt: their names are nearly parallel, and need the practice."""
+    return [prompt.format(alias) for word in DIGIT_WORDS for alias in _digit_aliases(word) for prompt in templates()]
+
+
 def build(mixture: Mixture, wordnet: WordNet) -> Vocabulary:
     """Place every class name of the mixture in WordNet and write sentences for every node."""
     seed = random.Random(0)
