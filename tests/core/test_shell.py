@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,15 @@ def test_it_goes_on_until_it_is_asked_to_stop(tmp_path: Path) -> None:
         run.report(report)
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C mean what it means in a terminal: a shell that starts the tests in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_ctrl_c_stops_at_the_next_report_and_a_second_one_at_once(tmp_path: Path) -> None:
     run, before = local_run(tmp_path), signal.getsignal(signal.SIGINT)
     with run.stopped_by_ctrl_c():
