@@ -53,7 +53,7 @@ def downloaded(page: Page, click: Callable[[], None]) -> bytes:
 
 def labels_of(page: Page) -> dict[str, dict[str, str]]:
     """Return labels.csv by path."""
-    data = downloaded(page, lambda: page.get_by_role("link", name="Labels as CSV").click())
+    data = downloaded(page, lambda: page.get_by_role("button", name="Labels as CSV").click())
     return {row["path"]: row for row in csv.DictReader(io.StringIO(data.decode("utf-8-sig")))}
 
 
@@ -90,13 +90,13 @@ def ask(page: Page) -> None:
     look(page, "04-question-fault")
     page.locator("#id_names").fill(NAMES)
     expect(page.locator("#names-check")).to_contain_text("10")
-    page.locator("#id_mirror").uncheck() if page.locator("#id_mirror").count() else page.get_by_role("switch").uncheck()
+    page.get_by_role("switch", name="Mirror images mean the same").uncheck()
     page.get_by_role("button", name="Save the question").click()
 
 
 def start(page: Page) -> None:
     """Start the recommended method, made short for the test."""
-    page.get_by_role("link", name="Start a run").first.click()
+    page.get_by_role("button", name="Start a run").first.click()
     expect(page.get_by_text("MUST is recommended")).to_be_visible()
     look(page, "05-new-run")
     page.get_by_text("All settings").click()
@@ -120,7 +120,7 @@ def watch(page: Page, context: BrowserContext) -> None:
 
 def open_review(page: Page) -> FrameLocator:
     """Open the panel and wait for its grid."""
-    page.get_by_role("link", name="Review", exact=True).click()
+    page.get_by_role("button", name="Review", exact=True).click()
     panel = page.frame_locator("iframe.panel-frame")
     expect(panel.locator(".lf-tile").first).to_be_visible(timeout=120 * SECOND)
     return panel
@@ -175,7 +175,7 @@ def test_a_newcomer_does_it_all_by_clicking(product: Product, page: Page, photog
     assert {row["source"] for row in labels_of(page).values()} == {"model"}
 
     page.goto(run_page)
-    package = downloaded(page, lambda: page.get_by_role("link", name="Model package").click())
+    package = downloaded(page, lambda: page.get_by_role("button", name="Model package").click())
     names = {Path(name).name for name in zipfile.ZipFile(io.BytesIO(package)).namelist()}
     assert {"model.safetensors", "settings.json", "predict.py", "CARD.md", "class_names.txt"} <= names
 
