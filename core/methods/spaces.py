@@ -14,6 +14,7 @@ from core.backbones.clip import ClipBackbone
 from core.backbones.features import features
 from core.backbones.load import load_backbone
 from core.backbones.vit import TimmBackbone
+from core.backbones.weights import describe
 from core.catalog import BACKBONES
 from core.problem import Problem
 from core.run import Run
@@ -31,8 +32,12 @@ class Space:
 
 
 def names_to_read(spaces: Sequence[str]) -> tuple[str, ...]:
-    """Return the backbones to look through: the spaces, and one that reads class names if none of them does."""
-    can_read = any(BACKBONES[name].has_text for name in spaces)
+    """Return the backbones to look through: the spaces, and one that reads class names if none of them does.
+
+    Raises:
+        ConfigError: for a space that is no backbone.
+    """
+    can_read = any(describe(name).has_text for name in spaces)
     return tuple(spaces) if can_read else (*spaces, NAMING_BACKBONE)
 
 

@@ -1,0 +1,196 @@
+"""What every method of the catalogue promises to the world around it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from shutil import copy
+
+import pytest
+import torch
+
+from core.backbones.weights import BUNDLED
+from core.catalog import METHODS, Value, describe, parse
+from core.classifier import Classifier, Predictions
+from core.data.images import ImageSet, open_images
+from core.errors import Cancelled, ConfigError
+from core.methods.resolve import resolve
+from core.problem import Problem
+from core.run import Progress
+from core.shell import LocalRun
+
+SMALL: Mapping[str, Mapping[str, Value]] = {
+    "zeroshot": {"templates": "one"},
+    "kmeans": {"starts": 20},
+    "turtle": {"steps": 150, "spaces": "starter-clip,starter-mae"},
+    "must": {"templates": "one", "epochs": 2.0, "batch_size": 20, "threshold": 0.0, "mask_patch_px": 16,
+             "average_start": 0.5, "average_end": 0.9, "average_ramp_steps": 3, "precision": "float32"},
+}
+"""Settings with which a method is through in a moment; a new method adds its own."""
+
+every_method = pytest.mark.parametrize("method", METHODS)
+
+
+class Killed(Exception):
+    """Stands for a process that ends without warning."""
+
+
+class Reports:
+    """Keeps what a run reports, and does something at each report."""
+
+    def __init__(self, then: Callable[[Progress], None] = lambda progress: None) -> None:
+        self.seen: list[Progress] = []
+        self.then = then
+
+    def progress(self, progress: Progress) -> None:
+        self.seen.append(progress)
+        self.then(progress)
+
+    def note(self, text: str) -> None:
+        pass
+
+    def result(self, title: str, values: Mapping[str, object]) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def weights(random_starters: Path, tmp_path_factory: pytest.TempPathFactory):
+    """Use a copy of the bundled starters, and a random one in the place of any that is not bundled."""
+    folder = tmp_path_factory.mktemp("weights")
+    for file in random_starters.iterdir():
+        bundled = BUNDLED / file.name
+        copy(bundled if bundled.is_file() else file, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABELFREE_WEIGHTS", str(folder))
+        yield
+
+
+@pytest.fixture(scope="module")
+def images(digits, tmp_path_factory) -> ImageSet:
+    return open_images(digits[0], tmp_path_factory.mktemp("unpacked"))[0]
+
+
+@pytest.fixture(scope="module")
+def problem(images, digit_names) -> Problem:
+    return Problem(images=images, class_names=digit_names, labelled={3: 1})
+
+
+def adapt(method: str, problem: Problem, folder: Path, reports: Reports | None = None) -> Classifier:
+    """Run a method with its small settings."""
+    run = LocalRun(device=torch.device("cpu"), seed=3, folder=folder, listener=reports)
+    return resolve(METHODS[method].function)(parse(method, SMALL[method]), problem, run)
+
+
+def difference(first: Predictions, second: Predictions) -> float:
+    """Return the largest difference of two runs' probabilities."""
+    return float((first.probabilities - second.probabilities).abs().max())
+
+
+@dataclasses.dataclass
+class Unbroken:
+    """A run that nothing disturbed."""
+
+    classifier: Classifier
+    predictions: Predictions
+    reports: list[Progress]
+
+
+@pytest.fixture(scope="module")
+def unbroken(weights, problem, tmp_path_factory) -> Callable[[str], Unbroken]:
+    """Return a function that runs a method once, however often it is asked."""
+
+    @cache
+    def of(method: str) -> Unbroken:
+        reports = Reports()
+        classifier = adapt(method, problem, tmp_path_factory.mktemp(method), reports)
+        return Unbroken(classifier, classifier.predict(problem.images), reports.seen)
+
+    return of
+
+
+@every_method
+def test_it_answers_with_finite_logits_for_every_class(method, unbroken, problem):
+    classifier = unbroken(method).classifier
+    logits = classifier.logits(torch.rand(3, 3, 64, 64))
+    assert logits.shape == (3, len(problem.class_names))
+    assert torch.isfinite(logits).all()
+    assert classifier.class_names == problem.class_names
+    assert classifier.method == method
+
+
+@every_method
+def test_its_progress_rises_and_ends_at_its_total(method, unbroken):
+    reports = unbroken(method).reports
+    steps = [progress.step for progress in reports]
+    assert steps == sorted(steps)
+    assert {progress.total for progress in reports} == {steps[-1]}
+    assert all(progress.stage for progress in reports)
+    assert all(sum(progress.histogram) in {0, 60} for progress in reports if method in {"kmeans", "turtle"})
+
+
+@every_method
+def test_the_same_seed_gives_the_same_answer(method, unbroken, problem, tmp_path):
+    again = adapt(method, problem, tmp_path).predict(problem.images)
+    assert difference(again, unbroken(method).predictions) == 0
+
+
+@every_method
+def test_it_stops_at_the_report_after_a_person_cancels(method, weights, problem, tmp_path):
+    reports = Reports()
+    run = LocalRun(device=torch.device("cpu"), seed=3, folder=tmp_path, listener=reports)
+
+    def cancel(progress: Progress) -> None:
+        run.cancel_requested = True
+
+    reports.then = cancel
+    with pytest.raises(Cancelled):
+        resolve(METHODS[method].function)(parse(method, SMALL[method]), problem, run)
+    assert len(reports.seen) == 1
+
+
+@every_method
+def test_killed_and_resumed_it_gives_the_unbroken_answer(method, unbroken, problem, tmp_path):
+    def kill(progress: Progress) -> None:
+        if progress.step > progress.total / 2 and progress.stage.split()[0] != "reading":
+            raise Killed
+
+    if method == "zeroshot":  # reads names and nothing else
+        kill = lambda progress: (_ for _ in ()).throw(Killed)  # noqa: E731
+    with pytest.raises(Killed):
+        adapt(method, problem, tmp_path, Reports(kill))
+    resumed = adapt(method, problem, tmp_path).predict(problem.images)
+    assert difference(resumed, unbroken(method).predictions) == 0
+
+
+@every_method
+def test_it_leaves_the_problem_as_it_was(method, unbroken, problem, images, digit_names, tmp_path):
+    unbroken(method)
+    assert problem == Problem(images=images, class_names=digit_names, labelled={3: 1})
+    assert open_images(images.paths[0].parent, tmp_path)[0].fingerprint == images.fingerprint
+
+
+@every_method
+def test_saved_and_loaded_it_answers_the_same(method, unbroken, problem, tmp_path):
+    done = unbroken(method)
+    done.classifier.save(tmp_path)
+    loaded = Classifier.load(tmp_path)
+    assert difference(loaded.predict(problem.images), done.predictions) == 0
+    assert (loaded.class_names, loaded.method) == (done.classifier.class_names, method)
+    assert loaded.settings == done.classifier.settings
+
+
+@every_method
+def test_a_bad_setting_is_refused_by_name_before_any_work(method, weights, problem, tmp_path):
+    name = "spaces" if "spaces" in describe(METHODS[method].settings) else "backbone"
+    with pytest.raises(ConfigError, match="no-such-model"):
+        parse(method, {**SMALL[method], name: "no-such-model"})
+
+    reports = Reports()
+    run = LocalRun(device=torch.device("cpu"), seed=3, folder=tmp_path, listener=reports)
+    settings = dataclasses.replace(parse(method, SMALL[method]), **{name: "no-such-model"})
+    with pytest.raises(ConfigError, match="no-such-model"):
+        resolve(METHODS[method].function)(settings, problem, run)
+    assert not any(progress.step for progress in reports.seen)
+    assert not run.checkpoints.path.exists()
