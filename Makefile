@@ -12,7 +12,7 @@ STARTER := $(VENV)/.starter
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo run worker test lint format starter bench-accuracy bench-check clean
+.PHONY: help demo run worker test browser lint format starter bench-accuracy bench-check clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -51,7 +51,11 @@ lint: $(TEST)  ## style, types, import contracts, migrations
 
 test: lint  ## everything that must hold, from a clean clone; CI=true makes a skip a failure
 	$(PYTHON) -m tests.machine
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --ignore=tests/browser
+
+browser: $(TEST)  ## the main job by clicking, in a real Chromium; screenshots in var/screenshots
+	$(PYTHON) -m tests.machine
+	$(PYTHON) -m pytest tests/browser
 
 format: $(TEST)  ## mend what the linter can mend
 	$(BIN)/ruff check --fix .
