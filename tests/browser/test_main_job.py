@@ -17,6 +17,7 @@ WIDTHS = {"desktop": (1440, 900), "phone": (390, 844)}
 NAMES = "zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine"
 PASSWORD = "a quiet meadow at noon"
 SECOND = 1000.0
+INSIDE = ("http://127.0.0.1:", "http://localhost:", "data:", "blob:")
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -143,8 +144,7 @@ def test_a_newcomer_does_it_all_by_clicking(product: Product, page: Page, photog
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     outside: list[str] = []
-    page.on("request", lambda request: None if request.url.startswith(("http://127.0.0.1:", "http://localhost:",
-                                                                       "data:", "blob:")) else outside.append(request.url))
+    page.on("request", lambda request: None if request.url.startswith(INSIDE) else outside.append(request.url))
 
     sign_up(page, product)
     upload(page, photographs)
