@@ -12,7 +12,8 @@ import torch
 
 from core.evaluation.metrics import assign, hungarian_accuracy, mean_per_class
 from core.losses.agreement import labeling
-from core.training.bilevel import Batch, LabelingSearch, Linear, TaskEncoder
+from core.training.bilevel import LabelingSearch
+from core.training.linear import Batch, Linear, TaskEncoder
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
