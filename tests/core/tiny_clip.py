@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from pathlib import Path
 
@@ -11,11 +12,15 @@ import core.torchvision_schemas  # noqa: F401
 import numpy as np
 import open_clip
 import torch
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 from safetensors.torch import save_file
+from torch import nn
 from torch.nn import functional
 
-SHAPES = ("circle", "square", "triangle", "cross", "ring", "bars")
+from core.data.views import StrongView
+
+SHAPES = ("stripes", "bars", "checkerboard", "dots", "paper", "rings")
+GRAIN = 25.0
 SIDE_PX = 32
 CONFIG = {
     "model_cfg": {
@@ -31,6 +36,8 @@ def write_tiny_clip(folder: Path, steps: int = 0) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = open_clip.CustomTextCLIP(**CONFIG["model_cfg"])
+        nn.init.normal_(model.text.token_embedding.weight)  # so that names differ, untaught as they are
+        nn.init.constant_(model.logit_scale, math.log(100.0))
         if steps:
             teach(model, steps)
     tensors = {key: value.contiguous() for key, value in model.state_dict().items()}
@@ -39,54 +46,45 @@ def write_tiny_clip(folder: Path, steps: int = 0) -> Path:
     return folder
 
 
-def teach(model: torch.nn.Module, steps: int, batch_size: int = 64) -> None:
-    """Train both towers to match plain shapes with their names."""
-    model.text.token_embedding.requires_grad_(False)
-    model.logit_scale.requires_grad_(False)
-    tokens = open_clip.SimpleTokenizer(context_length=12)([f"a photo of a {name}." for name in SHAPES])
-    optimiser = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad], lr=2e-3, fused=True)
+def teach(model: torch.nn.Module, steps: int, batch_size: int = 48) -> None:
+    """Train the image tower, on strong views, to match plain patterns with what the text tower says of their names."""
     draws = random.Random(0)
+    patterns = [(index % len(SHAPES), draw(index % len(SHAPES), draws, plain=True)) for index in range(400)]
+    view = StrongView(SIDE_PX, mirror=True)
+    tokens = open_clip.SimpleTokenizer(context_length=12)([f"a photo of a {name}." for name in SHAPES])
+    with torch.no_grad():
+        read = functional.normalize(model.text(tokens), dim=1)
+    optimiser = torch.optim.AdamW(model.visual.parameters(), fused=True)
     for step in range(steps):
-        optimiser.param_groups[0]["lr"] = 2e-3 * (1 - step / steps)
-        labels = torch.tensor([draws.randrange(len(SHAPES)) for _ in range(batch_size)])
-        pixels = np.stack([np.asarray(draw(int(label), draws, plain=True)) for label in labels])
+        optimiser.param_groups[0]["lr"] = 3e-3 * min(1.0, step / 20) * (1 - step / steps)
+        chosen = [draws.choice(patterns) for _ in range(batch_size)]
+        pixels = np.stack([view.pixels(image, draws.getrandbits(32)) for _, image in chosen])
         images = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
-        seen, read = (functional.normalize(one, dim=1) for one in (model.visual(images), model.text(tokens)))
+        seen = functional.normalize(model.visual(images), dim=1)
         optimiser.zero_grad()
+        labels = torch.tensor([label for label, _ in chosen])
         functional.cross_entropy(model.logit_scale.exp() * seen @ read.T, labels).backward()
         optimiser.step()
 
 
 def draw(kind: int, draws: random.Random, plain: bool) -> Image.Image:
-    """Draw a shape: bright on dark when `plain`, otherwise in another style (colours, grain, blur)."""
-    def level(low: int, high: int) -> tuple[int, ...]:
-        return tuple(draws.randint(low, high) for _ in range(3))
-
-    paper, ink = (level(0, 60), level(160, 255)) if plain else (level(30, 130), level(110, 255))
-    image = Image.new("RGB", (SIDE_PX, SIDE_PX), paper)
-    pen = ImageDraw.Draw(image)
-    half = draws.randint(8, 12)
-    x, y = draws.randint(half, SIDE_PX - half), draws.randint(half, SIDE_PX - half)
-    box = (x - half, y - half, x + half, y + half)
-    if kind == 0:
-        pen.ellipse(box, fill=ink)
-    elif kind == 1:
-        pen.rectangle(box, fill=ink)
-    elif kind == 2:
-        pen.polygon([(x, y - half), (x - half, y + half), (x + half, y + half)], fill=ink)
-    elif kind == 3:
-        pen.rectangle((x - 2, y - half, x + 2, y + half), fill=ink)
-        pen.rectangle((x - half, y - 2, x + half, y + 2), fill=ink)
-    elif kind == 4:
-        pen.ellipse(box, outline=ink, width=3)
-    else:
-        for offset in range(-half, half, 6):
-            pen.rectangle((x + offset, y - half, x + offset + 2, y + half), fill=ink)
-    if plain:
-        return image
-    grain = np.random.default_rng(draws.getrandbits(32)).normal(0, 45, (SIDE_PX, SIDE_PX, 3))
-    grainy = np.clip(np.asarray(image) + grain, 0, 255).astype("uint8")
-    return Image.fromarray(grainy).filter(ImageFilter.GaussianBlur(0.8))
+    """Draw a pattern: bright on dark when `plain`, otherwise in another style (little contrast, grain)."""
+    y, x = np.mgrid[:SIDE_PX, :SIDE_PX] + draws.random() * 8
+    period = draws.uniform(6, 9)
+    centre = SIDE_PX / 2 + draws.uniform(-8, 8)
+    waves = {
+        0: np.sin(2 * np.pi * y / period), 1: np.sin(2 * np.pi * x / period),
+        2: np.sign(np.sin(np.pi * x / period) * np.sin(np.pi * y / period)),
+        3: 2.0 * (np.hypot(x % period - period / 2, y % period - period / 2) < 2.2) - 1,
+        4: (x + y) / SIDE_PX - 1, 5: np.sin(2 * np.pi * np.hypot(x - centre, y - centre) / period),
+    }
+    dark, bright = ((0, 40), (190, 255)) if plain else ((70, 100), (130, 170))
+    low, high = draws.randint(*dark), draws.randint(*bright)
+    tint = np.array([draws.uniform(0.7, 1.0) for _ in range(3)])
+    pixels = (low + (high - low) * (waves[kind][:, :, None] + 1) / 2) * tint
+    if not plain:
+        pixels += np.random.default_rng(draws.getrandbits(32)).normal(0, GRAIN, pixels.shape)
+    return Image.fromarray(np.clip(pixels, 0, 255).astype("uint8"))
 
 
 def write_shapes(folder: Path, count: int, plain: bool = False, seed: int = 1) -> list[int]:

@@ -299,3 +299,21 @@ def test_answers_come_from_the_student_when_asked(shapes: ImageSet, tmp_path: Pa
         answering = must.adapt(dataclasses.replace(QUICK, labels_from=who), problem, local_run(tmp_path / who))
         torch.testing.assert_close(answering.members[0].weight, stages[-1].memory[f"{who}/classifier"])
     assert not torch.equal(stages[-1].memory["teacher/classifier"], stages[-1].memory["student/classifier"])
+
+
+def test_it_mends_what_the_names_get_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Patterns that the image tower tells apart, asked for in words other than those it was taught."""
+    monkeypatch.setenv("LABELFREE_WEIGHTS", str(tiny_clip.write_tiny_clip(tmp_path, steps=150)))
+    truth = torch.tensor(tiny_clip.write_shapes(tmp_path / "plain", 240, plain=True))
+    images, _ = open_images(tmp_path / "plain", tmp_path)
+    problem = Problem(images=images, class_names=NAMES)
+    words = {"templates": "own", "own_templates": "{}"}
+    settings = MustSettings(
+        **words, epochs=20, batch_size=60, base_learning_rate=1e-3, threshold_share=0.5, mask_patch_px=8,
+        average_start=0.9, average_horizon_share=0.1, precision="float32")
+    before = zeroshot.adapt(zeroshot.ZeroShotSettings(**words), problem, local_run(tmp_path / "zero")).predict(images)
+    after = must.adapt(settings, problem, local_run(tmp_path / "must")).predict(images)
+    errors_before, errors_after = (int((found.labels != truth).sum()) for found in (before, after))
+    assert 12 <= errors_before <= 60
+    assert errors_after <= errors_before / 2
+    assert after.histogram.min() > 0.8 * 40, "no class dies"
