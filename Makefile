@@ -62,7 +62,7 @@ format: $(TEST)  ## mend what the linter can mend
 
 starter: $(STARTER)  ## train the starter models again: make starter DATA=DIR
 	@test -n "$(DATA)" || { echo "make starter DATA=DIR: the folder of pretraining shards"; exit 2; }
-	for stage in image text mae ship-clip ship-mae; do $(PYTHON) -m core.starter $$stage --data $(DATA) || exit 1; done
+	for stage in text image mae ship-clip ship-mae; do $(PYTHON) -m core.starter $$stage --data $(DATA) || exit 1; done
 
 bench-accuracy: $(APP)  ## measure every method on labelled targets, resumable: make bench-accuracy DATA=DIR
 	@test -n "$(DATA)" || { echo "make bench-accuracy DATA=DIR: the folder of target-*.tar"; exit 2; }

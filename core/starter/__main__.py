@@ -8,9 +8,10 @@ from pathlib import Path
 
 import core.torchvision_schemas  # noqa: F401  (before open_clip)
 
-from core.starter import image_tower, masked_autoencoder, mixture, ship, text_tower
+from core.starter import image_tower, masked_autoencoder, mixture, ship, shipped, text_tower
 
-STAGES = ("image", "text", "mae", "ship-clip", "ship-mae")
+STAGES = ("text", "image", "mae", "ship-clip", "ship-mae")
+STARTER_OF = {"text": "starter-clip", "image": "starter-clip", "mae": "starter-mae"}
 
 
 def main() -> None:
@@ -21,25 +22,27 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(".starter"), help="where caches and checkpoints are kept")
     parser.add_argument("--views", type=int, help="images, or sentences, seen in all; may change on resuming")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--onward", action="store_true", help="begin from the shipped weights, not from nothing")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     for stage in STAGES if given.stage == "all" else [given.stage]:
-        run_stage(stage, given.data, given.work, given.views, given.seed)
+        run_stage(stage, given.data, given.work, given.views, given.seed, given.onward)
 
 
-def run_stage(stage: str, data: Path, work: Path, views: int | None, seed: int) -> None:
+def run_stage(stage: str, data: Path, work: Path, views: int | None, seed: int, onward: bool) -> None:
     """Run one stage."""
     if stage in ("ship-clip", "ship-mae"):
         file = ship.ship_clip(work) if stage == "ship-clip" else ship.ship_mae(work)
         logging.getLogger(__name__).info("wrote %s", file)
         return
     mixed = mixture.load(data, work)
+    beginning = shipped.tensors(STARTER_OF[stage]) if onward else None
     if stage == "image":
-        image_tower.train(mixed, data, work, image_tower.Recipe(**({"views": views} if views else {})), seed)
+        image_tower.train(mixed, data, work, image_tower.Recipe(**({"views": views} if views else {})), seed, beginning)
     elif stage == "mae":
         masked_autoencoder.train(mixed, work, masked_autoencoder.Recipe(**({"views": views} if views else {})), seed)
     else:
-        text_tower.train(mixed, work, text_tower.Recipe(**({"sentences": views} if views else {})), seed)
+        text_tower.train(mixed, work, text_tower.Recipe(**({"sentences": views} if views else {})), seed, beginning)
 
 
 if __name__ == "__main__":

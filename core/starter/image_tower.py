@@ -1,8 +1,9 @@
-"""Train the image tower of starter-clip against the frozen language space of class names.
+"""Train the image tower of starter-clip against its frozen text tower's places of class names.
 
 The bulk of the views are 32 px, the last 64 px (RECLIP, Li et al., 2023, arXiv:2304.06028: small
-images first, full size last). Each image is asked two questions at once: which class name it is,
-and, among all nodes that do not apply, which one of its hypernyms, drawn at random.
+images first, full size last); the text is locked first (LiT, Zhai et al., 2021, arXiv:2111.07991).
+Each image is asked two questions at once: which class name it is, and, among all nodes that do not
+apply, which one of its hypernyms, drawn at random.
 
 Shapes: B images, V nodes of the vocabulary, S sentences for each, C class names, E embedding width.
 """
@@ -21,7 +22,7 @@ from open_clip.transformer import QuickGELU, VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.starter import augmentation, language, measure, sentences
+from core.starter import augmentation, measure, sentences, text_tower, vocabulary, wordnet
 from core.starter.mixture import IMAGE_SIZE_PX, Mixture
 from core.starter.training import Schedule, Training, best_device, optimisers, precision
 from core.starter.vocabulary import Vocabulary
@@ -165,20 +166,23 @@ def hypernym_weights(book: Vocabulary) -> Tensor:
     return torch.from_numpy(book.ancestors * weight).float()
 
 
-def train(mixture: Mixture, data: Path, work: Path, recipe: Recipe, seed: int = 0) -> Path:
-    """Train, resuming from ``work/image_tower.pt`` where it exists; return that file."""
-    book, space, table = language.prepare(mixture, work)
-    exams = [(exam, language.class_embeddings(exam.title, exam.names, space, work))
-             for exam in measure.exams(mixture, data)]
+def train(mixture: Mixture, data: Path, work: Path, recipe: Recipe, seed: int = 0,
+          beginning: dict[str, Tensor] | None = None) -> Path:
+    """Train, resuming from ``work/image_tower.pt`` where it exists, else from `beginning`; return that file."""
+    book = vocabulary.build(mixture, wordnet.read())
+    locked = text_tower.locked(work).to(best_device())
+    lines = [line for node in book.sentences for line in node]
+    table = text_tower.embed(locked, lines).view(len(book.nodes), vocabulary.SENTENCES_PER_NODE, -1)
+    exams = [(exam, text_tower.class_embeddings(locked, exam.names)) for exam in measure.exams(mixture, data)]
     torch.manual_seed(seed)
     tower = ImageTower().to(best_device())
     training = Training(
         "image tower", tower, optimisers(tower, learning_rate=recipe.learning_rate, betas=(0.9, 0.98),
                                          weight_decay=recipe.weight_decay, matrices_in="resblocks"),
-        Schedule(total=recipe.views), work / "image_tower.pt", seed, recipe.average_decay)
+        Schedule(total=recipe.views), work / "image_tower.pt", seed, recipe.average_decay, beginning)
     source = Batches(mixture, recipe, training.generator)
     questions = Questions(book, table, recipe, training.generator)
-    run = torch.compile(tower)
+    run = torch.compile(tower) if training.device.type == "cuda" else tower
     measured = time.monotonic()
     while not training.is_over:
         full = training.done >= 1 - recipe.full_size_share

@@ -1,6 +1,6 @@
-"""The language side of training, prepared once: the vocabulary, its sentences' places, the classes of exams.
+"""The language side of training, prepared once: the vocabulary and where the frozen space has its sentences.
 
-Shapes: V nodes of the vocabulary, S sentences for each, K classes, E embedding width.
+Shapes: V nodes of the vocabulary, S sentences for each, E embedding width.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from core.starter import sentences, vocabulary, wordnet
 from core.starter.mixture import Mixture
@@ -35,14 +34,3 @@ def prepare(mixture: Mixture, work: Path) -> tuple[Vocabulary, sentences.Languag
         torch.save({"mean": space.mean, "axes": space.axes, "table": table}, file)
     kept = torch.load(file, weights_only=True)
     return book, sentences.LanguageSpace(kept["mean"], kept["axes"]), kept["table"]
-
-
-def class_embeddings(title: str, names: tuple[str, ...], space: sentences.LanguageSpace, work: Path) -> Tensor:
-    """Return (K, E): the mean over all templates of each name's place in the language space, kept in `work`."""
-    file = work / f"classes-{title.replace(' ', '-')}.pt"
-    if not file.exists():
-        prompts = vocabulary.templates()
-        raw = sentences.encode([prompt.format(name) for name in names for prompt in prompts])
-        torch.save(functional.normalize(space(raw).view(len(names), len(prompts), -1).mean(1), dim=-1), file)
-    found: Tensor = torch.load(file, weights_only=True)
-    return found

@@ -10,8 +10,7 @@ from safetensors.torch import save_file
 
 from core.starter import image_tower, text_tower
 from core.starter.sentences import EMBEDDING_WIDTH
-
-WEIGHTS = Path(__file__).parent / "weights"
+from core.starter.shipped import WEIGHTS
 
 CLIP_CONFIG = {
     "model_cfg": {

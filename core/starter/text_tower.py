@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from open_clip.transformer import QuickGELU, TextTransformer
 from torch import Tensor
 from torch.nn import functional
 
-from core.starter import language, sentences, vocabulary, wordnet
+from core.starter import language, sentences, shipped, vocabulary, wordnet
 from core.starter.mixture import Mixture
 from core.starter.training import Schedule, Training, best_device, optimisers
 from core.starter.wordnet import WordNet
@@ -28,7 +29,7 @@ from core.starter.wordnet import WordNet
 log = logging.getLogger(__name__)
 
 CONTEXT_LENGTH, VOCABULARY_SIZE, WIDTH, HEADS, LAYERS = 32, 49_408, 128, 2, 4
-CORPUS_FILE = "corpus.pt"
+CHECKPOINT, CORPUS_FILE = "text_tower.pt", "corpus.pt"
 HELD_OUT_COUNT = 2048
 SENTENCES_AT_ONCE = 50_000
 
@@ -133,16 +134,49 @@ def distillation_loss(found: Tensor, target: Tensor, temperature: float) -> Tens
     return (1 - (found * target).sum(-1)).mean() + 0.1 * matching
 
 
-def train(mixture: Mixture, work: Path, recipe: Recipe, seed: int = 0) -> Path:
-    """Distil, resuming from ``work/text_tower.pt`` where it exists; return that file."""
+def locked(work: Path) -> TextTransformer:
+    """Return the tower that was distilled in `work`, else the shipped one, ready to be asked."""
+    tower, file = text_transformer(), work / CHECKPOINT
+    kept = torch.load(file, weights_only=True, map_location="cpu")["average"] if file.exists() \
+        else shipped.tensors("starter-clip")
+    missing = tower.load_state_dict(kept, strict=False).missing_keys
+    if set(missing) - {"attn_mask"}:
+        raise ValueError(f"{file}: no text tower of this shape in it: {missing}")
+    return tower.eval()
+
+
+@torch.inference_mode()
+def embed(tower: TextTransformer, lines: Sequence[str], batch_size: int = 512) -> Tensor:
+    """Return unit vectors (len(lines), E), on the CPU."""
+    device = tower.text_projection.device
+    tokens = SimpleTokenizer(context_length=CONTEXT_LENGTH)(list(lines))
+    order = tokens.argmax(-1).argsort()  # alike in length, little is padding
+    found = torch.empty(len(tokens), sentences.EMBEDDING_WIDTH)
+    for chosen in order.split(batch_size):
+        batch = tokens[chosen]
+        batch = batch[:, : int(batch.argmax(-1).max()) + 1].to(device)
+        found[chosen] = functional.normalize(forward(tower, batch), dim=-1).cpu()
+    return found.clone()
+
+
+def class_embeddings(tower: TextTransformer, names: Sequence[str]) -> Tensor:
+    """Return (K, E): the mean over all templates of each name's sentences."""
+    prompts = vocabulary.templates()
+    every = embed(tower, [prompt.format(name) for name in names for prompt in prompts])
+    return functional.normalize(every.view(len(names), len(prompts), -1).mean(1), dim=-1)
+
+
+def train(mixture: Mixture, work: Path, recipe: Recipe, seed: int = 0,
+          beginning: dict[str, Tensor] | None = None) -> Path:
+    """Distil, resuming from ``work/text_tower.pt`` where it exists, else from `beginning`; return that file."""
     corpus = prepare_corpus(mixture, work)
     torch.manual_seed(seed)
     tower = text_transformer().to(best_device())
     training = Training(
         "text tower", tower, optimisers(tower, learning_rate=recipe.learning_rate, betas=(0.9, 0.98),
                                         weight_decay=recipe.weight_decay, matrices_in=""),
-        Schedule(total=recipe.sentences, warm_up_steps=200, decay_share=0.5), work / "text_tower.pt", seed,
-        recipe.average_decay)
+        Schedule(total=recipe.sentences, warm_up_steps=200, decay_share=0.5), work / CHECKPOINT, seed,
+        recipe.average_decay, beginning)
     device, draw = training.device, training.generator
     held_out = torch.randperm(corpus.broad, generator=torch.Generator().manual_seed(1))[:HELD_OUT_COUNT]
     allowed = torch.ones(corpus.broad, dtype=torch.bool).index_fill(0, held_out, False).nonzero().flatten().to(device)

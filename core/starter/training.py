@@ -87,11 +87,13 @@ class Training:
     """
 
     def __init__(self, name: str, model: nn.Module, optimisers: Iterable[torch.optim.Optimizer], schedule: Schedule,
-                 file: Path, seed: int, average_decay: float) -> None:
-        """Resume from `file` where it exists."""
+                 file: Path, seed: int, average_decay: float, beginning: dict[str, Tensor] | None = None) -> None:
+        """Resume from `file` where it exists; else go on from the tensors `beginning`, where there are any."""
         self.name, self.model, self.schedule, self.file = name, model, schedule, file
         self.optimisers = list(optimisers)
         self.average_decay = average_decay
+        if beginning and not file.exists():
+            model.load_state_dict(beginning, strict=False)
         self.average = {key: value.detach().clone() for key, value in model.state_dict().items()}
         self.device = next(model.parameters()).device
         self.generator = torch.Generator(self.device).manual_seed(seed)
