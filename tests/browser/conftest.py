@@ -35,6 +35,12 @@ class Product:
     process: subprocess.Popen[str]
     printed: list[str] = field(default_factory=list)
 
+    def listen(self) -> None:
+        """Keep what the process prints until it closes its end, then close ours."""
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            self.printed.extend(lines)
+
     def first_link(self, timeout_seconds: float = 90) -> str:
         """Return the one-time link that the first start prints."""
         deadline = time.monotonic() + timeout_seconds
@@ -62,14 +68,16 @@ def product() -> Iterator[Product]:
     process = subprocess.Popen([sys.executable, "manage.py", "up"], cwd=ROOT, env=environment, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     running = Product(f"http://127.0.0.1:{port}", home, process)
-    assert process.stdout is not None
-    threading.Thread(target=lambda: running.printed.extend(process.stdout), daemon=True).start()
+    reader = threading.Thread(target=running.listen, daemon=True)
+    reader.start()
     yield running
     process.send_signal(signal.SIGINT)
     try:
         process.wait(30)
     finally:
         process.kill()
+        process.wait()
+        reader.join(10)
         shutil.rmtree(home, ignore_errors=True)
 
 
