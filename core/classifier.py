@@ -80,6 +80,10 @@ class Member:
     normalise: bool = False
     scale: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Lay the weight out as its file will have it: another layout, another rounding of the same product."""
+        object.__setattr__(self, "weight", self.weight.contiguous())
+
     def logits(self, images: Tensor) -> Tensor:
         """Map images (B, 3, H, W) in [0, 1] to (B, K), in float32."""
         embedding = self.backbone(normalise(images, self.backbone.mean, self.backbone.std)).float()
