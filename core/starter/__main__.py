@@ -11,7 +11,7 @@ import core.torchvision_schemas  # noqa: F401  (before open_clip)
 from core.starter import image_tower, masked_autoencoder, mixture, ship, shipped, text_tower
 
 STAGES = ("text", "image", "mae", "ship-clip", "ship-mae")
-STARTER_OF = {"text": "starter-clip", "image": "starter-clip", "mae": "starter-mae"}
+ONWARD_STAGES = ("text", "image")
 
 
 def main() -> None:
@@ -22,8 +22,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(".starter"), help="where caches and checkpoints are kept")
     parser.add_argument("--views", type=int, help="images, or sentences, seen in all; may change on resuming")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--onward", action="store_true", help="begin from the shipped weights, not from nothing")
+    parser.add_argument("--onward", action="store_true", help="text, image: begin from the shipped weights")
     given = parser.parse_args()
+    if given.onward and given.stage not in ONWARD_STAGES:
+        parser.error(f"--onward goes with {' or '.join(ONWARD_STAGES)}: {given.stage} begins from nothing")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     for stage in STAGES if given.stage == "all" else [given.stage]:
         run_stage(stage, given.data, given.work, given.views, given.seed, given.onward)
@@ -36,7 +38,7 @@ def run_stage(stage: str, data: Path, work: Path, views: int | None, seed: int, 
         logging.getLogger(__name__).info("wrote %s", file)
         return
     mixed = mixture.load(data, work)
-    beginning = shipped.tensors(STARTER_OF[stage]) if onward else None
+    beginning = shipped.tensors("starter-clip") if onward else None
     if stage == "image":
         image_tower.train(mixed, data, work, image_tower.Recipe(**({"views": views} if views else {})), seed, beginning)
     elif stage == "mae":

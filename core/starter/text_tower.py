@@ -145,7 +145,7 @@ def locked(work: Path) -> TextTransformer:
     return tower.eval()
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def embed(tower: TextTransformer, lines: Sequence[str], batch_size: int = 512) -> Tensor:
     """Return unit vectors (len(lines), E), on the CPU."""
     device = tower.text_projection.device
@@ -156,7 +156,7 @@ def embed(tower: TextTransformer, lines: Sequence[str], batch_size: int = 512) -
         batch = tokens[chosen]
         batch = batch[:, : int(batch.argmax(-1).max()) + 1].to(device)
         found[chosen] = functional.normalize(forward(tower, batch), dim=-1).cpu()
-    return found.clone()
+    return found
 
 
 def class_embeddings(tower: TextTransformer, names: Sequence[str]) -> Tensor:
