@@ -27,13 +27,12 @@ from core.backbones.features import features
 from core.backbones.load import load_backbone
 from core.backbones.weights import BUNDLED
 from core.data.images import ImageSet, open_images
+from core.evaluation.neighbours import vote
 from core.methods.zeroshot import class_embeddings, template_sentences
 from core.shell import LocalRun
 from core.starter import mixture
 
 HELD_OUT = {"CIFAR-100": "cifar-100", "Tiny-ImageNet": "tiny-imagenet-200"}
-NEIGHBOURS, TEMPERATURE = 10, 0.07
-"""MAE-CT's weighted k-NN: a neighbour's vote is exp(cosine / temperature)."""
 
 
 def digest() -> str:
@@ -53,14 +52,9 @@ def frozen(name: str, images: ImageSet, cache: Path) -> torch.Tensor:
 
 
 def neighbours_accuracy(found: torch.Tensor, truth: np.ndarray) -> float:
-    """Return the leave-one-out accuracy of weighted k-NN on unit-length features (N, D)."""
-    unit = functional.normalize(found, dim=1)
-    likeness = (unit @ unit.T).fill_diagonal_(-1)
-    nearest = likeness.topk(NEIGHBOURS, dim=1)
+    """Return the leave-one-out accuracy of weighted k-NN on features (N, D)."""
     labels = torch.from_numpy(truth).long()
-    votes = torch.zeros(len(found), int(labels.max()) + 1)
-    votes.scatter_add_(1, labels[nearest.indices], (nearest.values / TEMPERATURE).exp())
-    return float((votes.argmax(1) == labels).float().mean())
+    return float((vote(found, labels, found, leave_out_itself=True) == labels).float().mean())
 
 
 def held_out_accuracy(mixed: mixture.Mixture, source: str, cache: Path) -> float:

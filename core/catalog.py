@@ -104,6 +104,7 @@ BACKBONES: Mapping[str, Backbone] = {
     "resnet50": _timm("ResNet-50 (supervised)", "resnet50.a1_in1k", 224, 26, "Apache-2.0"),
 }
 TEXT_BACKBONES = tuple(name for name, one in BACKBONES.items() if one.has_text)
+VIT_BACKBONES = tuple(name for name, one in BACKBONES.items() if one.library == "timm" and "resnet" not in name)
 VIT_TEXT_BACKBONES = tuple(name for name in TEXT_BACKBONES if "rn" not in name.split("-")[1])
 TEMPLATE_SETS = ("one", "simple-7", "openai-80", "own")
 
@@ -211,7 +212,58 @@ class MustSettings:
                                   "computed in pieces, with the same result.", low=0, high=65_536)
 
 
-Settings = ZeroShotSettings | KMeansSettings | TurtleSettings | MustSettings
+@dataclass(frozen=True, kw_only=True)
+class MaectSettings:
+    """MAE-CT (Lehner et al., 2023, arXiv:2304.10520): contrastive tuning of a masked autoencoder."""
+
+    backbone: str = setting("starter-mae", "Foundation model", choices=VIT_BACKBONES, advanced=False)
+    mirror: bool = setting(True, "Mirror images mean the same", MIRROR_HELP, advanced=False)
+    augmentation: str = setting("crop", "Views differ by", "Crops (and mirror images) alone, or strongly in colour and "
+                                "sharpness too (BYOL's).", choices=("crop", "strong"))
+    pooling: str = setting("patches", "Features are", "The mean of all patches (the paper's ViT-B) or the class token "
+                           "(its L and H).", choices=("patches", "class"))
+    epochs: float = setting(20.0, "Tuning epochs", "Times every image is seen, twice each.", low=0.0, high=1000)
+    batch_size: int = setting(1024, "Images a step", "The effective batch, kept by accumulation: each image is told "
+                              "from all others of it.", low=2, high=65_536)
+    base_learning_rate: float = setting(1e-4, "Encoder's base learning rate", "For 256 views a step.", low=1e-8,
+                                        high=1.0)
+    head_learning_rate: float = setting(1e-4, "Head's base learning rate", low=1e-8, high=1.0)
+    weight_decay: float = setting(0.05, "Encoder's weight decay", low=0.0, high=1.0)
+    head_weight_decay: float = setting(1e-5, "Head's weight decay", low=0.0, high=1.0)
+    layer_decay: float = setting(0.65, "Layer decay", "Earlier layers learn this much slower, layer by layer.",
+                                 low=0.01, high=1.0)
+    frozen_blocks: int = setting(6, "Blocks kept as they are", "Counted from the image; the paper keeps half.", low=0,
+                                 high=1000)
+    temperature: float = setting(0.15, "Temperature", low=0.001, high=10.0, symbol="τ")
+    nearest: int = setting(20, "Nearest images to draw from", "0: no lookup, an image's other view is its neighbour "
+                           "(Table 3).", low=0, high=1000, symbol="k")
+    queue_size: int = setting(65_536, "Images looked up", "At most as many as there are.", low=2, high=1_000_000)
+    encoder_average: float = setting(0.9999, "Encoder's average", low=0.0, high=1.0, symbol="t1")
+    projector_average: float = setting(0.99, "Projector's average", low=0.0, high=1.0, symbol="t2")
+    average_horizon_share: float = setting(0.0, "Average's memory as a share of the run", "Above 0: sets the encoder's "
+                                           "average from the number of steps, for short runs.", low=0.0, high=1.0)
+    mask_ratio: float = setting(0.0, "Share hidden while tuning", "0.75 fits a small GPU and costs a little "
+                                "(Table 3).", low=0.0, high=0.95)
+    preparing_epochs: float = setting(20.0, "Epochs to prepare the head", "On the frozen encoder; 0 skips it "
+                                      "(Table 3).", low=0.0, high=1000)
+    preparing_learning_rate: float = setting(1e-4, "Base learning rate of preparing", low=1e-8, high=1.0)
+    oracle: bool = setting(False, "Labelled images are neighbours of their class",
+                           "Uses labels given with --labels, in the shell (Table 16).")
+    pretraining_epochs: float = setting(0.0, "Epochs of further pretraining", "Recovers hidden patches of your images "
+                                        "first.", low=0.0, high=10_000)
+    pretraining_learning_rate: float = setting(1.5e-4, "Base learning rate of pretraining", low=1e-8, high=1.0)
+    pretraining_mask_ratio: float = setting(0.75, "Share hidden while pretraining", low=0.05, high=0.95)
+    pretraining_contrast_weight: float = setting(0.0, "Contrast while pretraining", "The paper's combined pretraining "
+                                                 "takes 0.001 (Table 4).", low=0.0, high=100.0, symbol="λ")
+    pretraining_detached: bool = setting(False, "Contrast while pretraining teaches the head alone", "Table 4.")
+    starts: int = setting(100, "Starts of k-means", "The best of this many is kept.", low=1, high=1000)
+    precision: str = setting("auto", "Precision", "bfloat16 where the hardware computes it; losses are always float32.",
+                             choices=("auto", "float32", "bfloat16"))
+    images_at_once: int = setting(0, "Images held in memory at once", "0 chooses it; a step larger than that is "
+                                  "computed in pieces, with the same result.", low=0, high=65_536)
+
+
+Settings = ZeroShotSettings | KMeansSettings | TurtleSettings | MustSettings | MaectSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,6 +301,9 @@ METHODS: Mapping[str, Method] = {
     "must": Method(
         title="MUST", settings=MustSettings, function="core.methods.must:adapt", needs="names", queue="gpu",
         summary="Starts from your class names and teaches the model on your own photographs."),
+    "maect": Method(
+        title="MAE-CT", settings=MaectSettings, function="core.methods.maect:adapt", needs="count", queue="gpu",
+        summary="Tunes a model that knows no words until its features form groups of things, then takes the groups."),
 }
 
 

@@ -32,7 +32,8 @@ class TimmBackbone(nn.Module):
         mean, std: what images are normalised with.
         width: D.
         visual: timm's model without a classifier.
-        pooling: "patches" for the mean of the patch tokens (MAE), "library" for what timm's model returns.
+        pooling: "patches" for the mean of the patch tokens (MAE), "class" for the class token, "library" for what
+            timm's model returns.
     """
 
     library = "timm"
@@ -49,9 +50,9 @@ class TimmBackbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map normalised images (B, 3, H, W) to features (B, D)."""
-        if self.pooling == "patches":
+        if self.pooling in ("patches", "class"):
             tokens: Tensor = self.visual.forward_features(images)  # (B, N, D), normed
-            return tokens[:, self.visual.num_prefix_tokens:].mean(1)
+            return tokens[:, self.visual.num_prefix_tokens:].mean(1) if self.pooling == "patches" else tokens[:, 0]
         features: Tensor = self.visual(images)
         return features
 

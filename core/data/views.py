@@ -23,14 +23,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from core.data.byol import recoloured
 from core.data.images import ImageSet
 from core.data.randaugment import randaugment
 
 PREPROCESSING_VERSION = 1
 """Of `EvaluationView`; 1: shorter side to size by Pillow's bicubic, centre crop, divided by 255."""
 
-STRONG_SCALE = (0.3, 1.0)
-STRONG_RATIO = (3 / 4, 4 / 3)
+STRONG_SCALE, CROP_SCALE = (0.3, 1.0), (0.2, 1.0)
+"""Shares of the area that a crop may be: MUST's, and MAE's own, which contrastive tuning keeps."""
+BYOL_SCALE = (0.08, 1.0)
+CROP_RATIO = (3 / 4, 4 / 3)
 CROP_ATTEMPTS = 10
 IMAGES_A_THREAD = 16
 BATCHES_AHEAD = 2
@@ -54,7 +57,7 @@ class View(Protocol):
         ...
 
 
-def _tensor(pixels: np.ndarray) -> Tensor:
+def as_tensor(pixels: np.ndarray) -> Tensor:
     """Return (…, H, W, 3) bytes as (…, 3, H, W) floats in [0, 1]."""
     return torch.from_numpy(pixels).movedim(-1, -3).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
 
@@ -85,10 +88,6 @@ class EvaluationView:
         left, top = round((resized.width - side) / 2), round((resized.height - side) / 2)  # as torchvision rounds
         return np.array(resized.crop((left, top, left + side, top + side)))
 
-    def __call__(self, image: Image.Image, seed: int = 0) -> Tensor:
-        """Return (3, H, W) in [0, 1]."""
-        return _tensor(self.pixels(image, seed))
-
 
 @dataclass(frozen=True)
 class WeakView:
@@ -108,18 +107,14 @@ class WeakView:
         left, top = _place(resized.width - side, draws), _place(resized.height - side, draws)
         return np.array(resized.crop((left, top, left + side, top + side)))
 
-    def __call__(self, image: Image.Image, seed: int) -> Tensor:
-        """Return (3, H, W) in [0, 1]."""
-        return _tensor(self.pixels(image, seed))
-
 
 @dataclass(frozen=True)
-class StrongView:
-    """Random resized crop (0.3 … 1 of the area), mirrored or not, RandAugment: what MUST's student sees.
+class CropView:
+    """Random resized crop (0.2 … 1 of the area), mirrored or not, and no more: what an autoencoder sees.
 
     Attributes:
         image_size_px: side of the square.
-        mirror: whether mirror images mean the same; the papers always flip, digits and text must not.
+        mirror: whether mirror images mean the same.
     """
 
     image_size_px: int
@@ -132,29 +127,62 @@ class StrongView:
 
     def pixels(self, image: Image.Image, seed: int) -> np.ndarray:
         """Return the view as (H, W, 3) bytes."""
-        draws, side = random.Random(seed), self.image_size_px
-        left, top, width, height = _random_box(image.width, image.height, draws)
-        view = image.crop((left, top, left + width, top + height)).resize((side, side), Image.Resampling.BICUBIC)
-        if self.mirror and draws.random() < 0.5:
-            view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return np.array(_cropped(image, self.image_size_px, CROP_SCALE, self.mirror, random.Random(seed)))
+
+
+@dataclass(frozen=True)
+class StrongView(CropView):
+    """Random resized crop (0.3 … 1 of the area), mirrored or not, RandAugment: what MUST's student sees."""
+
+    def pixels(self, image: Image.Image, seed: int) -> np.ndarray:
+        """Return the view as (H, W, 3) bytes."""
+        draws = random.Random(seed)
+        view = _cropped(image, self.image_size_px, STRONG_SCALE, self.mirror, draws)
         return np.array(randaugment(view, draws.getrandbits(32)))
 
-    def __call__(self, image: Image.Image, seed: int) -> Tensor:
-        """Return (3, H, W) in [0, 1]."""
-        return _tensor(self.pixels(image, seed))
+
+@dataclass(frozen=True)
+class ContrastView(CropView):
+    """BYOL's augmentations (Grill et al., 2020, appendix B): crop, mirror, colours, grey, blur, solarise.
+
+    Attributes:
+        second: BYOL's two views differ: the first is always blurred, the second seldom, and may be solarised.
+    """
+
+    second: bool
+
+    @property
+    def at_least_px(self) -> int | None:
+        """Larger images may be reduced to four times the side beforehand: these crops may be smaller."""
+        return 4 * self.image_size_px
+
+    def pixels(self, image: Image.Image, seed: int) -> np.ndarray:
+        """Return the view as (H, W, 3) bytes."""
+        draws = random.Random(seed)
+        view = _cropped(image, self.image_size_px, BYOL_SCALE, self.mirror, draws)
+        return np.array(recoloured(view, self.second, draws))
 
 
-def _random_box(width: int, height: int, draws: random.Random) -> tuple[int, int, int, int]:
+def _cropped(image: Image.Image, side: int, scale: tuple[float, float], mirror: bool,
+             draws: random.Random) -> Image.Image:
+    """Return a random part of the image at the network's size, mirrored half of the time where it may be."""
+    left, top, width, height = _random_box(image.width, image.height, scale, draws)
+    view = image.crop((left, top, left + width, top + height)).resize((side, side), Image.Resampling.BICUBIC)
+    return view.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirror and draws.random() < 0.5 else view
+
+
+def _random_box(width: int, height: int, scale: tuple[float, float],
+                draws: random.Random) -> tuple[int, int, int, int]:
     """Return (left, top, width, height) of a random part, as torchvision's RandomResizedCrop draws it."""
-    low, high = math.log(STRONG_RATIO[0]), math.log(STRONG_RATIO[1])
+    low, high = math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])
     for _ in range(CROP_ATTEMPTS):
-        area = width * height * draws.uniform(*STRONG_SCALE)
+        area = width * height * draws.uniform(*scale)
         ratio = math.exp(draws.uniform(low, high))
         across, down = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < across <= width and 0 < down <= height:
             return _place(width - across, draws), _place(height - down, draws), across, down
-    across = min(width, max(1, round(height * STRONG_RATIO[1])))
-    down = min(height, max(1, round(width / STRONG_RATIO[0])))
+    across = min(width, max(1, round(height * CROP_RATIO[1])))
+    down = min(height, max(1, round(width / CROP_RATIO[0])))
     return (width - across) // 2, (height - down) // 2, across, down
 
 
@@ -208,7 +236,7 @@ def batches(images: ImageSet, views: Sequence[View], indices: Sequence[int], bat
                                     for start in range(0, len(ahead), IMAGES_A_THREAD)])
                 made = [row for future in waiting.pop(0) for row in future.result()]
                 yield (torch.tensor(part, dtype=torch.int64),
-                       tuple(_tensor(np.stack([row[view] for row in made])) for view in range(len(views))))
+                       tuple(as_tensor(np.stack([row[view] for row in made])) for view in range(len(views))))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

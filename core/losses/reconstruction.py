@@ -1,9 +1,10 @@
 """Recovering the pixels of hidden patches.
 
-B images, M hidden patches of each, P values of a patch (channel, row, column).
+B images, L patches of each, M of them hidden, P values of a patch.
 
-Paper: Li, Savarese, Hoi, 2022, arXiv:2206.02967, Eq. 4; the masking of SimMIM (Xie et al., 2022).
-Reference code: salesforce/MUST at 1e0f84e.
+Papers: Li, Savarese, Hoi, 2022, arXiv:2206.02967, Eq. 4, with the masking of SimMIM (Xie et al., 2022);
+reference code salesforce/MUST at 1e0f84e. He et al., 2022, arXiv:2111.06377 (MAE); reference code
+ml-jku/MAE-CT at 6c82cb6.
 """
 
 from __future__ import annotations
@@ -13,12 +14,37 @@ import math
 import torch
 from torch import Tensor
 
+SMALLEST_VARIANCE = 1e-6
 
-def patches(images: Tensor, patch_px: int) -> Tensor:
-    """Cut images (B, C, H, W) into patches (B, H/p * W/p, C*p*p): row by row, channels outermost."""
+
+def patches(images: Tensor, patch_px: int, *, channels_last: bool = False) -> Tensor:
+    """Cut images (B, C, H, W) into patches (B, H/p * W/p, C*p*p), row by row.
+
+    Within a patch channels come first (MUST's order) or, with `channels_last`, last (MAE's).
+    """
     batch, channels, height, width = images.shape
     grid = images.reshape(batch, channels, height // patch_px, patch_px, width // patch_px, patch_px)
-    return grid.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+    order = (0, 2, 4, 3, 5, 1) if channels_last else (0, 2, 4, 1, 3, 5)
+    return grid.permute(order).flatten(3).flatten(1, 2)
+
+
+def normalised_patches(images: Tensor, patch_px: int) -> Tensor:
+    """Return MAE's target: patches (B, L, P), each with mean 0 and variance 1 (of n - 1), channels last."""
+    found = patches(images.float(), patch_px, channels_last=True)
+    mean, variance = found.mean(dim=2, keepdim=True), found.var(dim=2, keepdim=True)
+    return (found - mean) / (variance + SMALLEST_VARIANCE).sqrt()
+
+
+def squared_error(recovered: Tensor, true: Tensor, hidden: Tensor) -> Tensor:
+    """Return MAE's loss, (): the mean squared error over the hidden patches of all images.
+
+    Args:
+        recovered: (B, L, P).
+        true: (B, L, P).
+        hidden: (B, L), True or 1 = removed from the encoder's input.
+    """
+    each = (recovered.float() - true).square().mean(dim=2)  # (B, L)
+    return (each * hidden).sum() / hidden.sum()
 
 
 def pictures(values: Tensor, rows: int, patch_px: int) -> Tensor:

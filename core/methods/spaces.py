@@ -41,12 +41,14 @@ def names_to_read(spaces: Sequence[str]) -> tuple[str, ...]:
     return tuple(spaces) if can_read else (*spaces, NAMING_BACKBONE)
 
 
-def read_spaces(names: Sequence[str], problem: Problem, run: Run, total_steps: int, batch_size: int) -> list[Space]:
-    """Return each backbone with its features; one step of the run an image and backbone, from step 0."""
+def read_spaces(names: Sequence[str], problem: Problem, run: Run, total_steps: int, batch_size: int,
+                first_step: int = 0) -> list[Space]:
+    """Return each backbone with its features; one step of the run an image and backbone, from `first_step`."""
     spaces = []
     for position, name in enumerate(names):
         backbone = load_backbone(name)
         found = features(backbone, problem.images, run, stage=f"reading images with {BACKBONES[name].title}",
-                         first_step=position * len(problem.images), total_steps=total_steps, batch_size=batch_size)
+                         first_step=first_step + position * len(problem.images), total_steps=total_steps,
+                         batch_size=batch_size)
         spaces.append(Space(backbone=backbone, features=found.to(run.device)))
     return spaces

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from core.catalog import BACKBONES
+from core.starter.masked_autoencoder import masked_autoencoder
 
 MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
 STARTER_CLIP = {
@@ -33,9 +34,8 @@ def write_starters(folder: Path, seed: int = 0) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         clip = open_clip.CLIP(**STARTER_CLIP["model_cfg"]).state_dict()
-        encoder = timm.models.vision_transformer.VisionTransformer(**STARTER_MAE["model_args"]).state_dict()
-        encoder |= {"decoder.mask_token": torch.randn(1, 1, 96), "decoder.norm.weight": torch.ones(96)}
-    for name, tensors, config in (("starter-clip", clip, STARTER_CLIP), ("starter-mae", encoder, STARTER_MAE)):
+        mae = {key.removeprefix("encoder."): value for key, value in masked_autoencoder().state_dict().items()}
+    for name, tensors, config in (("starter-clip", clip, STARTER_CLIP), ("starter-mae", mae, STARTER_MAE)):
         save_file({key: value.half().contiguous() for key, value in tensors.items()}, folder / f"{name}.safetensors")
         (folder / f"{name}.json").write_text(json.dumps(config), encoding="utf-8")
     return folder

@@ -63,8 +63,8 @@ def settings_of(collection: Collection, method: str, preset: str, values: Mappin
     if preset:
         chosen: Mapping[str, object] = known[preset]
     else:
-        backbones = split_list(str(values.get("backbone") or values.get("spaces") or "starter-clip"))
-        preset, chosen = recommend(method, question.num_images, backbones[0] if backbones else "")
+        given = dataclasses.asdict(parse(method, values))
+        preset, chosen = recommend(method, question.num_images, split_list(given.get("backbone") or given["spaces"])[0])
     settings = dataclasses.asdict(parse(method, {**chosen, **values}))
     changed = any(settings[name] != value for name, value in chosen.items() if name in values)
     if "mirror" in settings and "mirror" not in values:
@@ -167,8 +167,10 @@ def _baseline(collection: Collection, method: str, settings: Mapping[str, Value]
     if method in ("zeroshot", "kmeans") or question.count is None:
         return None
     fields = {one.name for one in dataclasses.fields(METHODS[kind].settings)}
-    _, wanted = settings_of(collection, kind, "", {name: value for name, value in settings.items()
-                                       if name in BASELINE_SETTINGS and name in fields}, question)
+    shared = {name: value for name, value in settings.items() if name in BASELINE_SETTINGS and name in fields}
+    if not names and "backbone" in settings:
+        shared["spaces"] = settings["backbone"]  # one encoder is a space too
+    _, wanted = settings_of(collection, kind, "", shared, question)
     version = asked.version if names else None
     newest_image = collection.images.order_by("-created_at").first()
     known = collection.runs.filter(

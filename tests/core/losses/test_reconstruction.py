@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from core.losses.reconstruction import absolute_error, hidden_patches, patches, pictures
+from core.losses.reconstruction import (
+    absolute_error,
+    hidden_patches,
+    normalised_patches,
+    patches,
+    pictures,
+    squared_error,
+)
 
 
 def test_patches_put_together_are_the_picture():
@@ -38,3 +45,12 @@ def test_images_hide_different_blocks_and_a_seed_repeats_them():
     first, again = (hidden_patches(32, 8, 2, 0.3, torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first, again)
     assert len({tuple(row.tolist()) for row in first}) > 16
+
+
+def test_only_hidden_patches_count_and_the_normalised_truth_costs_nothing():
+    draw = torch.Generator().manual_seed(0)
+    true = normalised_patches(torch.rand(2, 3, 32, 32, generator=draw), 8)
+    assert true.mean(dim=2).abs().max() < 1e-5
+    hidden = torch.rand(2, 16, generator=draw) < 0.75
+    assert float(squared_error(true + (~hidden)[..., None], true, hidden)) == 0
+    assert float(squared_error(true + hidden[..., None], true, hidden)) == pytest.approx(1, abs=1e-4)

@@ -27,6 +27,8 @@ SMALL: Mapping[str, Mapping[str, Value]] = {
     "turtle": {"steps": 150, "spaces": "starter-clip,starter-mae"},
     "must": {"templates": "one", "epochs": 2.0, "batch_size": 20, "threshold": 0.0, "mask_patch_px": 16,
              "average_start": 0.5, "average_end": 0.9, "average_ramp_steps": 3, "precision": "float32"},
+    "maect": {"epochs": 2.0, "preparing_epochs": 1.0, "pretraining_epochs": 1.0, "batch_size": 20, "frozen_blocks": 3,
+              "nearest": 3, "encoder_average": 0.9, "starts": 3, "precision": "float32"},
 }
 """Settings with which a method is through in a moment; a new method adds its own."""
 

@@ -153,7 +153,7 @@ def test_the_held_out_part_is_measured_apart(collection, page):
 
 def test_dead_and_swallowing_classes_raise_an_alarm(collection, page):
     shown = text(page(rows.run(collection, result=rows.result(histogram=(57, 3, 0)))))
-    assert "1 of 3 classes have no image: owl." in shown
+    assert "1 of 3 classes has no image: owl." in shown
     many = rows.run(collection, result=rows.result(histogram=(570, *[10] * 10)) | {"class_names": []},
                     class_list_version=None, num_classes=11)
     assert "cluster 1 holds 85 % of the images." in text(page(many))

@@ -76,6 +76,11 @@ def test_turtle_is_compared_with_kmeans_on_the_same_spaces_and_takes_only_the_nu
     assert (run.class_list_version, run.num_classes, run.baseline.num_classes) == (None, 3, 3)
 
 
+def test_mae_ct_is_compared_with_kmeans_on_the_encoder_it_begins_with(collection, sent):
+    run = start_run(collection=collection, method="maect", values={"backbone": "dinov2-vit-s14"})
+    assert (run.baseline.method, run.baseline.settings["spaces"]) == ("kmeans", "dinov2-vit-s14")
+
+
 def test_without_a_number_there_is_nothing_to_compare_with_yet(alice, sent):
     unknown = rows.collection(alice, names=())
     run = start_run(collection=unknown, method="turtle", values={})

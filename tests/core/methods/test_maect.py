@@ -1,0 +1,194 @@
+"""MAE-CT beyond the golden numbers: stages, switches, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.backbones import autoencoder
+from core.backbones.autoencoder import MaskedAutoencoder
+from core.backbones.contrastive_head import ContrastiveHead
+from core.backbones.load import load_backbone
+from core.catalog import Value, parse
+from core.classifier import Classifier
+from core.data.images import ImageSet, open_images
+from core.data.views import normalise
+from core.errors import ConfigError, DataError
+from core.losses.neighbours import NeighbourQueue
+from core.methods.clusters import standardised_clusters
+from core.methods.maect import adapt
+from core.methods.maect_objective import Batch, Objective
+from core.methods.spaces import Space
+from core.presets import PRESETS, recommend
+from core.problem import Problem
+from core.run import Progress
+from core.shell import LocalRun
+
+QUICK: Mapping[str, Value] = {
+    "epochs": 1.0, "preparing_epochs": 0.0, "batch_size": 20, "frozen_blocks": 3, "nearest": 2, "starts": 2,
+    "base_learning_rate": 1e-2, "encoder_average": 0.5, "precision": "float32"}
+
+
+@pytest.fixture(scope="module")
+def images(digits, tmp_path_factory) -> ImageSet:
+    return open_images(digits[0], tmp_path_factory.mktemp("unpacked"))[0]
+
+
+@pytest.fixture
+def problem(images: ImageSet, digit_names: tuple[str, ...], starters: Path) -> Problem:
+    return Problem(images=images, class_names=digit_names)
+
+
+class Stages:
+    """Listens for the names of stages."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def progress(self, progress: Progress) -> None:
+        if progress.stage not in self.names:
+            self.names.append(progress.stage)
+
+    def note(self, text: str) -> None:
+        pass
+
+    def result(self, title: str, values: Mapping[str, object]) -> None:
+        pass
+
+
+def tuned(problem: Problem, folder: Path, stages: Stages | None = None, **switches: Value) -> Classifier:
+    run = LocalRun(device=torch.device("cpu"), seed=0, folder=folder, listener=stages)
+    return adapt(parse("maect", {**QUICK, **switches}), problem, run)
+
+
+def test_half_of_the_blocks_stay_and_the_rest_learn(problem: Problem, tmp_path: Path):
+    before = load_backbone("starter-mae").visual.state_dict()
+    after = tuned(problem, tmp_path).members[0].backbone.visual.state_dict()
+    moved = {name for name, value in before.items() if not torch.equal(after[name], value)}
+    assert {name for name in moved if autoencoder.layer_of(name, 6) <= 3} == set()
+    assert {f"blocks.{block}.attn.qkv.weight" for block in (3, 4, 5)} <= moved
+    assert "norm.weight" in moved
+
+
+@pytest.mark.parametrize(("switches", "stages"), [
+    ({}, ["contrastive tuning"]),
+    ({"preparing_epochs": 1.0}, ["preparing the head", "contrastive tuning"]),
+    ({"pretraining_epochs": 1.0, "pretraining_contrast_weight": 0.001, "epochs": 0.0}, ["pretraining"]),
+    ({"pretraining_epochs": 1.0, "pretraining_detached": True}, ["pretraining", "contrastive tuning"]),
+    ({"mask_ratio": 0.75, "nearest": 0, "augmentation": "strong", "pooling": "class"}, ["contrastive tuning"]),
+])
+def test_every_switch_of_the_papers_tables_runs(problem: Problem, tmp_path: Path, switches: dict[str, Value],
+                                                stages: list[str]):
+    heard = Stages()
+    classifier = tuned(problem, tmp_path, heard, **switches)
+    assert [name for name in heard.names if name in ("pretraining", "preparing the head", "contrastive tuning")] \
+        == stages
+    assert classifier.members[0].backbone.pooling == switches.get("pooling", "patches")
+    assert torch.isfinite(classifier.predict(problem.images).probabilities).all()
+
+
+def objective(draw: torch.Generator, **switches: object) -> Objective:
+    backbone = load_backbone("starter-mae")
+    torch.manual_seed(0)
+    head = ContrastiveHead(backbone.width, projector_width=32, embedding=16, predictor_width=32)
+    model = MaskedAutoencoder(backbone.visual, autoencoder.load_decoder("starter-mae", backbone.visual, 0))
+    given: dict[str, object] = {
+        "model": model.train(), "head": head.train(), "lookup_projector": head.projector,
+        "queue": NeighbourQueue(24, 16, draw), "pooling": "patches", "temperature": 0.15, "contrast_weight": 1.0,
+        "reconstruction_weight": 1.0, "visible_count": 16, "device": torch.device("cpu"), "precision": "float32",
+        "normalise": partial(normalise, mean=backbone.mean, std=backbone.std)}
+    return Objective(**{**given, **switches})
+
+
+def batch(draw: torch.Generator, size: int = 8) -> Batch:
+    views = tuple(torch.rand(size, 3, 64, 64, generator=draw) for _ in range(2))
+    orders = tuple(torch.rand(size, 64, generator=draw).argsort(1) for _ in range(2))
+    return Batch(torch.arange(size), views, orders, torch.zeros(2, size, dtype=torch.long))
+
+
+def gradient(one: Objective, seen: Batch) -> tuple[dict[str, float], torch.Tensor]:
+    terms = one(seen)
+    terms["loss"].backward()
+    weight = one.model.encoder.blocks[0].attn.qkv.weight
+    return {name: float(value.detach()) for name, value in terms.items()}, weight.grad.clone()
+
+
+def test_a_step_in_pieces_is_the_whole_step(starters: Path):
+    whole, pieces = (gradient(objective(torch.Generator().manual_seed(1), chunk_size=size),
+                              batch(torch.Generator().manual_seed(2))) for size in (100, 3))
+    assert pieces[0] == pytest.approx(whole[0], rel=1e-5)
+    assert torch.allclose(pieces[1], whole[1], rtol=1e-3, atol=1e-6)
+
+
+def test_detached_contrast_leaves_the_encoder_alone(starters: Path):
+    seen = batch(torch.Generator().manual_seed(2))
+    alone = gradient(objective(torch.Generator().manual_seed(1), contrast_weight=0.0), seen)[1]
+    detached = gradient(objective(torch.Generator().manual_seed(1), detached=True), seen)[1]
+    attached = gradient(objective(torch.Generator().manual_seed(1)), seen)[1]
+    assert torch.allclose(detached, alone, atol=1e-7)
+    assert not torch.allclose(attached, alone, atol=1e-7)
+
+
+def test_the_oracle_finds_neighbours_of_the_persons_class(starters: Path):
+    draw = torch.Generator().manual_seed(1)
+    one = objective(draw, labels=torch.tensor([0, 0, 1, 1, -1, -1, -1, -1]))
+    one.queue.push(torch.nn.functional.normalize(torch.randn(8, 16, generator=draw), dim=1), torch.arange(8))
+    preferred = one._same_class(torch.arange(8))
+    assert preferred is not None
+    rows = {image: one.queue.owners[row].tolist() for image, row in enumerate(preferred)}
+    assert rows == {0: [1], 1: [0], 2: [3], 3: [2], 4: [], 5: [], 6: [], 7: []}
+
+
+def test_the_head_of_the_clusters_gives_the_clusters_own_answers(starters: Path, tmp_path: Path):
+    draw = torch.Generator().manual_seed(0)
+    found = torch.randn(120, 192, generator=draw) * torch.rand(192, generator=draw) * 5 + 3
+    backbone = load_backbone("starter-mae")
+    run = LocalRun(device=torch.device("cpu"), seed=0, folder=tmp_path)
+    clusters = standardised_clusters(Space(backbone=backbone, features=found), 4, 3, run)
+    member = clusters.member(backbone)
+    answers = (found @ member.weight + member.bias).softmax(1)
+    assert torch.allclose(answers, clusters.probabilities, atol=1e-4)
+    turned = clusters.in_order([2, 0, 3, 1])
+    assert torch.equal(turned.probabilities[:, 0], clusters.probabilities[:, 2])
+    assert torch.equal(turned.centres[1], clusters.centres[0])
+
+
+def test_a_number_of_classes_is_needed(problem: Problem, tmp_path: Path):
+    with pytest.raises(DataError, match="how many"):
+        tuned(Problem(images=problem.images), tmp_path)
+
+
+def test_the_oracle_needs_labels(problem: Problem, tmp_path: Path):
+    with pytest.raises(DataError, match="give them with --labels"):
+        tuned(problem, tmp_path, oracle=True)
+
+
+def test_something_must_be_left_to_tune(problem: Problem, tmp_path: Path):
+    with pytest.raises(ConfigError, match="leaves nothing to tune; choose at most 5"):
+        tuned(problem, tmp_path, frozen_blocks=6)
+
+
+def test_every_stage_off_leaves_the_encoder_and_says_the_groups(problem: Problem, tmp_path: Path):
+    classifier = tuned(problem, tmp_path, epochs=0.0)
+    before = load_backbone("starter-mae").visual.state_dict()
+    after = classifier.members[0].backbone.visual.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+@pytest.mark.parametrize(("backbone", "count", "preset"), [
+    ("mae-vit-b16", 50_000, "min-b"), ("mae-vit-h14", 50_000, "min-h"), ("mae-vit-l16", 500, "small-collection"),
+    ("starter-mae", 50_000, "small-collection"), ("dinov2-vit-s14", 2_000, "small-collection")])
+def test_the_recommended_preset_fits_the_backbone(backbone: str, count: int, preset: str):
+    name, values = recommend("maect", count, backbone)
+    assert name == preset
+    assert values["backbone"] == backbone
+    parse("maect", values)
+
+
+@pytest.mark.parametrize("name", PRESETS["maect"])
+def test_every_preset_is_valid(name: str):
+    parse("maect", PRESETS["maect"][name])
