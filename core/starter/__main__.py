@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import Any
 
 import core.torchvision_schemas  # noqa: F401  (before open_clip)
 
@@ -23,28 +24,36 @@ def main() -> None:
     parser.add_argument("--views", type=int, help="images, or sentences, seen in all; may change on resuming")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--onward", action="store_true", help="text, image: begin from the shipped weights")
+    parser.add_argument("--learning-rate", type=float, help="the peak, where not the recipe's own")
+    parser.add_argument("--full-size-share", type=float, help="image: share of the views, the last, at 64 px")
+    parser.add_argument("--share", type=float, default=1.0, help="ship-clip: of the new image tower in the shipped one")
     given = parser.parse_args()
     if given.onward and given.stage not in ONWARD_STAGES:
         parser.error(f"--onward goes with {' or '.join(ONWARD_STAGES)}: {given.stage} begins from nothing")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     for stage in STAGES if given.stage == "all" else [given.stage]:
-        run_stage(stage, given.data, given.work, given.views, given.seed, given.onward)
+        run_stage(stage, given)
 
 
-def run_stage(stage: str, data: Path, work: Path, views: int | None, seed: int, onward: bool) -> None:
-    """Run one stage."""
+def run_stage(stage: str, given: argparse.Namespace) -> None:
+    """Run one stage, with the recipe's own numbers where none were given."""
     if stage in ("ship-clip", "ship-mae"):
-        file = ship.ship_clip(work) if stage == "ship-clip" else ship.ship_mae(work)
+        file = ship.ship_clip(given.work, given.share) if stage == "ship-clip" else ship.ship_mae(given.work)
         logging.getLogger(__name__).info("wrote %s", file)
         return
-    mixed = mixture.load(data, work)
-    beginning = shipped.tensors("starter-clip") if onward else None
+    mixed = mixture.load(given.data, given.work)
+    beginning = shipped.tensors("starter-clip") if given.onward else None
+    recipe: dict[str, Any] = {"sentences" if stage == "text" else "views": given.views,
+                              "learning_rate": given.learning_rate}
     if stage == "image":
-        image_tower.train(mixed, data, work, image_tower.Recipe(**({"views": views} if views else {})), seed, beginning)
+        recipe["full_size_share"] = given.full_size_share
+    recipe = {name: value for name, value in recipe.items() if value is not None}
+    if stage == "image":
+        image_tower.train(mixed, given.data, given.work, image_tower.Recipe(**recipe), given.seed, beginning)
     elif stage == "mae":
-        masked_autoencoder.train(mixed, work, masked_autoencoder.Recipe(**({"views": views} if views else {})), seed)
+        masked_autoencoder.train(mixed, given.work, masked_autoencoder.Recipe(**recipe), given.seed)
     else:
-        text_tower.train(mixed, work, text_tower.Recipe(**({"sentences": views} if views else {})), seed, beginning)
+        text_tower.train(mixed, given.work, text_tower.Recipe(**recipe), given.seed, beginning)
 
 
 if __name__ == "__main__":

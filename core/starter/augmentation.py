@@ -54,17 +54,17 @@ def recolour(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     batch = len(images)
     luma = (images * images.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
     saturation = _uniform((batch, 1, 1, 1), 0.3, 1.6, generator)
-    saturation[_chosen(batch, 0.15, generator)] = 0.0
+    saturation[_chosen(batch, 0.2, generator)] = 0.0
     images = luma + saturation * (images - luma)
     contrast = _uniform((batch, 1, 1, 1), 0.6, 1.4, generator)
     mean = images.mean((1, 2, 3), keepdim=True)
     images = mean + contrast * (images - mean) + _uniform((batch, 1, 1, 1), -0.15, 0.15, generator)
     tint = _chosen(batch, 0.2, generator)
     images[tint] = images[tint] * _uniform((len(tint), 3, 1, 1), 0.6, 1.4, generator)
-    restyled = _chosen(batch, 0.12, generator)
+    restyled = _chosen(batch, 0.25, generator)
     if len(restyled):
         images[restyled] = _random_convolution(images[restyled], generator)
-    flat = _chosen(batch, 0.06, generator)
+    flat = _chosen(batch, 0.1, generator)
     levels = torch.randint(2, 6, (len(flat), 1, 1, 1), generator=generator, device=generator.device)
     images[flat] = (images[flat] * levels).round() / levels
     return images.clamp(0, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from core.starter import image_tower, text_tower
+from core.starter import image_tower, shipped, text_tower
 from core.starter.sentences import EMBEDDING_WIDTH
 from core.starter.shipped import WEIGHTS
 
@@ -38,12 +38,20 @@ def _write(name: str, tensors: dict[str, torch.Tensor], config: dict[str, object
     return file
 
 
-def ship_clip(work: Path) -> Path:
-    """Join the averaged image tower and the text tower as one open_clip model."""
+def ship_clip(work: Path, share: float = 1.0) -> Path:
+    """Join the averaged image tower and the text tower as one open_clip model.
+
+    Args:
+        work: where the checkpoints are; without a text tower's, the shipped one stays.
+        share: of the new image tower; the rest is the shipped one's, weight by weight (a soup: Wortsman et
+            al., 2022, arXiv:2203.05482, of two towers on one path; the text tower must be the same).
+    """
     image = torch.load(work / "image_tower.pt", weights_only=True, map_location="cpu")["average"]
-    text = torch.load(work / "text_tower.pt", weights_only=True, map_location="cpu")["average"]
-    tensors = {key: value for key, value in image.items() if key.startswith("visual.")}
-    tensors["logit_scale"] = image["logit_scale"]
+    before = shipped.tensors("starter-clip") if share < 1 or not (work / text_tower.CHECKPOINT).exists() else {}
+    text = {key: value for key, value in before.items() if key not in image}
+    if (work / text_tower.CHECKPOINT).exists():
+        text = torch.load(work / text_tower.CHECKPOINT, weights_only=True, map_location="cpu")["average"]
+    tensors = {key: value if share == 1 else torch.lerp(before[key], value, share) for key, value in image.items()}
     tensors |= {key: value for key, value in text.items() if key != "attn_mask"}
     return _write("starter-clip", tensors, CLIP_CONFIG)
 

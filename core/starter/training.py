@@ -88,11 +88,17 @@ class Training:
 
     def __init__(self, name: str, model: nn.Module, optimisers: Iterable[torch.optim.Optimizer], schedule: Schedule,
                  file: Path, seed: int, average_decay: float, beginning: dict[str, Tensor] | None = None) -> None:
-        """Resume from `file` where it exists; else go on from the tensors `beginning`, where there are any."""
+        """Resume from `file` where it exists; else go on from the tensors `beginning`, where there are any.
+
+        Raises:
+            ValueError: when `beginning` lacks a parameter of the model; tensors of other models are passed over.
+        """
         self.name, self.model, self.schedule, self.file = name, model, schedule, file
         self.optimisers = list(optimisers)
         self.average_decay = average_decay
         if beginning and not file.exists():
+            if lacking := [key for key, _ in model.named_parameters() if key not in beginning]:
+                raise ValueError(f"cannot begin {name} from tensors that lack {', '.join(lacking)}")
             model.load_state_dict(beginning, strict=False)
         self.average = {key: value.detach().clone() for key, value in model.state_dict().items()}
         self.device = next(model.parameters()).device

@@ -11,7 +11,7 @@ from sklearn.datasets import load_sample_image
 from core.backbones.load import load_backbone
 from core.classifier import Classifier, Member, Predictions, cluster_names
 from core.data.images import ImageSet
-from core.data.views import EvaluationView
+from core.data.views import EvaluationView, as_tensor
 from core.errors import Cancelled, CheckpointError
 from core.run import Progress
 from core.shell import LocalRun
@@ -36,7 +36,12 @@ def two_members(starters) -> Classifier:
 
 
 def pixels(images: ImageSet) -> torch.Tensor:
-    return torch.stack([EvaluationView(64)(images.load(index)) for index in range(len(images))])
+    return torch.stack([as_tensor(EvaluationView(64).pixels(images.load(index))) for index in range(len(images))])
+
+
+def seen(images: ImageSet, side_px: int) -> torch.Tensor:
+    """Return the first image as a batch, at the side that a backbone sees."""
+    return as_tensor(EvaluationView(side_px).pixels(images.load(0)))[None]
 
 
 def test_logits_of_one_member_are_linear_in_its_embedding(one_member, digit_images):
@@ -169,11 +174,11 @@ def test_members_of_other_sizes_look_at_each_image_in_their_own(starters, tmp_pa
                             class_names=("a", "b", "c"), method="turtle")
     assert classifier.image_sizes_px == (64, 128)
     with torch.inference_mode():
-        each = [one.logits(EvaluationView(one.backbone.image_size_px)(images.load(0))[None]).softmax(1)
+        each = [one.logits(seen(images, one.backbone.image_size_px)).softmax(1)
                 for one in classifier.members]
     found = classifier.predict(images).probabilities
     assert torch.allclose(found, (each[0] + each[1]) / 2, atol=1e-5)
-    near = classifier.logits(EvaluationView(128)(images.load(0))[None]).softmax(1)
+    near = classifier.logits(seen(images, 128)).softmax(1)
     assert torch.allclose(near, found, atol=0.1)
 
 

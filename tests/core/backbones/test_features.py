@@ -8,7 +8,7 @@ import torch
 from core.backbones.features import features, fingerprint
 from core.backbones.load import load_backbone
 from core.data.images import ImageSet
-from core.data.views import EvaluationView, normalise
+from core.data.views import EvaluationView, as_tensor, normalise
 from core.errors import Cancelled, DataError
 from core.run import Progress
 from core.shell import LocalRun
@@ -41,7 +41,7 @@ def test_features_are_what_the_backbone_gives_for_the_evaluation_view_of_each_im
     found = features(backbone, digit_images, run, batch_size=16)
     assert found.shape == (60, backbone.width)
     assert found.dtype == torch.float32
-    pixels = torch.stack([EvaluationView(64)(digit_images.load(index)) for index in range(60)])
+    pixels = torch.stack([as_tensor(EvaluationView(64).pixels(digit_images.load(index))) for index in range(60)])
     with torch.inference_mode():
         expected = load_backbone(name)(normalise(pixels, backbone.mean, backbone.std))
     assert torch.allclose(found, expected, atol=1e-5)
