@@ -116,5 +116,5 @@ def _alarms(bars: Iterable[Bar]) -> list[str]:
               if bar.count > total * max(SWALLOWED_SHARE, 3 / len(bars))]
     if empty:
         few = ", ".join(empty[:5]) + (" …" if len(empty) > 5 else "")
-        alarms.append(f"{len(empty)} of {len(bars)} classes have no image: {few}.")
+        alarms.append(f"{len(empty)} of {len(bars)} classes {'has' if len(empty) == 1 else 'have'} no image: {few}.")
     return alarms
