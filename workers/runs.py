@@ -69,7 +69,6 @@ class _Watch:
     def __init__(self, lease: Lease, child: Child, stopping: Event) -> None:
         self.lease, self.child, self.stopping = lease, child, stopping
         self.progress: Message | None = None
-        self.log: list[str] = []
         self.outcome: Message | None = None
         self.stop_reason = ""
         self.kill_at = float("inf")
@@ -95,8 +94,6 @@ class _Watch:
         """Take in one message of the child."""
         if "progress" in message:
             self.progress = message["progress"]
-        elif "log" in message:
-            self.log.append(str(message["log"]))
         else:
             self.outcome = message
 
@@ -107,7 +104,7 @@ class _Watch:
         after that the run may be somebody else's.
         """
         try:
-            if renew or self.progress is not None or self.log:
+            if renew or self.progress is not None:
                 self._write_progress()
             if not self.stop_reason and self.lease.cancel_requested():
                 self._ask_to_stop("cancel", CANCEL_PATIENCE_SECONDS)
@@ -124,13 +121,12 @@ class _Watch:
         began, progress, self.progress = time.monotonic(), self.progress, None
         fields: dict[str, Any] = {name: progress[name] for name in PROGRESS_FIELDS if progress and name in progress}
         with transaction.atomic():
-            self.lease.write(*self.log, **fields)
+            self.lease.write(**fields)
             if progress and progress.get("terms"):
                 if self.first_point:  # an attempt that resumes draws over what it repeats
                     ProgressPoint.objects.filter(run_id=self.lease.run_id, step__gte=progress["step"]).delete()
                     self.first_point = False
                 ProgressPoint.objects.create(run_id=self.lease.run_id, step=progress["step"], terms=progress["terms"])
-        self.log.clear()
         self.lease_good_until = began + LEASE.total_seconds()
 
     def _ask_to_stop(self, reason: str, patience_seconds: float) -> None:

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING
 
 import torch
+from django.db import OperationalError, close_old_connections
 
 from core.errors import Cancelled, CheckpointError
 from core.randomness import seeded
@@ -78,6 +79,7 @@ class WorkerRun:
         self._stop = False
         self._tell, self._check, self._pace = Clock(TELL_SECONDS), Clock(CHECK_SECONDS), Pace()
         self._stages_told: set[str] = set()
+        self._unwritten: list[str] = []
         self._stage, self._last = "", Progress(stage="starting", step=0, total=0)
         signal.signal(signal.SIGTERM, self._asked_to_stop)
 
@@ -112,8 +114,20 @@ class WorkerRun:
         self.report(Progress(stage=name, step=self._last.total, total=self._last.total))
 
     def log(self, text: str) -> None:
-        """Add a line to the run's log."""
-        self._pipe.say(log=text)
+        """Add a line to the run's log; where the database does not answer, together with the next one.
+
+        The child writes it itself: what its parent has yet to write when the run ends would come after the end.
+
+        Raises:
+            LeaseLost: somebody else has the run now.
+        """
+        self._unwritten.append(text)
+        try:
+            self._lease.write(*self._unwritten)
+        except OperationalError:
+            close_old_connections()
+            return
+        self._unwritten.clear()
 
     def _message(self, progress: Progress) -> dict[str, object]:
         """Return a report as the row has it: the images by their ids, and the time that is left."""

@@ -39,6 +39,7 @@ def test_a_run_ends_with_an_answer_for_every_image_a_result_and_a_package(make_r
         assert 0 <= one.map_x <= 1 and 0 <= one.map_y <= 1
     assert Prediction.objects.filter(run=run).count() == 60
     assert [path.name for path in runs.run_folder(run.pk).glob("package*")] == ["package.zip"]
+    assert [line[20:] for line in run.log.splitlines()[-2:]] == ["stage: writing the answers", "succeeded"]
     before = run.finished_at
     assert execute(run).finished_at == before  # its message came twice
 
