@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from core.catalog import BACKBONES, METHODS, defaults, describe
+from core.catalog import BACKBONES, METHODS
 from core.errors import (
     Cancelled,
     CheckpointError,
@@ -23,6 +23,7 @@ from core.errors import (
     LabelfreeError,
     WeightsUnavailable,
 )
+from core.settings import defaults, describe
 
 EXIT_CODES: Mapping[type[LabelfreeError], int] = {
     ConfigError: 2, DataError: 2, WeightsUnavailable: 3, Diverged: 4, CheckpointError: 5, Cancelled: 130,

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from core.catalog import BACKBONES, METHODS, split_list
+from core.catalog import BACKBONES, METHODS
 from core.evaluation.result import Result
+from core.settings import split_list
 
 MEASURES = {
     "accuracy": "measured accuracy", "mean_per_class": "measured mean accuracy of the classes",

@@ -6,43 +6,12 @@ A new method is three edits: its settings here, its file in `core.methods`, its 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from dataclasses import dataclass
+from typing import Any
 
 from core.errors import ConfigError
-
-Value = str | int | float | bool | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What a form needs to know of one setting.
-
-    Attributes:
-        label: the plain name a person reads.
-        help: one plain sentence.
-        low, high: inclusive bounds of a number, None where open.
-        choices: the allowed values of a choice, in order; () for free values.
-        at_most: above 1: so many different choices may be given, separated by commas.
-        symbol: the paper's symbol and where it stands ("τ, Eq. 2"), or "".
-        advanced: folded away in the form.
-    """
-
-    label: str
-    help: str = ""
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    at_most: int = 1
-    symbol: str = ""
-    advanced: bool = True
-
-
-def setting(default: Any, label: str, help: str = "", **details: Any) -> Any:
-    """Declare a field of a settings dataclass together with its `Setting`."""
-    return field(default=default, metadata={"setting": Setting(label=label, help=help, **details)})
+from core.settings import check, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,17 +276,6 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def describe(settings: type[Settings] | Settings) -> dict[str, Setting]:
-    """Return each field's `Setting`, in order."""
-    return {one.name: one.metadata["setting"] for one in dataclasses.fields(settings)}
-
-
-def defaults(settings: type[Settings]) -> dict[str, Value]:
-    """Return each field's default, in order."""
-    values: dict[str, Any] = {one.name: one.default for one in dataclasses.fields(settings)}
-    return values
-
-
 def parse(method: str, values: Mapping[str, object]) -> Settings:
     """Check values (from a form, JSON or a shell; text or typed) and return the method's settings.
 
@@ -327,20 +285,9 @@ def parse(method: str, values: Mapping[str, object]) -> Settings:
     if method not in METHODS:
         raise ConfigError("method", f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
     kind = METHODS[method].settings
-    known = describe(kind)
-    for name in values:
-        if name not in known:
-            raise ConfigError(name, f"{METHODS[method].title} has no such setting; it has {', '.join(known)}")
-    types = get_type_hints(kind)
-    checked: dict[str, Any] = {name: _value(name, known[name], types[name], value) for name, value in values.items()}
-    settings = kind(**checked)
+    settings = kind(**check(kind, values, METHODS[method].title))
     _check_together(settings)
     return settings
-
-
-def split_list(text: str) -> tuple[str, ...]:
-    """Return the entries of a setting that holds several, separated by commas ("starter-clip, starter-mae")."""
-    return tuple(one.strip() for one in text.split(",") if one.strip())
 
 
 def split_templates(text: str) -> tuple[str, ...]:
@@ -365,39 +312,3 @@ def _check_together(settings: Settings) -> None:
     if isinstance(settings, TurtleSettings) and settings.classes_to and settings.classes_from > settings.classes_to:
         raise ConfigError("classes_from", f"{settings.classes_from} is above the most classes to try, "
                           f"{settings.classes_to}")
-
-
-def _value(name: str, known: Setting, kind: type, value: object) -> Value:
-    """Convert and check one value."""
-    if kind is bool:
-        text = str(value).strip().lower()
-        if text not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
-            raise ConfigError(name, f"{value!r} is neither yes nor no")
-        return text in {"true", "1", "yes", "on"}
-    if kind is str:
-        return _choices(name, known, str(value)) if known.choices else str(value)
-    if isinstance(value, bool):
-        raise ConfigError(name, f"{value!r} is not a number")
-    try:
-        number = float(str(value))
-        if kind is int and number != int(number):
-            raise ValueError
-    except (ValueError, OverflowError):
-        raise ConfigError(name, f"{value!r} is not a {'whole ' if kind is int else ''}number") from None
-    too_low = known.low is not None and number < known.low
-    if number != number or too_low or (known.high is not None and number > known.high):
-        raise ConfigError(name, f"{value} is out of range: {known.low} to {known.high}")
-    return int(number) if kind is int else number
-
-
-def _choices(name: str, known: Setting, value: str) -> str:
-    """Check a choice, or several, and return them written one way."""
-    given = split_list(value) if known.at_most > 1 else (value,)
-    amount = "one" if known.at_most == 1 else f"one to {known.at_most}"
-    for one in given:
-        if one not in known.choices:
-            raise ConfigError(name, f"unknown {known.label.lower()} {one!r}; choose {amount} of "
-                              f"{', '.join(known.choices)}")
-    if not 1 <= len(given) <= known.at_most or len(set(given)) < len(given):
-        raise ConfigError(name, f"{value!r} is not {amount} different of {', '.join(known.choices)}")
-    return ",".join(given)

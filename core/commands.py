@@ -16,7 +16,7 @@ import numpy as np
 from core.backbones.features import features
 from core.backbones.load import load_backbone
 from core.card import backbones_of, card_of
-from core.catalog import METHODS, Settings, describe, parse
+from core.catalog import METHODS, Settings, parse
 from core.classifier import Classifier, Predictions
 from core.data.images import ImageSet, open_images
 from core.errors import ConfigError, DataError
@@ -28,6 +28,7 @@ from core.methods.resolve import resolve
 from core.names import read_names
 from core.presets import PRESETS, recommend
 from core.problem import Problem
+from core.settings import describe
 from core.shell import Listener, LocalRun, best_device
 from core.training.checkpoint import Checkpoints
 

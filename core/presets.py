@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from core.catalog import BACKBONES, VIT_BACKBONES, Value
+from core.catalog import BACKBONES, VIT_BACKBONES
+from core.settings import Value
 
 
 @dataclass(frozen=True, kw_only=True)

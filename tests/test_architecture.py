@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "webapp", "workers", "benchmarks")
-WEB_MAY_IMPORT = {"core.catalog", "core.presets", "core.errors", "core.names", "core.data.decoding",
+WEB_MAY_IMPORT = {"core.catalog", "core.settings", "core.presets", "core.errors", "core.names", "core.data.decoding",
                   "core.data.archives"}
 HEAVY = ("torch", "torchvision", "timm", "open_clip", "sklearn", "transformers")
 NAMES_THAT_ROT = {"utils", "util", "helpers", "helper", "misc", "common"}

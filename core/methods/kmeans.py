@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 from torch.nn import functional
 
-from core.catalog import KMeansSettings, split_list
+from core.catalog import KMeansSettings
 from core.classifier import Classifier, Member, cluster_names
 from core.errors import DataError
 from core.methods.identity import identity, kept_state
@@ -24,6 +24,7 @@ from core.methods.naming import name_clusters, suggest_names
 from core.methods.spaces import Space, names_to_read, read_spaces
 from core.problem import Problem
 from core.run import Progress, Run
+from core.settings import split_list
 from core.threads import few_threads
 
 SMALLEST_VARIANCE = 1e-6

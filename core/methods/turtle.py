@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from core.catalog import TurtleSettings, split_list
+from core.catalog import TurtleSettings
 from core.classifier import Classifier, Member, cluster_names
 from core.methods import class_count
 from core.methods.naming import name_clusters, suggest_names
@@ -19,6 +19,7 @@ from core.methods.spaces import names_to_read, read_spaces
 from core.methods.trials import Outcome, Trial, Trials, steps_of
 from core.problem import Problem
 from core.run import Progress, Run
+from core.settings import split_list
 from core.threads import few_threads
 
 SWEEP_STEPS = 300

@@ -9,8 +9,9 @@ import sys
 import pytest
 
 from core import catalog
-from core.catalog import BACKBONES, METHODS, describe, parse
+from core.catalog import BACKBONES, METHODS, parse
 from core.errors import ConfigError
+from core.settings import defaults, describe
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -22,7 +23,7 @@ def test_every_method_can_be_chosen_without_a_setting(method):
 def test_every_setting_has_a_label_and_a_default_that_it_allows(method):
     kind = METHODS[method].settings
     assert all(one.label for one in describe(kind).values())
-    assert parse(method, catalog.defaults(kind)) == kind()
+    assert parse(method, defaults(kind)) == kind()
 
 
 def test_text_from_a_form_becomes_typed_values():

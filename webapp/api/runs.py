@@ -9,9 +9,10 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from ninja import Query, Router, Status
 
-from core.catalog import METHODS, defaults, describe
+from core.catalog import METHODS
 from core.errors import DataError
 from core.presets import PRESETS
+from core.settings import defaults, describe
 from webapp.api.errors import ApiError
 from webapp.api.schemas import (
     REFUSALS,

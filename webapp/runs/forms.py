@@ -8,9 +8,10 @@ from dataclasses import asdict
 from django import forms
 from django.forms import BoundField
 
-from core.catalog import BACKBONES, METHODS, Setting, Value, defaults, describe, parse, split_list
+from core.catalog import BACKBONES, METHODS, parse
 from core.errors import ConfigError, DataError
 from core.presets import PRESETS
+from core.settings import Setting, Value, defaults, describe, split_list
 from webapp.collections.models import Collection
 from webapp.runs.models import Run
 from webapp.runs.recommendation import Cost, cost

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.catalog import BACKBONES, METHODS, Value
+from core.catalog import BACKBONES, METHODS
+from core.settings import Value
 
 FEW_IMAGES = 50
 """Below this a method sees too little of each class to learn from it."""

@@ -9,9 +9,10 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from core.catalog import METHODS, Value, describe, parse, split_list
+from core.catalog import METHODS, parse
 from core.errors import ConfigError, DataError
 from core.presets import PRESETS, recommend
+from core.settings import Value, describe, split_list
 from webapp.collections.models import ClassListVersion, Collection, Upload
 from webapp.runs.models import Run
 from webapp.runs.recommendation import Question, obstacle

@@ -8,8 +8,9 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from core.catalog import METHODS, describe
+from core.catalog import METHODS
 from core.errors import ConfigError, DataError
+from core.settings import describe
 from webapp.collections.permissions import get_own_collection
 from webapp.runs import figures, histograms
 from webapp.runs import live as state

@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from core.backbones.weights import BUNDLED
-from core.catalog import METHODS, Value, describe, parse
+from core.catalog import METHODS, parse
 from core.classifier import Classifier, Predictions
 from core.data.images import ImageSet, open_images
 from core.errors import Cancelled, ConfigError
 from core.methods.resolve import resolve
 from core.problem import Problem
 from core.run import Progress
+from core.settings import Value, describe
 from core.shell import LocalRun
 
 SMALL: Mapping[str, Mapping[str, Value]] = {

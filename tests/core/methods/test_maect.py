@@ -13,7 +13,7 @@ from core.backbones import autoencoder
 from core.backbones.autoencoder import MaskedAutoencoder
 from core.backbones.contrastive_head import ContrastiveHead
 from core.backbones.load import load_backbone
-from core.catalog import Value, parse
+from core.catalog import parse
 from core.classifier import Classifier
 from core.data.images import ImageSet, open_images
 from core.data.views import normalise
@@ -26,6 +26,7 @@ from core.methods.spaces import Space
 from core.presets import PRESETS, recommend
 from core.problem import Problem
 from core.run import Progress
+from core.settings import Value
 from core.shell import LocalRun
 
 QUICK: Mapping[str, Value] = {

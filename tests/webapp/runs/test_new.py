@@ -4,7 +4,8 @@ import pytest
 from django.urls import reverse
 from django.utils.html import escape
 
-from core.catalog import METHODS, describe
+from core.catalog import METHODS
+from core.settings import describe
 from tests.webapp.runs import rows
 from webapp.runs.forms import PREFIX, RunForm
 from webapp.runs.models import Run

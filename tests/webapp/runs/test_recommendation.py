@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.catalog import METHODS, defaults
+from core.catalog import METHODS
+from core.settings import defaults
 from webapp.runs.recommendation import Question, cost, obstacle, recommend_method
 
 
