@@ -142,6 +142,9 @@ class MustSettings:
     templates: str = _templates()
     own_templates: str = _own_templates()
     mirror: bool = setting(True, "Mirror images mean the same", MIRROR_HELP, advanced=False)
+    smallest_crop: float = setting(0.3, "Smallest part that still shows the class", "As a share of the image; raise it "
+                                   "for digits, text and signs, where a part may look like another.", low=0.05,
+                                   high=1.0)
     epochs: float = setting(30.0, "Epochs", "Times every image is seen.", low=0.01, high=1000)
     batch_size: int = setting(1024, "Images a step", "The effective batch, kept by accumulation.", low=2, high=65_536,
                               symbol="B, Eq. 2")
@@ -155,6 +158,10 @@ class MustSettings:
     threshold_share: float = setting(0.0, "Share confident at the start",
                                      "Above 0: the threshold is set so that this share of images is confident "
                                      "at the start.", low=0.0, high=1.0)
+    label_balance: str = setting("off", "Balance the labels that teach", "even: the teacher names all classes equally "
+                                 "often; loose: none three times more or less often; auto: even where that makes the "
+                                 "labels easier to learn, else loose. The paper: off.",
+                                 choices=("off", "loose", "even", "auto"))
     fairness_weight: float = setting(1.0, "Balance of classes", "0 switches it off.", low=0.0, high=100.0,
                                      symbol="λ_reg, Eq. 3")
     fairness_average: str = setting("auto", "Balance is averaged over", "The paper averages over steps when there are "

@@ -30,8 +30,8 @@ from core.data.randaugment import randaugment
 PREPROCESSING_VERSION = 1
 """Of `EvaluationView`; 1: shorter side to size by Pillow's bicubic, centre crop, divided by 255."""
 
-STRONG_SCALE, CROP_SCALE = (0.3, 1.0), (0.2, 1.0)
-"""Shares of the area that a crop may be: MUST's, and MAE's own, which contrastive tuning keeps."""
+CROP_SCALE = (0.2, 1.0)
+"""Shares of the area that a crop may be: MAE's, which contrastive tuning keeps."""
 BYOL_SCALE = (0.08, 1.0)
 CROP_RATIO = (3 / 4, 4 / 3)
 CROP_ATTEMPTS = 10
@@ -132,12 +132,18 @@ class CropView:
 
 @dataclass(frozen=True)
 class StrongView(CropView):
-    """Random resized crop (0.3 … 1 of the area), mirrored or not, RandAugment: what MUST's student sees."""
+    """Random resized crop, mirrored or not, RandAugment: what MUST's student sees.
+
+    Attributes:
+        smallest: share of the area that a crop has at least; the paper's is 0.3.
+    """
+
+    smallest: float = 0.3
 
     def pixels(self, image: Image.Image, seed: int) -> np.ndarray:
         """Return the view as (H, W, 3) bytes."""
         draws = random.Random(seed)
-        view = _cropped(image, self.image_size_px, STRONG_SCALE, self.mirror, draws)
+        view = _cropped(image, self.image_size_px, (self.smallest, 1.0), self.mirror, draws)
         return np.array(randaugment(view, draws.getrandbits(32)))
 
 

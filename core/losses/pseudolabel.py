@@ -87,3 +87,38 @@ class MovingAverage:
                                       log_batch + math.log(self.SHARE_OF_NEW))
         self.log_average.copy_(average.detach())
         return fairness(average) / self.SHARE_OF_NEW
+
+
+class Balance:
+    """What keeps the teacher from naming a class too often or too seldom: a bias on its logits, kept over steps.
+
+    Distribution alignment (Berthelot et al., 2020, ReMixMatch, arXiv:1911.09785, section 3.1) towards classes that
+    are equally common, which is what Eq. 3 assumes of them too. Not in MUST: see `docs/decisions.md`.
+
+    Attributes:
+        bias: (K,) added to logits.
+        tolerance: (), how many times more or less often than 1 of K answers a class may be named; 1 = not at all.
+    """
+
+    SHARE_OF_NEW = 0.1
+    ROUNDS = 100
+
+    def __init__(self, num_classes: int, tolerance: float, device: torch.device | str = "cpu") -> None:
+        self.bias = torch.zeros(num_classes, device=device)
+        self.tolerance = torch.tensor(tolerance, device=device)
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Return the logits (B, K) balanced."""
+        return logits + self.bias
+
+    def fit(self, logits: Tensor) -> None:
+        """Bring the mean answer to these logits (N, K) within the tolerance."""
+        self.bias.zero_()
+        for _ in range(self.ROUNDS):
+            self.follow(logits, share=1.0)
+
+    def follow(self, logits: Tensor, share: float = SHARE_OF_NEW) -> None:
+        """Move by `share` of what would bring the mean answer to these logits (B, K) there, to first order."""
+        log_ratio = log_batch_average(self(logits)) + math.log(len(self.bias))  # (K,) 0 = one of K answers
+        allowed = self.tolerance.log()
+        self.bias -= share * (log_ratio - log_ratio.clamp(-allowed, allowed))

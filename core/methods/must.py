@@ -25,7 +25,8 @@ from core.classifier import Classifier, Member
 from core.data.images import ImageSet
 from core.data.views import StrongView, WeakView, batches, normalise, shuffled
 from core.errors import ConfigError
-from core.losses.pseudolabel import MovingAverage
+from core.evaluation.label_free import label_free_score
+from core.losses.pseudolabel import Balance, MovingAverage
 from core.losses.reconstruction import hidden_patches
 from core.methods.must_objective import Batch, Objective, Weights
 from core.methods.zeroshot import class_embeddings, load_text_backbone, template_sentences
@@ -38,7 +39,9 @@ from core.training.heartbeat import Heartbeat
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 LAST_BASE_RATE = 1e-6
 """Of 256 images: where the cosine ends (the reference's ``min_lr``)."""
-IMAGES_FOR_THRESHOLD = 2048
+IMAGES_TO_CALIBRATE = 2048
+LOOSE_BALANCE = 3.0
+"""A class three times rarer than the mean is a fact of nature; one that is never named is a mistake."""
 SAMPLES_SHOWN = 12
 ADAPTING = "adapting"
 
@@ -90,12 +93,12 @@ def adapt(settings: MustSettings, problem: Problem, run: Run) -> Classifier:
         student.classifier = torch.nn.Parameter(anchor, requires_grad=False)
         _adapt(warming, settings, weights, student, backbone, run, identity)
         student.classifier = torch.nn.Parameter(head.clone())
-    teacher = _adapt(adapting, settings, weights, student, backbone, run, identity)
+    adapted = _adapt(adapting, settings, weights, student, backbone, run, identity)
 
-    answering = teacher if settings.labels_from == "teacher" else student
+    answering = adapted.teacher if settings.labels_from == "teacher" else student
     backbone.visual = answering.visual.requires_grad_(False)
     member = Member(backbone=backbone.eval(), weight=answering.classifier.detach().cpu(), normalise=True,
-                    scale=backbone.logit_scale)
+                    scale=backbone.logit_scale, bias=adapted.balance.bias.cpu() if adapted.balance else None)
     return Classifier(members=(member,), class_names=problem.class_names, method="must", settings=asdict(settings))
 
 
@@ -106,18 +109,19 @@ def _zero_shot(settings: MustSettings, backbone: ClipBackbone, run: Heartbeat, n
 
 
 def _adapt(plan: Plan, settings: MustSettings, weights: Weights, student: MaskedClassifier, backbone: ClipBackbone,
-           run: Heartbeat, identity: str) -> MaskedClassifier:
-    """Run one stage; returns the teacher."""
+           run: Heartbeat, identity: str) -> Objective:
+    """Run one stage; return its objective, teacher and all."""
     teacher = ema.Teacher(student)  # Δ starts as θ
     chunk_size = settings.images_at_once or images_at_once(
         student.mask_token.shape[-1], student.num_blocks, student.rows**2 + 1, run.device)
     objective = Objective(
         student=student, teacher=teacher.model, weights=weights, threshold=torch.tensor(settings.threshold),
         moving=_moving_average(settings, plan.batch_size, student.classifier.shape[1], run.device),
+        balance=_balance(settings, student.classifier.shape[1], run.device),
         latest=torch.full((len(plan.images),), -1), normalise=partial(normalise, mean=backbone.mean, std=backbone.std),
         device=run.device, precision=settings.precision, chunk_size=chunk_size, between_chunks=run.beat)
-    if settings.threshold_share > 0:
-        objective.threshold.copy_(_threshold(plan, settings, objective, backbone.image_size_px, run))
+    if settings.threshold_share > 0 or objective.balance is not None:
+        _calibrate(plan, settings, objective, backbone.image_size_px, run)
     peak = optim.scaled_rate(settings.base_learning_rate, plan.batch_size)
     floor = min(peak, optim.scaled_rate(LAST_BASE_RATE, plan.batch_size))
     optimiser = torch.optim.AdamW(optim.parameter_groups(
@@ -132,13 +136,13 @@ def _adapt(plan: Plan, settings: MustSettings, weights: Weights, student: Masked
         after_step=lambda step: teacher.follow(student, ema.ramp(step, start, end, ramp_steps)),  # Eq. 1
         answers=lambda: _answers(plan, objective), memory=_memory(student, teacher.model, objective), identity=identity,
     ), run)
-    return teacher.model
+    return objective
 
 
 def _batches(plan: Plan, settings: MustSettings, weights: Weights, student: MaskedClassifier, image_size_px: int,
              run: Run, first: int) -> Iterator[Batch]:
     """Yield the batches of the steps from `first` on: functions of the seed, the step and the images alone."""
-    views = (WeakView(image_size_px), StrongView(image_size_px, settings.mirror))
+    views = (WeakView(image_size_px), StrongView(image_size_px, settings.mirror, settings.smallest_crop))
     epoch, begun = divmod(first, plan.steps_an_epoch)
     block = settings.mask_patch_px // student.patch_px
     step = first
@@ -212,14 +216,48 @@ def _averages(settings: MustSettings, steps: int) -> tuple[float, float, int]:
     return min(settings.average_start, end), end, round(horizon)
 
 
-def _threshold(plan: Plan, settings: MustSettings, objective: Objective, image_size_px: int, run: Heartbeat) -> Tensor:
-    """Return the confidence that `threshold_share` of the images exceed before any step, on weak views."""
-    chosen = shuffled(len(plan.images), run.seed, 0)[:IMAGES_FOR_THRESHOLD]
-    found: list[Tensor] = []
+def _balance(settings: MustSettings, num_classes: int, device: torch.device) -> Balance | None:
+    """Return how unevenly the teacher may name the classes, or None for the paper's way: as it likes."""
+    if settings.label_balance == "off":
+        return None
+    return Balance(num_classes, 1.0 if settings.label_balance == "even" else LOOSE_BALANCE, device)
+
+
+def _calibrate(plan: Plan, settings: MustSettings, objective: Objective, image_size_px: int, run: Heartbeat) -> None:
+    """Fit the balance, and set the confidence that `threshold_share` of the images exceed, from weak views."""
+    chosen = shuffled(len(plan.images), run.seed, 0)[:IMAGES_TO_CALIBRATE]
+    found = []
     for _, (weak,) in batches(plan.images, (WeakView(image_size_px),), chosen, objective.chunk_size, run.seed):
         run.report(Progress(stage="finding the threshold", step=plan.first, total=plan.total))
-        found.append(objective.teacher_logits(weak).softmax(dim=1).amax(dim=1).cpu())
-    return torch.cat(found).quantile(1 - settings.threshold_share)
+        found.append(objective.ask_teacher(weak))
+    logits, embeddings = (torch.cat(column) for column in zip(*found, strict=True))  # (N, K), (N, E)
+    if objective.balance is not None:
+        objective.balance.fit(logits)
+        if settings.label_balance == "auto":
+            objective.balance = _better_balance(objective.balance, logits, objective.student.scale * embeddings, run)
+        logits = objective.balance(logits)
+    if settings.threshold_share > 0:
+        confidence = logits.softmax(dim=1).amax(dim=1)  # (N,)
+        objective.threshold.copy_(confidence.quantile(1 - settings.threshold_share))
+
+
+def _better_balance(loose: Balance, logits: Tensor, features: Tensor, run: Heartbeat) -> Balance:
+    """Return the loose balance, or an even one where the labels that it gives are easier to learn.
+
+    Evenness helps where zero-shot can tell the classes apart and only favours some, and harms where it cannot: then
+    it spreads guesses over classes. The label-free score of the labels on frozen features tells which.
+
+    Args:
+        loose: fitted.
+        logits: (N, K) zero-shot's.
+        features: (N, E) frozen.
+        run: keeps the page alive meanwhile.
+    """
+    even = Balance(len(loose.bias), 1.0, loose.bias.device)
+    even.fit(logits)
+    scores = [label_free_score(features.cpu().numpy(), one(logits).argmax(dim=1).cpu().numpy(), run.seed,
+                               lambda _fold: run.beat()) for one in (loose, even)]
+    return even if scores[1] > scores[0] else loose
 
 
 def _answers(plan: Plan, objective: Objective) -> loop.Answers:
@@ -243,6 +281,8 @@ def _memory(student: MaskedClassifier, teacher: MaskedClassifier, objective: Obj
     memory |= {"threshold": objective.threshold, "latest": objective.latest}
     if objective.moving is not None:
         memory["fairness"] = objective.moving.log_average
+    if objective.balance is not None:
+        memory |= {"balance": objective.balance.bias, "balance's tolerance": objective.balance.tolerance}
     return memory
 
 

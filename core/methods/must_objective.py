@@ -14,9 +14,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from core.backbones.masked import MaskedClassifier
+from core.backbones.masked import MaskedClassifier, Seen
 from core.losses.alignment import squared_distance
 from core.losses.pseudolabel import (
+    Balance,
     MovingAverage,
     PseudoLabels,
     fairness,
@@ -77,6 +78,7 @@ class Objective:
         weights: see `Weights`.
         threshold: (), τ of Eq. 2.
         moving: the fairness average over steps, or None for that over the batch.
+        balance: of the teacher's answers, or None for the paper's way, as they come.
         latest: (N,) the teacher's newest label of every image, -1 before its first.
         normalise: pixels as the network sees them.
         device, precision, chunk_size: where, in what, and how many images at once.
@@ -89,6 +91,7 @@ class Objective:
     weights: Weights
     threshold: Tensor
     moving: MovingAverage | None
+    balance: Balance | None = None
     latest: Tensor
     normalise: Callable[[Tensor], Tensor]
     device: torch.device
@@ -118,19 +121,24 @@ class Objective:
             loss = loss + self.weights.align * terms["alignment"]
         return terms | {"confident": answers.confident.float().mean(), "loss": loss}  # Eq. 6
 
-    def teacher_logits(self, weak: Tensor) -> Tensor:
-        """Return the teacher's logits (B, K) of weak views, nothing hidden."""
+    def ask_teacher(self, weak: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the teacher's logits (B, K) and embeddings (B, E) of weak views, nothing hidden."""
         def one(images: Tensor) -> tuple[Tensor, ...]:
             with forward_precision(self.device, self.precision):
-                return (self.teacher(self.normalise(images.to(self.device))).logits,)
+                seen: Seen = self.teacher(self.normalise(images.to(self.device)))
+            return seen.logits, seen.embedding
 
         with torch.no_grad():
-            (logits,) = in_chunks(one, (weak,), self.chunk_size, self.between_chunks)
-        return logits
+            logits, embeddings = in_chunks(one, (weak,), self.chunk_size, self.between_chunks)
+        return logits, embeddings
 
     def _answers(self, batch: Batch) -> PseudoLabels:
         """Ask the teacher, and remember what it said."""
-        answers = pseudo_labels(self.teacher_logits(batch.weak), self.threshold)
+        logits, _ = self.ask_teacher(batch.weak)
+        if self.balance is not None:
+            self.balance.follow(logits)
+            logits = self.balance(logits)
+        answers = pseudo_labels(logits, self.threshold)
         labels = answers.labels.to(self.latest.device)
         changed = (self.latest[batch.indices] >= 0) & (self.latest[batch.indices] != labels)
         self.latest[batch.indices] = labels

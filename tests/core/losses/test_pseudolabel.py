@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from core.losses.pseudolabel import (
+    Balance,
     MovingAverage,
     PseudoLabels,
     fairness,
@@ -99,3 +100,36 @@ def test_the_moving_average_s_gradient_goes_through_the_new_batch_alone():
     assert not moving.log_average.requires_grad
     assert logits.grad is not None
     assert logits.grad.abs().sum() > 0
+
+
+@pytest.fixture
+def uneven() -> torch.Tensor:
+    return torch.randn(400, 3, generator=torch.Generator().manual_seed(0)) + torch.tensor([3.0, 0.0, -2.0])
+
+
+def test_an_even_balance_names_every_class_equally_often(uneven):
+    balance = Balance(3, tolerance=1)
+    balance.fit(uneven)
+    assert balance(uneven).softmax(1).mean(0).tolist() == pytest.approx([1 / 3] * 3, abs=1e-4)
+
+
+def test_a_loose_balance_brings_classes_to_its_bounds_and_no_further(uneven):
+    assert (uneven.softmax(1).mean(0) < 1 / 9).tolist() == [False, True, True]
+    balance = Balance(3, tolerance=3)
+    balance.fit(uneven)
+    assert balance(uneven).softmax(1).mean(0).tolist() == pytest.approx([7 / 9, 1 / 9, 1 / 9], abs=1e-3)
+    assert balance.bias[0] == 0
+
+
+def test_a_balance_leaves_answers_within_its_tolerance_alone():
+    balance = Balance(2, tolerance=3)
+    balance.fit(torch.tensor([[4.0, 0.0], [0.0, 3.0]]))
+    assert balance.bias.tolist() == [0, 0]
+
+
+def test_a_balance_that_follows_answers_arrives_where_a_fit_does(uneven):
+    fitted, following = Balance(3, tolerance=1), Balance(3, tolerance=1)
+    fitted.fit(uneven)
+    for _ in range(300):
+        following.follow(uneven)
+    assert torch.allclose(following(uneven).softmax(1), fitted(uneven).softmax(1), atol=1e-3)

@@ -13,12 +13,14 @@ from core.catalog import MustSettings
 from core.classifier import Classifier
 from core.data.images import ImageSet, open_images
 from core.errors import Cancelled, ConfigError
+from core.losses.pseudolabel import Balance
 from core.methods import must, zeroshot
 from core.methods.must_objective import Batch, Objective
 from core.problem import Problem
 from core.run import Progress
 from core.shell import LocalRun
 from core.training import loop
+from core.training.heartbeat import Heartbeat
 from tests.core import tiny_clip
 
 NAMES = tiny_clip.SHAPES
@@ -174,13 +176,13 @@ def test_a_step_of_many_pieces_hears_a_request_to_stop(shapes: ImageSet, tmp_pat
                                                        stages: list[loop.Stage[Batch]]):
     monkeypatch.setattr("core.training.heartbeat.SECONDS_BETWEEN_BEATS", 0.0)
     run = local_run(tmp_path)
-    logits = Objective.teacher_logits
+    ask = Objective.ask_teacher
 
-    def ask_to_stop(objective: Objective, weak: torch.Tensor) -> torch.Tensor:
+    def ask_to_stop(objective: Objective, weak: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         run.cancel_requested = True
-        return logits(objective, weak)
+        return ask(objective, weak)
 
-    monkeypatch.setattr(Objective, "teacher_logits", ask_to_stop)
+    monkeypatch.setattr(Objective, "ask_teacher", ask_to_stop)
     with pytest.raises(Cancelled):
         must.adapt(dataclasses.replace(QUICK, images_at_once=3), Problem(images=shapes, class_names=NAMES), run)
     assert stages[0].objective.last_seen is None, "not even the first step's answers were waited for"  # type: ignore[attr-defined]
@@ -190,7 +192,8 @@ def test_a_step_of_many_pieces_hears_a_request_to_stop(shapes: ImageSet, tmp_pat
 def test_a_killed_run_with_a_warm_up_ends_as_an_unbroken_one(killed_after: int, shapes: ImageSet, tmp_path: Path,
                                                              monkeypatch: pytest.MonkeyPatch):
     problem = Problem(images=shapes, class_names=NAMES, warm_up=shapes.subset(range(5, 38)), warm_up_names=NAMES[:4])
-    settings = dataclasses.replace(QUICK, threshold_share=0.5, fairness_average="moving", warm_up_epochs=1.5)
+    settings = dataclasses.replace(QUICK, threshold_share=0.5, fairness_average="moving", warm_up_epochs=1.5,
+                                   label_balance="auto")
     unbroken = must.adapt(settings, problem, local_run(tmp_path / "unbroken"))
 
     made = 0
@@ -317,3 +320,15 @@ def test_it_mends_what_the_names_get_wrong(tmp_path: Path, monkeypatch: pytest.M
     assert 12 <= errors_before <= 60
     assert errors_after <= errors_before / 2
     assert after.histogram.min() > 0.8 * 40, "no class dies"
+
+
+@pytest.mark.parametrize(("smaller", "favour", "tolerance"), [(100, 2.0, 1.0), (40, 0.0, must.LOOSE_BALANCE)],
+                         ids=["even groups, one favoured", "uneven groups, well told apart"])
+def test_an_even_balance_is_taken_where_its_labels_are_easier_to_learn(smaller: int, favour: float, tolerance: float,
+                                                                       tmp_path: Path):
+    centres = torch.where(torch.arange(200) < smaller, 2.0, -2.0)[:, None]
+    features = centres + 0.8 * torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    logits = torch.stack([-features[:, 0] + favour, features[:, 0]], 1)
+    loose = Balance(2, must.LOOSE_BALANCE)
+    loose.fit(logits)
+    assert must._better_balance(loose, logits, features, Heartbeat(local_run(tmp_path))).tolerance == tolerance
