@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from benchmarks import bounds, report, rows
+from benchmarks.answers import AnswerCache
 from benchmarks.targets import TARGETS, Target, load
 from core.backbones.features import features
 from core.backbones.load import load_backbone
@@ -30,6 +32,7 @@ from core.catalog import METHODS, parse
 from core.classifier import Classifier
 from core.evaluation.label_free import label_free_score
 from core.evaluation.metrics import evaluate
+from core.evaluation.signals import agreement, signals
 from core.methods.resolve import resolve
 from core.presets import recommend
 from core.problem import Problem
@@ -133,23 +136,54 @@ def frozen_features(target: Target, cache: Path) -> torch.Tensor:
         return features(load_backbone(BACKBONE), target.images, run, cache=cache)
 
 
-def measure(contender: Contender, target: Target, seed: int, frozen: torch.Tensor) -> rows.Row:
-    """Run one cell and compare its answers with the truth."""
-    settings = contender.settings(target)
+def answer(contender: Contender, target: Target, seed: int) -> np.ndarray:
+    """Run one cell and return its probabilities (N, K)."""
     problem = Problem(images=target.images, class_names=contender.class_names(target),
                       num_classes=len(target.class_names))
     with tempfile.TemporaryDirectory() as folder:
         run = LocalRun(device=torch.device("cpu"), seed=seed, folder=Path(folder))
-        began = time.monotonic()
         adapt = resolve(METHODS[contender.method].function)
-        classifier: Classifier = adapt(parse(contender.method, settings), problem, run)
-        predictions = classifier.predict(target.images)
-        seconds = time.monotonic() - began
-    found = predictions.labels.numpy()
+        classifier: Classifier = adapt(parse(contender.method, contender.settings(target)), problem, run)
+        return classifier.predict(target.images).probabilities.numpy()
+
+
+def measure(contender: Contender, target: Target, seed: int, frozen: torch.Tensor, kept: AnswerCache) -> rows.Row:
+    """Run one cell and compare its answers with the truth, and with its baseline's and other seeds'."""
+    began = time.monotonic()
+    probabilities = answer(contender, target, seed)
+    seconds = time.monotonic() - began
+    kept.keep(target.name, contender.title, seed, probabilities)
+    found = probabilities.argmax(1)
     metrics = evaluate(found, target.truth, target.class_names if contender.uses_names else None)
-    return rows.Row(target=target.name, method=contender.title, seed=seed, settings=settings, metrics=metrics,
-                    label_free_score=label_free_score(frozen.numpy(), found, seed=0),
-                    seconds=round(seconds, 1), weights=weights_digest())
+    return rows.Row(target=target.name, method=contender.title, seed=seed, settings=contender.settings(target),
+                    metrics=metrics, label_free_score=label_free_score(frozen.numpy(), found, seed=0),
+                    seconds=round(seconds, 1), weights=weights_digest(),
+                    label_free=without_labels(contender, target, seed, probabilities, frozen, kept))
+
+
+def without_labels(contender: Contender, target: Target, seed: int, probabilities: np.ndarray, frozen: torch.Tensor,
+                   kept: AnswerCache) -> dict[str, float]:
+    """Return what answers (N, K) show without labels; the baseline is run where its answers were not kept.
+
+    "baseline_agreement", "baseline_mean_confidence" and "baseline_label_free_score" are of the run that the
+    application would compare with; "seed_agreement" is the mean over the seeds measured before.
+    """
+    found, named = probabilities.argmax(1), contender.uses_names
+    shown = signals(probabilities)
+    baseline = next(one for one in CONTENDERS if one.title == (bounds.BASELINE if named else "k-means"))
+    if contender.title != baseline.title:
+        theirs = kept.find(target.name, baseline.title, 0)
+        if theirs is None:
+            theirs = answer(baseline, target, 0).astype(np.float16)
+            kept.keep(target.name, baseline.title, 0, theirs)
+        labels = theirs.argmax(1)
+        shown |= {"baseline_agreement": agreement(found, labels, same_classes=named),
+                  "baseline_mean_confidence": float(theirs.max(1).mean()),
+                  "baseline_label_free_score": label_free_score(frozen.numpy(), labels, seed=0)}
+    if others := kept.others(target.name, contender.title, seed):
+        shown["seed_agreement"] = float(np.mean([agreement(found, one.argmax(1), same_classes=named)
+                                                 for one in others]))
+    return {name: round(value, 5) for name, value in shown.items()}
 
 
 def probe(target: Target, frozen: torch.Tensor) -> rows.Row:
@@ -165,6 +199,7 @@ def run_cells(data: Path | None, cache: Path, targets: Iterable[str], titles: se
     """Measure what is wanted and not yet measured, the first seed of everything first."""
     done = {row.cell for row in rows.read(RESULTS)}
     digest = weights_digest()
+    kept = AnswerCache(cache, digest)
     for seed, name in itertools.product(sorted(seeds), targets):
         wanted = [one for one in CONTENDERS if seed in one.seeds and name in one.targets
                   and one.title in (titles or {one.title}) and (name, one.title, seed, digest) not in done]
@@ -177,7 +212,7 @@ def run_cells(data: Path | None, cache: Path, targets: Iterable[str], titles: se
         if probing:
             keep(probe(target, frozen))
         for contender in wanted:
-            keep(measure(contender, target, seed, frozen))
+            keep(measure(contender, target, seed, frozen, kept))
 
 
 def keep(row: rows.Row) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
@@ -21,6 +21,8 @@ class Row:
         label_free_score: of the result, or None where the method has none.
         seconds: wall time of the method on `machine`.
         weights: first digits of the SHA-256 of the backbone's weight file: other weights, other row.
+        label_free: what the answers show without labels, by name (`core.evaluation.signals`); rows from
+            before 2026-11-21 have none.
     """
 
     target: str
@@ -31,6 +33,7 @@ class Row:
     label_free_score: float | None
     seconds: float
     weights: str
+    label_free: dict[str, float] = field(default_factory=dict)
 
     @property
     def cell(self) -> tuple[str, str, int, str]:

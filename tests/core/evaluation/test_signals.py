@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core.evaluation.signals import agreement, signals
+
+
+def test_sure_and_evenly_spread_answers_have_every_figure_at_its_end() -> None:
+    found = signals(np.eye(4)[np.arange(40) % 4])
+    assert found["images"] == 40 and found["classes"] == 4
+    for name in ("mean_confidence", "mean_margin", "confidence_q10", "nuclear_norm", "histogram_entropy",
+                 "classes_found"):
+        assert found[name] == pytest.approx(1.0), name
+    assert found["mean_entropy"] == pytest.approx(0.0)
+    assert found["largest_share"] == pytest.approx(0.25)
+
+
+def test_collapse_is_sure_but_neither_varied_nor_spread() -> None:
+    found = signals(np.eye(4)[np.zeros(40, dtype=int)])
+    assert found["mean_confidence"] == pytest.approx(1.0)
+    assert found["nuclear_norm"] == pytest.approx(0.5)  # rank one: sqrt(N) / sqrt(N K)
+    assert found["histogram_entropy"] == pytest.approx(0.0)
+    assert found["largest_share"] == pytest.approx(1.0)
+    assert found["classes_found"] == pytest.approx(0.25)
+
+
+def test_answers_that_know_nothing_have_the_largest_entropy() -> None:
+    found = signals(np.full((10, 5), 0.2, dtype=np.float32))
+    assert found["mean_entropy"] == pytest.approx(1.0)
+    assert found["mean_margin"] == pytest.approx(0.0)
+    assert found["confidence_q50"] == pytest.approx(0.2)
+
+
+def test_one_class_is_described_without_a_division_by_zero() -> None:
+    found = signals(np.ones((3, 1)))
+    assert found["mean_entropy"] == found["histogram_entropy"] == 0.0 and found["mean_margin"] == 1.0
+
+
+def test_clusters_are_matched_before_they_are_said_to_agree() -> None:
+    labels, renamed = np.array([0, 0, 1, 1, 2, 2]), np.array([2, 2, 0, 0, 1, 0])
+    assert agreement(labels, renamed, same_classes=True) == 0.0
+    assert agreement(labels, renamed, same_classes=False) == pytest.approx(5 / 6)
