@@ -159,8 +159,8 @@ class MustSettings:
                                      "Above 0: the threshold is set so that this share of images is confident "
                                      "at the start.", low=0.0, high=1.0)
     label_balance: str = setting("off", "Balance the labels that teach", "even: the teacher names all classes equally "
-                                 "often; loose: none three times more or less often; auto: even where that makes the "
-                                 "labels easier to learn, else loose. The paper: off.",
+                                 "often; loose: none three times more or less often; auto: even unless that makes the "
+                                 "labels harder to learn. The paper: off.",
                                  choices=("off", "loose", "even", "auto"))
     fairness_weight: float = setting(1.0, "Balance of classes", "0 switches it off.", low=0.0, high=100.0,
                                      symbol="λ_reg, Eq. 3")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -242,10 +243,11 @@ def _calibrate(plan: Plan, settings: MustSettings, objective: Objective, image_s
 
 
 def _better_balance(loose: Balance, logits: Tensor, features: Tensor, run: Heartbeat) -> Balance:
-    """Return the loose balance, or an even one where the labels that it gives are easier to learn.
+    """Return an even balance, or the loose one where evenness makes labels that are harder to learn.
 
     Evenness helps where zero-shot can tell the classes apart and only favours some, and harms where it cannot: then
-    it spreads guesses over classes. The label-free score of the labels on frozen features tells which.
+    it spreads guesses over classes. The label-free score of the labels on frozen features tells which; a loss of
+    less than its standard error is none.
 
     Args:
         loose: fitted.
@@ -255,9 +257,10 @@ def _better_balance(loose: Balance, logits: Tensor, features: Tensor, run: Heart
     """
     even = Balance(len(loose.bias), 1.0, loose.bias.device)
     even.fit(logits)
-    scores = [label_free_score(features.cpu().numpy(), one(logits).argmax(dim=1).cpu().numpy(), run.seed,
-                               lambda _fold: run.beat()) for one in (loose, even)]
-    return even if scores[1] > scores[0] else loose
+    loosely, evenly = (label_free_score(features.cpu().numpy(), one(logits).argmax(dim=1).cpu().numpy(), run.seed,
+                                        lambda _fold: run.beat()) for one in (loose, even))
+    standard_error = math.sqrt(loosely * (1 - loosely) / len(logits))
+    return even if evenly >= loosely - standard_error else loose
 
 
 def _answers(plan: Plan, objective: Objective) -> loop.Answers:
