@@ -140,6 +140,17 @@ def correct(page: Page, panel: FrameLocator) -> list[str]:
     return paths
 
 
+def compare(page: Page) -> None:
+    """Put the run beside its baseline and settle the first image on which they differ."""
+    page.locator(".crumb").get_by_role("link", name="Runs").click()
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("heading", name="How far they agree")).to_be_visible()
+    first = page.locator(".dispute").first
+    first.get_by_role("button").first.click()
+    expect(page.locator(".dispute.settled")).to_have_count(1)
+    look(page, "17-compare")
+
+
 def test_a_newcomer_does_it_all_by_clicking(product: Product, page: Page, photographs: Path) -> None:
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -178,6 +189,7 @@ def test_a_newcomer_does_it_all_by_clicking(product: Product, page: Page, photog
     names = {Path(name).name for name in zipfile.ZipFile(io.BytesIO(package)).namelist()}
     assert {"model.safetensors", "settings.json", "predict.py", "CARD.md", "class_names.txt"} <= names
 
+    compare(page)
     for path, name in (("/", "13-home"), ("/class-lists/", "14-class-lists"), ("/account/", "15-account")):
         page.goto(run_page[: run_page.index("/runs/")] + path)
         look(page, name)

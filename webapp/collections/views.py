@@ -165,7 +165,9 @@ def runs(request: HttpRequest, pk: int) -> HttpResponse:
     collection = get_own_collection(request, pk)
     found = collection.runs.select_related("class_list_version__class_list").order_by("-created_at")
     page = Paginator(found, RUNS_A_PAGE).get_page(request.GET.get("page"))
-    return render(request, "collections/runs.html", frame(collection, "runs", page=page, runs=page.object_list))
+    return render(request, "collections/runs.html", frame(
+        collection, "runs", page=page, runs=page.object_list,
+        can_compare=collection.runs.filter(status=Run.Status.SUCCEEDED).count() > 1))
 
 
 @require_http_methods(["GET", "POST"])

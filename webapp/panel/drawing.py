@@ -129,7 +129,7 @@ def _baseline_title(run: Run) -> str:
 
 def _baseline_names(run: Run, names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the baseline's classes by the run's names: clusters by the one they are matched with."""
-    matched = matched_classes(run)
+    matched = matched_classes(run, run.baseline)
     if matched is None or run.baseline is None:
         return names
     return tuple(named(names, matched[index]) if index in matched else f"its own {name}"

@@ -56,34 +56,59 @@ def with_standing(run: Run) -> QuerySet[Prediction, Any]:
 
 def with_baseline(answers: QuerySet[Prediction, Any], run: Run) -> QuerySet[Prediction, Any]:
     """Add `baseline_class`, in the run's own numbering: None where the baseline has no answer."""
-    theirs = Prediction.objects.filter(run=run.baseline_id, image=OuterRef("image"))
-    answers = answers.annotate(baseline_raw=Subquery(theirs.values("class_index")[:1]))
-    matched = matched_classes(run)
+    return with_answers_of(answers, run, run.baseline, "baseline_class")
+
+
+def with_answers_of(answers: QuerySet[Prediction, Any], run: Run, other: Run | None, field: str,
+                    ) -> QuerySet[Prediction, Any]:
+    """Add another run's answers as `field`, in the run's own numbering: None where it has no answer."""
+    theirs = Prediction.objects.filter(run=other, image=OuterRef("image"))
+    answers = answers.annotate(**{f"{field}_raw": Subquery(theirs.values("class_index")[:1])})
+    matched = matched_classes(run, other)
     if matched is None:
-        return answers.annotate(baseline_class=F("baseline_raw"))
-    whens = [When(baseline_raw=theirs_index, then=Value(ours)) for theirs_index, ours in matched.items()]
-    return answers.annotate(baseline_class=Case(
-        *whens, When(baseline_raw__isnull=True, then=Value(None)), default=Value(NO_CLASS),
-        output_field=IntegerField()))
+        return answers.annotate(**{field: F(f"{field}_raw")})
+    whens = [When(**{f"{field}_raw": theirs_index}, then=Value(ours)) for theirs_index, ours in matched.items()]
+    return answers.annotate(**{field: Case(
+        *whens, When(**{f"{field}_raw__isnull": True}, then=Value(None)), default=Value(NO_CLASS),
+        output_field=IntegerField())})
 
 
-def matched_classes(run: Run) -> dict[int, int] | None:
-    """Return baseline class -> the run's class, or None where both number the classes alike.
+def matched_classes(run: Run, other: Run | None) -> dict[int, int] | None:
+    """Return the other's class -> the run's class, or None where both number the classes alike.
 
-    Two clusterings number their clusters by chance: they are matched one to one, largest overlap first.
+    Clusterings number their clusters by chance: they are matched one to one, largest overlap first.
     """
-    if run.baseline is None or has_class_list(run):
+    if other is None or same_words(run, other):
         return None
-    theirs = Prediction.objects.filter(run=run.baseline_id, image=OuterRef("image")).values("class_index")[:1]
-    overlaps = Prediction.objects.filter(run=run).annotate(theirs=Subquery(theirs)).exclude(theirs=None).values_list(
-        "theirs", "class_index").annotate(images=Count("pk")).order_by("-images", "theirs", "class_index")
     matched: dict[int, int] = {}
     taken: set[int] = set()
-    for theirs_index, ours, _ in overlaps:
+    for theirs_index, ours, _ in sorted(overlaps(run, other), key=lambda one: (-one[2], one[0], one[1])):
         if theirs_index not in matched and ours not in taken:
             matched[theirs_index] = ours
             taken.add(ours)
     return matched
+
+
+def same_words(run: Run, other: Run) -> bool:
+    """Tell whether both runs answer in the names of the same class list."""
+    return has_class_list(run) and run.class_list_version_id == other.class_list_version_id
+
+
+def overlaps(run: Run, other: Run) -> list[tuple[int, int, int]]:
+    """Return (the other's class, the run's class, images with both answers), where there are any."""
+    theirs = Prediction.objects.filter(run=other, image=OuterRef("image")).values("class_index")[:1]
+    return list(Prediction.objects.filter(run=run).annotate(theirs=Subquery(theirs)).exclude(theirs=None).values_list(
+        "theirs", "class_index").annotate(images=Count("pk")).order_by())
+
+
+def agreement(run: Run, other: Run) -> float | None:
+    """Return the share of images that both runs answer alike, classes matched; None where no image has both."""
+    matched = matched_classes(run, other)
+    alike = total = 0
+    for theirs, ours, images in overlaps(run, other):
+        alike += images * ((theirs if matched is None else matched.get(theirs)) == ours)
+        total += images
+    return alike / total if total else None
 
 
 def answers(run: Run, chosen: Filter) -> QuerySet[Prediction, Any]:

@@ -93,7 +93,7 @@ def _baseline_counts(run: Run, length: int) -> list[int] | None:
         return _fitted(counts, length)
     if not run.is_terminal:
         return None  # clusters still change their numbers: nothing to set them beside
-    matched = matched_classes(run) or {}
+    matched = matched_classes(run, run.baseline) or {}
     aligned = [0] * length
     for theirs, ours in matched.items():
         if theirs < len(counts) and ours < length:

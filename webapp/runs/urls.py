@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from webapp.runs import downloads, views
+from webapp.runs import comparing, downloads, views
 
 app_name = "runs"
 urlpatterns = [
     path("collections/<int:pk>/runs/new/", views.new, name="new"),
+    path("collections/<int:pk>/runs/compare/", comparing.compare, name="compare"),
+    path("collections/<int:pk>/runs/compare/settle/", comparing.settle, name="settle"),
     path("runs/<int:pk>/", views.detail, name="detail"),
     path("runs/<int:pk>/live/", views.live, name="live"),
     path("runs/<int:pk>/points/", views.points, name="points"),

@@ -1,0 +1,103 @@
+"""Runs side by side: figures, agreement by hand-made answers, the queue of disputes and a person's word in it."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from tests.webapp.runs import rows
+from webapp.review.labels import standing_labels
+from webapp.review.queries import agreement
+from webapp.runs import comparison
+from webapp.runs.models import Prediction
+
+pytestmark = pytest.mark.django_db
+
+
+def answered(run, classes):
+    """Give the run an answer for each of its collection's images, in order."""
+    Prediction.objects.bulk_create([
+        Prediction(run=run, image=image, class_index=index, confidence=0.9, margin=0.5, top=[[index, 0.9]])
+        for image, index in zip(run.collection.images.order_by("number"), classes, strict=True)])
+    return run
+
+
+@pytest.fixture
+def three(collection):
+    """Return zero-shot, MUST (both in words) and k-means (clusters numbered otherwise) on sixty images."""
+    truth = [number % 3 for number in range(60)]
+    result = rows.result(histogram=(20, 20, 20))
+    zero_shot = answered(rows.run(collection, "zeroshot", result=result | {"label_free_score": 0.5}),
+                         [0] * 12 + truth[12:])
+    must = answered(rows.run(collection, "must", result=result | {"label_free_score": 0.9}, baseline=zero_shot), truth)
+    clusters = answered(rows.run(collection, "kmeans", class_list_version=None, num_classes=3,
+                                 result=result | {"label_free_score": 0.7}), [(one + 1) % 3 for one in truth])
+    return zero_shot, must, clusters
+
+
+def test_agreement_is_the_share_of_same_answers(three):
+    zero_shot, must, _ = three
+    assert agreement(must, zero_shot) == pytest.approx(52 / 60)  # 8 of the first 12 are not class 0
+
+
+def test_clusters_are_matched_before_they_are_compared(three):
+    _, must, clusters = three
+    assert agreement(must, clusters) == agreement(clusters, must) == 1.0
+
+
+def test_runs_without_an_image_in_common_have_no_agreement(collection):
+    assert agreement(rows.run(collection, "must"), rows.run(collection, "zeroshot")) is None
+
+
+def test_the_table_marks_the_best(three):
+    found = comparison.table(three)
+    assert [row.scores_best for row in found] == [False, True, False]
+    assert [row.agreements[1] for row in found] == [pytest.approx(52 / 60), None, 1.0]
+    assert comparison.reviewed(found) == three[1]
+
+
+def test_what_most_runs_contradict_comes_first(three):
+    zero_shot, must, _ = three
+    assert comparison.disputed(must, three).count() == 8
+    wrong = comparison.disputed(zero_shot, three)
+    assert {one.against for one in wrong} == {2}
+    first = comparison.disputes(zero_shot, three, wrong[:1])[0]
+    assert [(answer.name, len(answer.runs)) for answer in first.answers] == [("dog", 2), ("cat", 1)]
+
+
+def test_the_page_shows_figures_agreement_and_disputes(three, signed_in, collection):
+    page = signed_in.get(reverse("runs:compare", args=[collection.pk])).content.decode()
+    assert "<strong>90.0</strong>" in page and "87 %" in page
+    assert page.count('class="dispute"') == 8
+
+
+def test_a_person_s_word_is_a_correction_of_the_reviewed_run(three, signed_in, collection):
+    zero_shot, must, _ = three
+    image = collection.images.get(number=1)
+    answer = signed_in.post(reverse("runs:settle", args=[collection.pk]), {
+        "review": zero_shot.pk, "image": image.pk, "class_index": 1, "run": [one.pk for one in three]},
+        headers={"HX-Request": "true"})
+    assert 'aria-pressed="true">dog' in answer.content.decode()
+    by_path = {one.path: one for one in standing_labels(zero_shot)}
+    assert (by_path[image.path].label, by_path[image.path].source) == ("dog", "person")
+    assert all(one.source == "model" for one in standing_labels(must))
+
+
+def test_one_run_is_nothing_to_compare(collection, signed_in):
+    rows.run(collection, "must")
+    answer = signed_in.get(reverse("runs:compare", args=[collection.pk]))
+    assert answer.url == reverse("collections:runs", args=[collection.pk])
+
+
+@pytest.mark.parametrize("given", [{"image": "x"}, {"class_index": "-1"}, {"class_index": "99"}, {"image": "999999"}])
+def test_a_word_that_makes_no_sense_changes_nothing(given, three, signed_in, collection):
+    values = {"review": three[0].pk, "image": collection.images.first().pk, "class_index": 1} | given
+    answer = signed_in.post(reverse("runs:settle", args=[collection.pk]), values)
+    assert answer.status_code in (302, 404)
+    assert all(one.source == "model" for one in standing_labels(three[0]))
+
+
+def test_another_s_run_is_not_to_be_settled(three, client, django_user_model):
+    client.force_login(django_user_model.objects.create_user("eve"))
+    assert client.get(reverse("runs:compare", args=[three[0].collection_id])).status_code == 404
+    assert client.post(reverse("runs:settle", args=[three[0].collection_id]), {}).status_code == 404
