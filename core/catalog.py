@@ -179,6 +179,9 @@ class MustSettings:
     average_horizon_share: float = setting(0.0, "Teacher's memory as a share of the run",
                                            "Above 0: sets the teacher's average from the number of steps, for "
                                            "short runs.", low=0.0, high=1.0)
+    least_kept: float = setting(0.0, "Least share of zero-shot's answers kept", "Where the adapted model answers fewer "
+                                "images as zero-shot did, names have moved from class to class, and the result is "
+                                "zero-shot's own. 0, the paper: whatever comes.", low=0.0, high=1.0)
     warm_up_epochs: float = setting(1.0, "Warm-up epochs", "On the warm-up collection, classifier frozen (Table 4).",
                                     low=0.0, high=100.0)
     labels_from: str = setting("teacher", "Answers come from", choices=("teacher", "student"))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -26,9 +25,10 @@ from core.classifier import Classifier, Member
 from core.data.images import ImageSet
 from core.data.views import StrongView, WeakView, batches, normalise, shuffled
 from core.errors import ConfigError
-from core.evaluation.label_free import label_free_score
-from core.losses.pseudolabel import Balance, MovingAverage
+from core.losses.pseudolabel import MovingAverage
 from core.losses.reconstruction import hidden_patches
+from core.methods import must_calibration as calibration
+from core.methods.must_calibration import Answers
 from core.methods.must_objective import Batch, Objective, Weights
 from core.methods.zeroshot import class_embeddings, load_text_backbone, template_sentences
 from core.problem import Problem
@@ -40,9 +40,6 @@ from core.training.heartbeat import Heartbeat
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 LAST_BASE_RATE = 1e-6
 """Of 256 images: where the cosine ends (the reference's ``min_lr``)."""
-IMAGES_TO_CALIBRATE = 2048
-LOOSE_BALANCE = 3.0
-"""A class three times rarer than the mean is a fact of nature; one that is never named is a mistake."""
 SAMPLES_SHOWN = 12
 ADAPTING = "adapting"
 
@@ -94,13 +91,19 @@ def adapt(settings: MustSettings, problem: Problem, run: Run) -> Classifier:
         student.classifier = torch.nn.Parameter(anchor, requires_grad=False)
         _adapt(warming, settings, weights, student, backbone, run, identity)
         student.classifier = torch.nn.Parameter(head.clone())
-    adapted = _adapt(adapting, settings, weights, student, backbone, run, identity)
+    objective, kept = _adapt(adapting, settings, weights, student, backbone, run, identity)
 
-    answering = adapted.teacher if settings.labels_from == "teacher" else student
+    said = asdict(settings) | ({"answers_kept": round(kept, 3)} if settings.least_kept > 0 else {})
+    if kept < settings.least_kept:  # the names have moved from class to class: they are worth no more than a guess
+        run.report(Progress(stage="keeping zero-shot: names drifted", step=adapting.total, total=adapting.total))
+        backbone = load_text_backbone(settings.backbone).to(run.device)
+        member = Member(backbone=backbone, weight=head.cpu(), normalise=True, scale=backbone.logit_scale)
+        return Classifier(members=(member,), class_names=problem.class_names, method="must", settings=said)
+    answering = objective.teacher if settings.labels_from == "teacher" else student
     backbone.visual = answering.visual.requires_grad_(False)
     member = Member(backbone=backbone.eval(), weight=answering.classifier.detach().cpu(), normalise=True,
-                    scale=backbone.logit_scale, bias=adapted.balance.bias.cpu() if adapted.balance else None)
-    return Classifier(members=(member,), class_names=problem.class_names, method="must", settings=asdict(settings))
+                    scale=backbone.logit_scale, bias=objective.balance.bias.cpu() if objective.balance else None)
+    return Classifier(members=(member,), class_names=problem.class_names, method="must", settings=said)
 
 
 def _zero_shot(settings: MustSettings, backbone: ClipBackbone, run: Heartbeat, names: tuple[str, ...]) -> Tensor:
@@ -110,19 +113,24 @@ def _zero_shot(settings: MustSettings, backbone: ClipBackbone, run: Heartbeat, n
 
 
 def _adapt(plan: Plan, settings: MustSettings, weights: Weights, student: MaskedClassifier, backbone: ClipBackbone,
-           run: Heartbeat, identity: str) -> Objective:
-    """Run one stage; return its objective, teacher and all."""
+           run: Heartbeat, identity: str) -> tuple[Objective, float]:
+    """Run one stage; return its objective, teacher and all, and the share of zero-shot's answers that it kept.
+
+    The share is 1 where nobody asks for it (`settings.least_kept` 0).
+    """
     teacher = ema.Teacher(student)  # Δ starts as θ
     chunk_size = settings.images_at_once or images_at_once(
         student.mask_token.shape[-1], student.num_blocks, student.rows**2 + 1, run.device)
     objective = Objective(
         student=student, teacher=teacher.model, weights=weights, threshold=torch.tensor(settings.threshold),
         moving=_moving_average(settings, plan.batch_size, student.classifier.shape[1], run.device),
-        balance=_balance(settings, student.classifier.shape[1], run.device),
+        balance=calibration.balance(settings.label_balance, student.classifier.shape[1], run.device),
         latest=torch.full((len(plan.images),), -1), normalise=partial(normalise, mean=backbone.mean, std=backbone.std),
         device=run.device, precision=settings.precision, chunk_size=chunk_size, between_chunks=run.beat)
-    if settings.threshold_share > 0 or objective.balance is not None:
-        _calibrate(plan, settings, objective, backbone.image_size_px, run)
+    zero_shot = None
+    if settings.threshold_share > 0 or settings.least_kept > 0 or objective.balance is not None:
+        zero_shot = _ask(plan, objective, backbone.image_size_px, run, "finding the threshold", plan.first)
+        calibration.calibrate(objective, settings, zero_shot, run.seed, run.beat)
     peak = optim.scaled_rate(settings.base_learning_rate, plan.batch_size)
     floor = min(peak, optim.scaled_rate(LAST_BASE_RATE, plan.batch_size))
     optimiser = torch.optim.AdamW(optim.parameter_groups(
@@ -137,7 +145,10 @@ def _adapt(plan: Plan, settings: MustSettings, weights: Weights, student: Masked
         after_step=lambda step: teacher.follow(student, ema.ramp(step, start, end, ramp_steps)),  # Eq. 1
         answers=lambda: _answers(plan, objective), memory=_memory(student, teacher.model, objective), identity=identity,
     ), run)
-    return objective
+    if zero_shot is None or settings.least_kept == 0:
+        return objective, 1.0
+    adapted = _ask(plan, objective, backbone.image_size_px, run, "comparing with zero-shot", plan.first + plan.steps)
+    return objective, calibration.share_kept(objective, zero_shot, adapted)
 
 
 def _batches(plan: Plan, settings: MustSettings, weights: Weights, student: MaskedClassifier, image_size_px: int,
@@ -217,50 +228,15 @@ def _averages(settings: MustSettings, steps: int) -> tuple[float, float, int]:
     return min(settings.average_start, end), end, round(horizon)
 
 
-def _balance(settings: MustSettings, num_classes: int, device: torch.device) -> Balance | None:
-    """Return how unevenly the teacher may name the classes, or None for the paper's way: as it likes."""
-    if settings.label_balance == "off":
-        return None
-    return Balance(num_classes, 1.0 if settings.label_balance == "even" else LOOSE_BALANCE, device)
-
-
-def _calibrate(plan: Plan, settings: MustSettings, objective: Objective, image_size_px: int, run: Heartbeat) -> None:
-    """Fit the balance, and set the confidence that `threshold_share` of the images exceed, from weak views."""
-    chosen = shuffled(len(plan.images), run.seed, 0)[:IMAGES_TO_CALIBRATE]
+def _ask(plan: Plan, objective: Objective, image_size_px: int, run: Heartbeat, stage: str, step: int) -> Answers:
+    """Return what the teacher says of weak views of a sample of the plan's images; `stage` and `step` for the page."""
+    chosen = shuffled(len(plan.images), run.seed, 0)[:calibration.SAMPLE]
     found = []
     for _, (weak,) in batches(plan.images, (WeakView(image_size_px),), chosen, objective.chunk_size, run.seed):
-        run.report(Progress(stage="finding the threshold", step=plan.first, total=plan.total))
+        run.report(Progress(stage=stage, step=step, total=plan.total))
         found.append(objective.ask_teacher(weak))
-    logits, embeddings = (torch.cat(column) for column in zip(*found, strict=True))  # (N, K), (N, E)
-    if objective.balance is not None:
-        objective.balance.fit(logits)
-        if settings.label_balance == "auto":
-            objective.balance = _better_balance(objective.balance, logits, objective.student.scale * embeddings, run)
-        logits = objective.balance(logits)
-    if settings.threshold_share > 0:
-        confidence = logits.softmax(dim=1).amax(dim=1)  # (N,)
-        objective.threshold.copy_(confidence.quantile(1 - settings.threshold_share))
-
-
-def _better_balance(loose: Balance, logits: Tensor, features: Tensor, run: Heartbeat) -> Balance:
-    """Return an even balance, or the loose one where evenness makes labels that are harder to learn.
-
-    Evenness helps where zero-shot can tell the classes apart and only favours some, and harms where it cannot: then
-    it spreads guesses over classes. The label-free score of the labels on frozen features tells which; a loss of
-    less than its standard error is none.
-
-    Args:
-        loose: fitted.
-        logits: (N, K) zero-shot's.
-        features: (N, E) frozen.
-        run: keeps the page alive meanwhile.
-    """
-    even = Balance(len(loose.bias), 1.0, loose.bias.device)
-    even.fit(logits)
-    loosely, evenly = (label_free_score(features.cpu().numpy(), one(logits).argmax(dim=1).cpu().numpy(), run.seed,
-                                        lambda _fold: run.beat()) for one in (loose, even))
-    standard_error = math.sqrt(loosely * (1 - loosely) / len(logits))
-    return even if evenly >= loosely - standard_error else loose
+    logits, embeddings = (torch.cat(column) for column in zip(*found, strict=True))
+    return Answers(logits, embeddings)
 
 
 def _answers(plan: Plan, objective: Objective) -> loop.Answers:

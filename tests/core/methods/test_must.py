@@ -9,18 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.catalog import MustSettings
+from core.catalog import MustSettings, ZeroShotSettings
 from core.classifier import Classifier
 from core.data.images import ImageSet, open_images
 from core.errors import Cancelled, ConfigError
-from core.losses.pseudolabel import Balance
 from core.methods import must, zeroshot
 from core.methods.must_objective import Batch, Objective
 from core.problem import Problem
 from core.run import Progress
 from core.shell import LocalRun
 from core.training import loop
-from core.training.heartbeat import Heartbeat
 from tests.core import tiny_clip
 
 NAMES = tiny_clip.SHAPES
@@ -322,13 +320,15 @@ def test_it_mends_what_the_names_get_wrong(tmp_path: Path, monkeypatch: pytest.M
     assert after.histogram.min() > 0.8 * 40, "no class dies"
 
 
-@pytest.mark.parametrize(("smaller", "favour", "tolerance"), [(100, 2.0, 1.0), (40, 0.0, must.LOOSE_BALANCE)],
-                         ids=["even groups, one favoured", "uneven groups, well told apart"])
-def test_an_even_balance_is_taken_where_its_labels_are_easier_to_learn(smaller: int, favour: float, tolerance: float,
-                                                                       tmp_path: Path):
-    centres = torch.where(torch.arange(200) < smaller, 2.0, -2.0)[:, None]
-    features = centres + 0.8 * torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
-    logits = torch.stack([-features[:, 0] + favour, features[:, 0]], 1)
-    loose = Balance(2, must.LOOSE_BALANCE)
-    loose.fit(logits)
-    assert must._better_balance(loose, logits, features, Heartbeat(local_run(tmp_path))).tolerance == tolerance
+def test_where_names_drift_the_answers_stay_zero_shot_s(shapes: ImageSet, tmp_path: Path):
+    problem = Problem(images=shapes, class_names=NAMES)
+    before = zeroshot.adapt(ZeroShotSettings(templates="one"), problem, local_run(tmp_path / "before")).predict(shapes)
+    free, recorder = dataclasses.replace(QUICK, least_kept=0.0), Recorder()
+    after = must.adapt(free, problem, local_run(tmp_path / "free")).predict(shapes)
+    kept = float((after.labels == before.labels).float().mean())
+    assert 0 < kept < 1
+    strict = dataclasses.replace(QUICK, least_kept=1.0)
+    guarded = must.adapt(strict, problem, local_run(tmp_path / "strict", recorder))
+    assert torch.equal(guarded.predict(shapes).probabilities, before.probabilities)
+    assert guarded.settings["answers_kept"] == pytest.approx(kept, abs=0.1)
+    assert recorder.reports[-1].stage == "keeping zero-shot: names drifted"

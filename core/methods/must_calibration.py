@@ -1,0 +1,86 @@
+"""What MUST asks of zero-shot's own answers: before it adapts, and of itself after.
+
+N images of a sample, K classes, E embedding width.
+
+None of this is in the paper, whose settings are chosen by data set; the paper's presets switch it off. See
+`docs/decisions.md` for what was measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from core.catalog import MustSettings
+from core.evaluation.label_free import label_free_score
+from core.losses.pseudolabel import Balance
+from core.methods.must_objective import Objective
+
+SAMPLE = 2048
+"""Images asked: enough to know a share to within a point."""
+LOOSE = 3.0
+"""A class three times rarer than the mean is a fact of nature; one that is never named is a mistake."""
+
+
+class Answers(NamedTuple):
+    """What the teacher says of a sample, nothing hidden.
+
+    Attributes:
+        logits: (N, K), not balanced.
+        embeddings: (N, E), of unit length.
+    """
+
+    logits: Tensor
+    embeddings: Tensor
+
+
+def balance(choice: str, num_classes: int, device: torch.device) -> Balance | None:
+    """Return how unevenly the teacher may name the classes, or None for the paper's way: as it likes."""
+    return None if choice == "off" else Balance(num_classes, 1.0 if choice == "even" else LOOSE, device)
+
+
+def calibrate(objective: Objective, settings: MustSettings, zero_shot: Answers, seed: int,
+              beat: Callable[[], None]) -> None:
+    """Fit the objective's balance, and set the confidence that `settings.threshold_share` of the images exceed."""
+    logits = zero_shot.logits
+    if objective.balance is not None:
+        objective.balance.fit(logits)
+        if settings.label_balance == "auto":
+            objective.balance = better_balance(
+                objective.balance, logits, objective.student.scale * zero_shot.embeddings, seed, beat)
+        logits = objective.balance(logits)
+    if settings.threshold_share > 0:
+        confidence = logits.softmax(dim=1).amax(dim=1)  # (N,)
+        objective.threshold.copy_(confidence.quantile(1 - settings.threshold_share))
+
+
+def better_balance(loose: Balance, logits: Tensor, features: Tensor, seed: int, beat: Callable[[], None]) -> Balance:
+    """Return an even balance, or the loose one where evenness makes labels that are harder to learn.
+
+    Evenness helps where zero-shot can tell the classes apart and only favours some, and harms where it cannot: then
+    it spreads guesses over classes. The label-free score of the labels on frozen features tells which; a loss of
+    less than its standard error is none.
+
+    Args:
+        loose: fitted.
+        logits: (N, K) zero-shot's.
+        features: (N, E) frozen.
+        seed: fixes the folds of the score.
+        beat: called often; may raise to stop.
+    """
+    even = Balance(len(loose.bias), 1.0, loose.bias.device)
+    even.fit(logits)
+    loosely, evenly = (label_free_score(features.cpu().numpy(), one(logits).argmax(dim=1).cpu().numpy(), seed,
+                                        lambda _fold: beat()) for one in (loose, even))
+    standard_error = math.sqrt(loosely * (1 - loosely) / len(logits))
+    return even if evenly >= loosely - standard_error else loose
+
+
+def share_kept(objective: Objective, zero_shot: Answers, adapted: Answers) -> float:
+    """Return the share of images that the adapted teacher still answers as zero-shot did, 0 … 1."""
+    logits = adapted.logits if objective.balance is None else objective.balance(adapted.logits)
+    return float((logits.argmax(dim=1) == zero_shot.logits.argmax(dim=1)).float().mean())
