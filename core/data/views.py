@@ -23,15 +23,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from core.data.byol import recoloured
 from core.data.images import ImageSet
 from core.data.randaugment import randaugment
+from core.data.recolouring import BYOL_FIRST, BYOL_SECOND, MOCO, recoloured
 
 PREPROCESSING_VERSION = 1
 """Of `EvaluationView`; 1: shorter side to size by Pillow's bicubic, centre crop, divided by 255."""
 
 CROP_SCALE = (0.2, 1.0)
-"""Shares of the area that a crop may be: MAE's, which contrastive tuning keeps."""
+"""Shares of the area that a crop may be: MAE's, which contrastive tuning keeps, and MoCo-v2's."""
 BYOL_SCALE = (0.08, 1.0)
 CROP_RATIO = (3 / 4, 4 / 3)
 CROP_ATTEMPTS = 10
@@ -166,7 +166,18 @@ class ContrastView(CropView):
         """Return the view as (H, W, 3) bytes."""
         draws = random.Random(seed)
         view = _cropped(image, self.image_size_px, BYOL_SCALE, self.mirror, draws)
-        return np.array(recoloured(view, self.second, draws))
+        return np.array(recoloured(view, BYOL_SECOND if self.second else BYOL_FIRST, draws))
+
+
+@dataclass(frozen=True)
+class MocoView(CropView):
+    """MoCo-v2's augmentation (Chen et al., 2020, arXiv:2003.04297): crop, mirror, colours, grey, blur."""
+
+    def pixels(self, image: Image.Image, seed: int) -> np.ndarray:
+        """Return the view as (H, W, 3) bytes."""
+        draws = random.Random(seed)
+        view = _cropped(image, self.image_size_px, CROP_SCALE, self.mirror, draws)
+        return np.array(recoloured(view, MOCO, draws))
 
 
 def _cropped(image: Image.Image, side: int, scale: tuple[float, float], mirror: bool,
@@ -245,6 +256,25 @@ def batches(images: ImageSet, views: Sequence[View], indices: Sequence[int], bat
                        tuple(as_tensor(np.stack([row[view] for row in made])) for view in range(len(views))))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def training_batches(images: ImageSet, views: Sequence[View], batch_size: int, seed: int,
+                     first: int = 0) -> Iterator[tuple[int, Tensor, tuple[Tensor, ...]]]:
+    """Yield (step, indices, views) for ever, from the step `first` on: functions of the seed, the step and the images.
+
+    Every epoch has an order of its own; its odd images that fill no batch are left out of it.
+
+    Raises:
+        DataError: when a file has gone or changed.
+    """
+    steps_an_epoch = len(images) // batch_size
+    step = first
+    while True:
+        epoch, begun = divmod(step, steps_an_epoch)
+        rest = shuffled(len(images), seed, epoch)[begun * batch_size:steps_an_epoch * batch_size]
+        for indices, seen in batches(images, views, rest, batch_size, seed, epoch):
+            yield step, indices, seen
+            step += 1
 
 
 def _pixels(images: ImageSet, views: tuple[View, ...], seed: int, epoch: int,

@@ -23,7 +23,7 @@ from core.backbones.masked import MaskedClassifier
 from core.catalog import MustSettings
 from core.classifier import Classifier, Member
 from core.data.images import ImageSet
-from core.data.views import StrongView, WeakView, batches, normalise, shuffled
+from core.data.views import StrongView, WeakView, batches, normalise, shuffled, training_batches
 from core.errors import ConfigError
 from core.losses.pseudolabel import MovingAverage
 from core.losses.reconstruction import hidden_patches
@@ -60,11 +60,6 @@ class Plan:
     first: int
     steps: int
     total: int
-
-    @property
-    def steps_an_epoch(self) -> int:
-        """Return how many full batches the images make."""
-        return len(self.images) // self.batch_size
 
 
 def adapt(settings: MustSettings, problem: Problem, run: Run) -> Classifier:
@@ -155,18 +150,11 @@ def _batches(plan: Plan, settings: MustSettings, weights: Weights, student: Mask
              run: Run, first: int) -> Iterator[Batch]:
     """Yield the batches of the steps from `first` on: functions of the seed, the step and the images alone."""
     views = (WeakView(image_size_px), StrongView(image_size_px, settings.mirror, settings.smallest_crop))
-    epoch, begun = divmod(first, plan.steps_an_epoch)
     block = settings.mask_patch_px // student.patch_px
-    step = first
-    while True:
-        order = shuffled(len(plan.images), run.seed, epoch)[:plan.steps_an_epoch * plan.batch_size]
-        rest = order[begun * plan.batch_size:]
-        for indices, (weak, strong) in batches(plan.images, views, rest, plan.batch_size, run.seed, epoch):
-            hidden = hidden_patches(len(indices), student.rows, block, settings.mask_ratio,
-                                    run.generator(f"hidden patches of {plan.name} step {step}"))
-            yield Batch(indices, weak, strong, hidden if weights.hides_patches else None)
-            step += 1
-        epoch, begun = epoch + 1, 0
+    for step, indices, (weak, strong) in training_batches(plan.images, views, plan.batch_size, run.seed, first):
+        hidden = hidden_patches(len(indices), student.rows, block, settings.mask_ratio,
+                                run.generator(f"hidden patches of {plan.name} step {step}"))
+        yield Batch(indices, weak, strong, hidden if weights.hides_patches else None)
 
 
 def _weights(settings: MustSettings) -> Weights:

@@ -16,6 +16,7 @@ from core.data.views import (
     ContrastView,
     CropView,
     EvaluationView,
+    MocoView,
     StrongView,
     View,
     WeakView,
@@ -24,12 +25,14 @@ from core.data.views import (
     batches,
     normalise,
     shuffled,
+    training_batches,
     view_seed,
 )
 from core.errors import DataError
 
 VIEWS = (WeakView(64), StrongView(64, mirror=True), CropView(64, mirror=True),
-         ContrastView(64, mirror=True, second=False), ContrastView(64, mirror=True, second=True), EvaluationView(64))
+         ContrastView(64, mirror=True, second=False), ContrastView(64, mirror=True, second=True),
+         MocoView(64, mirror=True), EvaluationView(64))
 
 
 def seen(view: View, image: Image.Image, seed: int = 0) -> torch.Tensor:
@@ -126,6 +129,16 @@ def test_byols_first_view_is_always_blurred_and_only_its_second_solarised(photog
     edges = [np.abs(np.diff(seen(ContrastView(64, False, second), photograph, seed).numpy())).mean()
              for second in (False, True) for seed in range(60)]
     assert np.mean(edges[:60]) < np.mean(edges[60:])
+
+
+def test_mocos_view_is_blurred_half_of_the_time_and_never_solarised(photograph):
+    flat = Image.new("RGB", (64, 64), (230, 230, 230))
+    levels = np.stack([MocoView(64, mirror=False).pixels(flat, seed) for seed in range(200)]).astype(float)
+    assert levels.mean((1, 2, 3)).min() > 100
+    edges = {view: np.mean([np.abs(np.diff(seen(view, photograph, seed).numpy())).mean() for seed in range(60)])
+             for view in (MocoView(64, False), ContrastView(64, False, False), CropView(64, False))}
+    blurred_always, sharp = edges[ContrastView(64, False, False)], edges[CropView(64, False)]
+    assert blurred_always < edges[MocoView(64, False)] < sharp
 
 
 @pytest.mark.parametrize(("scale", "low"), [((0.3, 1.0), 0.3), (CROP_SCALE, 0.2), (BYOL_SCALE, 0.08)])
@@ -225,3 +238,19 @@ def test_an_epochs_order_is_a_permutation_of_its_own():
 def test_seeds_of_views_do_not_repeat():
     seeds = {view_seed(s, e, i, v) for s in (0, 1) for e in range(10) for i in range(100) for v in range(2)}
     assert len(seeds) == 4000
+
+
+def test_training_batches_go_on_for_ever_and_from_any_step_as_from_the_first(digit_images):
+    few = digit_images.subset(range(10))
+
+    def some(first: int, count: int) -> list[tuple[int, list[int], torch.Tensor]]:
+        made = training_batches(few, (CropView(16, True),), 4, seed=1, first=first)
+        return [(step, indices.tolist(), view) for _, (step, indices, (view,)) in zip(range(count), made, strict=False)]
+
+    whole = some(0, 6)
+    assert [step for step, _, _ in whole] == list(range(6))
+    for epoch in range(3):  # two batches of four; two of the ten wait for another epoch
+        assert len({index for _, indices, _ in whole[2 * epoch:2 * epoch + 2] for index in indices}) == 8
+    for (step, indices, view), (again, same, seen_again) in zip(whole[3:], some(3, 3), strict=True):
+        assert (step, indices) == (again, same)
+        assert torch.equal(view, seen_again)

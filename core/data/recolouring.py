@@ -1,12 +1,14 @@
-"""The colours of BYOL's two views, drawn from one image's generator.
+"""The colours of contrastive views, drawn from one image's generator: BYOL's two and MoCo-v2's.
 
-Grill et al., 2020, "Bootstrap your own latent", arXiv:2006.07733, appendix B.
+Grill et al., 2020, "Bootstrap your own latent", arXiv:2006.07733, appendix B; Chen et al., 2020, "Improved
+Baselines with Momentum Contrastive Learning", arXiv:2003.04297, and its code, facebookresearch/moco.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,34 +16,43 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 Change = Callable[[Image.Image, random.Random], Image.Image]
 
-JITTER_PROBABILITY, BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.8, 0.4, 0.4, 0.2, 0.1
+JITTER_PROBABILITY, BRIGHTNESS, CONTRAST, HUE = 0.8, 0.4, 0.4, 0.1
 GREY_PROBABILITY = 0.2
-BLUR_PROBABILITY = {False: 1.0, True: 0.1}
-SOLARISE_PROBABILITY = {False: 0.0, True: 0.2}
-"""By whether the view is the second."""
 BLUR_SIGMA = (0.1, 2.0)
 SIDE_OF_SIGMA_PX = 224
 """The side for which the paper's sigma is given; it shrinks with the image."""
 
 
-def recoloured(view: Image.Image, second: bool, draws: random.Random) -> Image.Image:
+@dataclass(frozen=True)
+class Recolouring:
+    """In what the papers differ: how much saturation may change, how often a view is blurred or solarised."""
+
+    saturation: float
+    blur_probability: float
+    solarise_probability: float
+
+
+BYOL_FIRST, BYOL_SECOND, MOCO = Recolouring(0.2, 1.0, 0.0), Recolouring(0.2, 0.1, 0.2), Recolouring(0.4, 0.5, 0.0)
+
+
+def recoloured(view: Image.Image, kind: Recolouring, draws: random.Random) -> Image.Image:
     """Return the view with its colours jittered, greyed, blurred and solarised, each by chance."""
     if draws.random() < JITTER_PROBABILITY:
-        view = _jittered(view, draws)
+        view = _jittered(view, kind.saturation, draws)
     if draws.random() < GREY_PROBABILITY:
         view = view.convert("L").convert("RGB")
-    if draws.random() < BLUR_PROBABILITY[second]:
+    if draws.random() < kind.blur_probability:
         view = view.filter(ImageFilter.GaussianBlur(draws.uniform(*BLUR_SIGMA) * view.width / SIDE_OF_SIGMA_PX))
-    if draws.random() < SOLARISE_PROBABILITY[second]:
+    if draws.random() < kind.solarise_probability:
         view = ImageOps.solarize(view, 128)
     return view
 
 
-def _jittered(view: Image.Image, draws: random.Random) -> Image.Image:
+def _jittered(view: Image.Image, saturation: float, draws: random.Random) -> Image.Image:
     """Change brightness, contrast, saturation and hue, in a random order."""
     changes: list[Change] = [
         partial(_enhanced, ImageEnhance.Brightness, BRIGHTNESS), partial(_enhanced, ImageEnhance.Contrast, CONTRAST),
-        partial(_enhanced, ImageEnhance.Color, SATURATION), _hue_turned]
+        partial(_enhanced, ImageEnhance.Color, saturation), _hue_turned]
     draws.shuffle(changes)
     for change in changes:
         view = change(view, draws)
