@@ -1,4 +1,4 @@
-"""Clusters of standardised features, as the paper of MAE-CT measures them (appendix E).
+"""The clusters of an adapted backbone: found as the paper of MAE-CT measures them (appendix E), named, a classifier.
 
 N images, D features, K clusters.
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -18,14 +19,21 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from core.backbones.clip import ClipBackbone
+from core.backbones.features import features
 from core.backbones.vit import TimmBackbone
-from core.classifier import Member
+from core.catalog import BACKBONES
+from core.classifier import Classifier, Member, cluster_names
 from core.methods.kmeans import confidence_sharpness
-from core.methods.spaces import Space
+from core.methods.naming import name_clusters, suggest_names
+from core.methods.part import Part
+from core.methods.spaces import NAMING_BACKBONE, Space, read_spaces
+from core.problem import Problem
 from core.run import Progress, Run
 from core.threads import few_threads
 
 BATCH_SIZE = 1024
+READ_AT_ONCE = 256
 SMALLEST_DEVIATION = 1e-6
 
 
@@ -55,7 +63,7 @@ class Clusters:
         """Return the same clusters, cluster ``order[k]`` as the k-th."""
         return dataclasses.replace(self, centres=self.centres[order], probabilities=self.probabilities[:, order])
 
-    def member(self, backbone: TimmBackbone) -> Member:
+    def member(self, backbone: ClipBackbone | TimmBackbone) -> Member:
         """Return the linear head whose softmax gives these probabilities.
 
         -β |z - c|² = 2 β z·c - β |c|² - β |z|² with z = (f - mean) / deviation; the last term is the same for
@@ -64,6 +72,46 @@ class Clusters:
         weight = 2 * self.sharpness * self.centres / self.deviation  # (K, D)
         bias = -weight @ self.mean - self.sharpness * self.centres.square().sum(dim=1)
         return Member(backbone=backbone, weight=weight.T.cpu(), bias=bias.cpu())
+
+
+def reading_steps(num_images: int, batch_size: int) -> int:
+    """Return for how many training steps reading the images twice counts: only forward, so a third of the time."""
+    return max(1, 2 * num_images // (3 * batch_size))
+
+
+def cluster_classifier(backbone: ClipBackbone | TimmBackbone, problem: Problem, num_clusters: int, run: Run, *,
+                       method: str, settings: Mapping[str, object], starts: int, first: int,
+                       reading: int) -> Classifier:
+    """Return the classifier of the clusters that the problem's images form in an adapted backbone.
+
+    Clusters are named through the backbone as it was before where that reads text, else through the bundled one:
+    an adapted image tower is no longer where its text tower looks.
+
+    Args:
+        backbone: in evaluation mode.
+        problem: whose images and class names they are.
+        num_clusters: K.
+        run: told of the last ``reading + 1`` steps, from `first` on.
+        method: of the classifier.
+        settings: of the classifier.
+        starts: of k-means.
+        first: steps done.
+        reading: see `reading_steps`.
+    """
+    total, count = first + reading + 1, len(problem.images)
+    part = Part(run, first=first, steps=reading, total=total)
+    naming = backbone.name if BACKBONES[backbone.name].has_text else NAMING_BACKBONE
+    read = features(backbone, problem.images, part, stage="reading images", total_steps=2 * count)
+    space = Space(backbone=backbone, features=read.to(run.device))
+    texts = read_spaces((naming,), problem, part, 2 * count, READ_AT_ONCE, first_step=count)
+    found = standardised_clusters(space, num_clusters, starts, Part(run, first=first + reading, steps=1, total=total))
+    extra: dict[str, object] = {"clusters_found": len(found.labels.unique())}
+    if problem.class_names:
+        found = found.in_order(name_clusters(found.probabilities, texts, problem.class_names))
+    else:
+        extra["suggested_names"] = suggest_names(found.labels, num_clusters, texts)
+    return Classifier(members=(found.member(backbone),), method=method,
+                      class_names=problem.class_names or cluster_names(num_clusters), settings={**settings, **extra})
 
 
 def standardised_clusters(space: Space, num_clusters: int, starts: int, run: Run) -> Clusters:

@@ -20,21 +20,17 @@ from torch import Tensor, nn
 from core.backbones import autoencoder
 from core.backbones.autoencoder import MaskedAutoencoder
 from core.backbones.contrastive_head import EMBEDDING_WIDTH, ContrastiveHead
-from core.backbones.features import features
 from core.backbones.load import load_backbone
 from core.backbones.vit import TimmBackbone
 from core.catalog import MaectSettings
-from core.classifier import Classifier, cluster_names
-from core.data.views import batches, normalise, shuffled
+from core.classifier import Classifier
+from core.data.views import normalise, training_batches
 from core.errors import ConfigError, DataError
 from core.losses.neighbours import NeighbourQueue
-from core.methods.clusters import standardised_clusters
+from core.methods.clusters import cluster_classifier, reading_steps
 from core.methods.identity import identity
 from core.methods.maect_objective import Batch, Objective
 from core.methods.maect_stages import PREPARING, PRETRAINING, TUNING, Plan, plans
-from core.methods.naming import name_clusters, suggest_names
-from core.methods.part import Part
-from core.methods.spaces import NAMING_BACKBONE, Space, read_spaces
 from core.problem import Problem
 from core.run import Run
 from core.training import ema, loop, optim
@@ -44,7 +40,6 @@ from core.training.heartbeat import Heartbeat
 BETAS = (0.9, 0.95)
 WARM_UP_SHARE = 0.2
 VIEWS = 2
-READ_AT_ONCE = 256
 
 
 class Network(nn.Module):
@@ -68,7 +63,7 @@ def adapt(settings: MaectSettings, problem: Problem, run: Run) -> Classifier:
     batch_size = min(settings.batch_size, len(problem.images))
     stages = [plan for plan in plans(settings, backbone.image_size_px) if plan.epochs > 0]
     steps = [max(1, round(plan.epochs * len(problem.images) / batch_size)) for plan in stages]
-    reading = max(1, 2 * len(problem.images) // (3 * batch_size))  # a forward pass, twice
+    reading = reading_steps(len(problem.images), batch_size)
     total = sum(steps) + reading + 1
     run = Heartbeat(run)
 
@@ -78,21 +73,9 @@ def adapt(settings: MaectSettings, problem: Problem, run: Run) -> Classifier:
         tuning.train(plan, first, count)
         first += count
     backbone.visual = tuning.tuned_encoder().requires_grad_(False).eval()
-
-    part, count = Part(run, first=first, steps=reading, total=total), len(problem.images)
-    read = features(backbone, problem.images, part, stage="reading images", total_steps=2 * count)
-    tuned = Space(backbone=backbone, features=read.to(run.device))
-    every = [tuned, *read_spaces((NAMING_BACKBONE,), problem, part, 2 * count, READ_AT_ONCE, first_step=count)]
-    grouping = Part(run, first=first + reading, steps=1, total=total)
-    found = standardised_clusters(tuned, problem.count, settings.starts, grouping)
-    extra: dict[str, object] = {"clusters_found": len(found.labels.unique())}
-    if problem.class_names:
-        found = found.in_order(name_clusters(found.probabilities, every, problem.class_names))
-    else:
-        extra["suggested_names"] = suggest_names(found.labels, problem.count, every)
-    return Classifier(members=(found.member(backbone),), method="maect",
-                      class_names=problem.class_names or cluster_names(problem.count),
-                      settings={**dataclasses.asdict(settings), **extra})
+    return cluster_classifier(backbone, problem, problem.count, run, method="maect",
+                              settings=dataclasses.asdict(settings), starts=settings.starts, first=first,
+                              reading=reading)
 
 
 class _Tuning:
@@ -212,19 +195,11 @@ class _Tuning:
         """Yield the batches of the steps from `first` on: functions of the seed, the step and the images alone."""
         images, run, patches = self.problem.images, self.run, self._encoder.patch_embed.num_patches
         nearest = max(1, min(plan.nearest, len(self.queue.owners) - 1))
-        steps_an_epoch = len(images) // self.batch_size
-        epoch, begun = divmod(first, steps_an_epoch)
-        step = first
-        while True:
-            order = shuffled(len(images), run.seed, epoch)[:steps_an_epoch * self.batch_size]
-            rest = order[begun * self.batch_size:]
-            for indices, views in batches(images, plan.views, rest, self.batch_size, run.seed, epoch):
-                draw = run.generator(f"{plan.name} step {step}")
-                orders = tuple(torch.rand(len(indices), patches, generator=draw).argsort(dim=1) for _ in views)
-                dice = torch.randint(nearest, (VIEWS, len(indices)), generator=draw)
-                yield Batch(indices, views, orders, dice)
-                step += 1
-            epoch, begun = epoch + 1, 0
+        for step, indices, views in training_batches(images, plan.views, self.batch_size, run.seed, first):
+            draw = run.generator(f"{plan.name} step {step}")
+            orders = tuple(torch.rand(len(indices), patches, generator=draw).argsort(dim=1) for _ in views)
+            dice = torch.randint(nearest, (VIEWS, len(indices)), generator=draw)
+            yield Batch(indices, views, orders, dice)
 
 
 def _backbone(settings: MaectSettings) -> TimmBackbone:
@@ -264,5 +239,3 @@ def _labels(problem: Problem, device: torch.device) -> Tensor:
 def _decay(average: float, horizon_share: float, steps: int) -> float:
     """Return the average's decay: the paper's, or of a memory that is a share of a short run."""
     return average if horizon_share == 0 else 1 - 1 / max(1.0, horizon_share * steps)
-
-
