@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
+
+from core.training.precision import forward_precision
 
 CPU_BUDGET_BYTES = 3 * 1024**3
 CUDA_BUDGET_SHARE = 0.5
@@ -22,13 +25,36 @@ KEPT_BYTES_A_TOKEN_WIDTH = 40
 
 def images_at_once(width: int, num_blocks: int, num_tokens: int, device: torch.device) -> int:
     """Return how many images' activations a transformer can keep on the device: half of its free memory."""
-    budget = float(CPU_BUDGET_BYTES)
-    if device.type == "cuda":
-        budget = torch.cuda.mem_get_info(device)[0] * CUDA_BUDGET_SHARE
     heads = max(1, width // 64)
     attention = 8 * heads * num_tokens**2 if device.type == "cpu" else 0  # the plain kernel keeps its matrix
     each = num_blocks * (KEPT_BYTES_A_TOKEN_WIDTH * num_tokens * width + attention)
-    return max(8, int(budget / each))
+    return max(8, int(_budget_bytes(device) / each))
+
+
+def measured_at_once(network: nn.Module, image_size_px: int, device: torch.device, precision: str) -> int:
+    """Return the same of any network on the device, by what it keeps for the gradient of one image more."""
+    def kept_bytes(count: int) -> int:
+        kept: dict[int, int] = {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()  # of a view, all that it keeps alive
+            kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        images = torch.zeros(count, 3, image_size_px, image_size_px, device=device)
+        with saved_tensors_hooks(keep, lambda tensor: tensor), forward_precision(device, precision):
+            _alive = network(images)  # until the bytes are added up, or memory would be used twice
+        return sum(kept.values())
+
+    each = kept_bytes(2) - kept_bytes(1)  # weights are kept once
+    return max(8, int(_budget_bytes(device) / max(1, each)))
+
+
+def _budget_bytes(device: torch.device) -> float:
+    """Return how much memory activations may take."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] * CUDA_BUDGET_SHARE
+    return float(CPU_BUDGET_BYTES)
 
 
 def in_chunks(
