@@ -71,6 +71,7 @@ BACKBONES: Mapping[str, Backbone] = {
     "dinov2-vit-b14": _timm("DINOv2 ViT-B/14", "vit_base_patch14_dinov2.lvd142m", 224, 87, "Apache-2.0"),
     "dinov2-vit-l14": _timm("DINOv2 ViT-L/14", "vit_large_patch14_dinov2.lvd142m", 224, 304, "Apache-2.0"),
     "resnet50": _timm("ResNet-50 (supervised)", "resnet50.a1_in1k", 224, 26, "Apache-2.0"),
+    "resnet101": _timm("ResNet-101 (supervised)", "resnet101.a1_in1k", 224, 45, "Apache-2.0"),
 }
 TEXT_BACKBONES = tuple(name for name, one in BACKBONES.items() if one.has_text)
 VIT_BACKBONES = tuple(name for name, one in BACKBONES.items() if one.library == "timm" and "resnet" not in name)
@@ -242,7 +243,47 @@ class MaectSettings:
                                   "computed in pieces, with the same result.", low=0, high=65_536)
 
 
-Settings = ZeroShotSettings | KMeansSettings | TurtleSettings | MustSettings | MaectSettings
+@dataclass(frozen=True, kw_only=True)
+class FinetuneSettings:
+    """Unsupervised finetuning (Li et al., 2021, arXiv:2110.09510): MoCo-v2 with source replay and mixed images."""
+
+    backbone: str = setting("starter-mae", "Foundation model", choices=tuple(BACKBONES), advanced=False)
+    mirror: bool = setting(True, "Mirror images mean the same", MIRROR_HELP, advanced=False)
+    mode: str = setting("auto", "Learns from", "Your images alone (target), or a replay collection's too (replay); "
+                        "auto replays where such a collection is given.", choices=("auto", "target", "replay"))
+    replay_share: float = setting(0.1, "Share of the replay collection", "A tenth of what the model once learnt from "
+                                  "is enough to keep it in place.", low=0.001, high=1.0)
+    replay_limit: int = setting(0, "Replayed images at most", "0: as many as the share says.", low=0, high=10_000_000)
+    mixing: str = setting("cutmix", "Images are mixed by", "A rectangle of another image (cutmix), its shadow (mixup), "
+                          "both by turns at random, or not at all.", choices=("none", "cutmix", "mixup", "both"),
+                          symbol="Eq. 5")
+    mixing_alpha: float = setting(1.0, "Evenness of mixing", "1: any share is as likely as another.", low=0.01,
+                                  high=100.0, symbol="α")
+    mixed_only: bool = setting(False, "Mixed images only", "Leaves images that are not mixed out of the loss "
+                               "(Eq. 4), in two thirds of the time.")
+    epochs: float = setting(200.0, "Epochs", "Times every image is seen, twice each.", low=0.01, high=10_000)
+    batch_size: int = setting(256, "Images a step", low=2, high=65_536)
+    optimiser: str = setting("sgd", "Optimiser", "The paper's for ResNets; transformers need adamw.",
+                             choices=("sgd", "adamw"))
+    base_learning_rate: float = setting(0.015, "Encoder's base learning rate", "For 256 images a step.", low=1e-8,
+                                        high=10.0)
+    head_learning_rate: float = setting(0.015, "Head's base learning rate", "The head starts from nothing.", low=1e-8,
+                                        high=10.0)
+    weight_decay: float = setting(1e-4, "Weight decay", low=0.0, high=1.0)
+    temperature: float = setting(0.2, "Temperature", low=0.001, high=10.0, symbol="τ, Eq. 4")
+    queue_size: int = setting(65_536, "Images to be told from", "At most as many as there are.", low=2, high=1_000_000,
+                              symbol="K, Eq. 4")
+    momentum: float = setting(0.999, "Momentum of the key encoder", low=0.0, high=1.0, symbol="m")
+    average_horizon_share: float = setting(0.0, "Key encoder's memory as a share of the run", "Above 0: sets the "
+                                           "momentum from the number of steps, for short runs.", low=0.0, high=1.0)
+    starts: int = setting(100, "Starts of k-means", "The best of this many is kept.", low=1, high=1000)
+    precision: str = setting("auto", "Precision", "bfloat16 where the hardware computes it; losses are always float32.",
+                             choices=("auto", "float32", "bfloat16"))
+    images_at_once: int = setting(0, "Images held in memory at once", "0 chooses it; a step larger than that is "
+                                  "computed in pieces, with the same result.", low=0, high=65_536)
+
+
+Settings = ZeroShotSettings | KMeansSettings | TurtleSettings | MustSettings | MaectSettings | FinetuneSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,6 +324,10 @@ METHODS: Mapping[str, Method] = {
     "maect": Method(
         title="MAE-CT", settings=MaectSettings, function="core.methods.maect:adapt", needs="count", queue="gpu",
         summary="Tunes a model that knows no words until its features form groups of things, then takes the groups."),
+    "finetune": Method(
+        title="Unsupervised finetuning", settings=FinetuneSettings, function="core.methods.finetune:adapt",
+        needs="count", queue="gpu",
+        summary="Teaches any model, ResNets too, to tell your own images apart, then takes the groups they form."),
 }
 
 
@@ -298,6 +343,21 @@ def parse(method: str, values: Mapping[str, object]) -> Settings:
     settings = kind(**check(kind, values, METHODS[method].title))
     _check_together(settings)
     return settings
+
+
+def replays(settings: FinetuneSettings, *, given: bool) -> bool:
+    """Tell whether a run replays, `given` a collection for it or not.
+
+    Raises:
+        ConfigError: where one is needed and not given, or given and not used.
+    """
+    if settings.mode == "replay" and not given:
+        raise ConfigError("replay", "no collection to replay: choose a replay collection (--replay DIR in the shell) "
+                          "of images like those the foundation model learnt from, or set mode to auto or target")
+    if settings.mode == "target" and given:
+        raise ConfigError("replay", "mode is target, which replays nothing: leave the replay collection out, or set "
+                          "mode to auto or replay")
+    return given
 
 
 def split_templates(text: str) -> tuple[str, ...]:
@@ -317,6 +377,9 @@ def split_templates(text: str) -> tuple[str, ...]:
 
 def _check_together(settings: Settings) -> None:
     """Refuse settings that are each allowed but not together."""
+    if isinstance(settings, FinetuneSettings) and settings.mixed_only and settings.mixing == "none":
+        raise ConfigError("mixed_only", "there would be no mixed images: choose cutmix, mixup or both, or switch it "
+                          "off")
     if isinstance(settings, ZeroShotSettings | MustSettings) and settings.templates == "own":
         split_templates(settings.own_templates)
     if isinstance(settings, TurtleSettings) and settings.classes_to and settings.classes_from > settings.classes_to:

@@ -1,48 +1,18 @@
 """Settings under a name: the papers' own, and ours for small collections. Standard library only.
 
-A preset is the record of an experiment: its header says which paper, what it costs and what it
-should reach. What we have not measured is marked as the paper's.
+A preset is the record of an experiment (`core.preset`). Those of unsupervised finetuning are in
+`core.finetune_presets`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
+from core import finetune_presets
 from core.catalog import BACKBONES, VIT_BACKBONES
+from core.preset import FEW_IMAGES, SMALL_COLLECTION_VIEWS, Preset
 from core.settings import Value
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preset(Mapping[str, Value]):
-    """Some settings of a method, and where they come from.
-
-    Attributes:
-        settings: by name; the rest stay at their defaults.
-        source: the paper, or ours.
-        cost: on named hardware, or "unmeasured here".
-        expected: what it should reach, and who says so.
-    """
-
-    settings: Mapping[str, Value]
-    source: str
-    cost: str
-    expected: str
-
-    def __getitem__(self, name: str) -> Value:
-        return self.settings[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.settings)
-
-    def __len__(self) -> int:
-        return len(self.settings)
-
-    def command(self, method: str, name: str) -> str:
-        """Return the shell command that runs it."""
-        return f"python -m core adapt --images DIR --names FILE --method {method} --preset {name} --out OUT"
-
 
 MUST_PAPER = "Li, Savarese, Hoi, 2022, arXiv:2206.02967, Table 10"
 MUST_COST = "unmeasured here; the paper used 16 A100 GPUs"
@@ -94,9 +64,6 @@ def _table_10(name: str) -> Preset:
         },
         source=MUST_PAPER, cost=MUST_COST, expected=f"{must} %, zero-shot {clip} % (the paper's)")
 
-
-SMALL_COLLECTION_VIEWS = 20_000
-"""Image views a run of `small-collection` is given: about three minutes on two CPU cores at 64 px."""
 
 SMALL_COLLECTION = Preset(
     settings={
@@ -201,10 +168,9 @@ PRESETS: Mapping[str, Mapping[str, Preset]] = {
     "turtle": {"paper": TURTLE_PAPER, "small-collection": TURTLE_SMALL_COLLECTION},
     "must": {**{name: _table_10(name) for name in _TABLE_10}, "small-collection": SMALL_COLLECTION},
     "maect": {**{name: _maect(name) for name in _TABLES_7_AND_8}, "small-collection": MAECT_SMALL_COLLECTION},
+    "finetune": finetune_presets.PRESETS,
 }
 
-FEW_IMAGES = 3_000
-"""The smallest collection of the paper has 3,060: with fewer, its batches make too few steps."""
 _LIKE = ((6_000, "dtd"), (40_000, "ucf101"), (400_000, "food101"), (math.inf, "imagenet"))
 """Up to so many images, the paper's collection whose settings are taken; the odd ones (signs hidden by
 half, long tails at ten times the rate) are chosen by a person."""
@@ -228,6 +194,8 @@ def recommend(method: str, num_images: int, backbone: str) -> tuple[str, dict[st
         return name, dict(PRESETS[method][name])
     if method == "maect" and backbone in VIT_BACKBONES:
         return _recommend_maect(num_images, backbone)
+    if method == "finetune" and known is not None:
+        return finetune_presets.recommend(num_images, backbone)
     if method != "must" or known is None:
         return "", {}
     starter = known.pretrained == "bundled"

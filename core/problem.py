@@ -20,6 +20,7 @@ class Problem:
         labelled: image index -> class index, made by a person in review (Semi-MAE learns from it).
         warm_up: a larger collection for MUST's frozen-classifier warm-up (its Table 4), or None.
         warm_up_names: that collection's own classes; () takes `class_names`.
+        replay: images like those that the foundation model learnt from, for unsupervised finetuning, or None.
 
     True labels of `images` are nowhere in reach: evaluation holds them, methods never see them.
     """
@@ -30,6 +31,7 @@ class Problem:
     labelled: Mapping[int, int] = field(default_factory=dict)
     warm_up: ImageSet | None = None
     warm_up_names: tuple[str, ...] = ()
+    replay: ImageSet | None = None
 
     def __post_init__(self) -> None:
         """Refuse a question that no method can answer."""

@@ -92,6 +92,10 @@ class ImageSet:
         """Return the images at `indices`, in that order; decoded pictures are shared."""
         return ImageSet(tuple(self.paths[i] for i in indices), tuple(self.names[i] for i in indices), self.decoded)
 
+    def joined(self, others: ImageSet) -> ImageSet:
+        """Return these images and then the others."""
+        return ImageSet(self.paths + others.paths, self.names + others.names, self.decoded)
+
     @cached_property
     def fingerprint(self) -> str:
         """A digest of names and contents in order; of large files the ends, the size and the time count.

@@ -15,7 +15,8 @@ from core.run import Run
 
 def identity(settings: Settings, problem: Problem, seed: int) -> str:
     """Return a digest of all that a run's answer depends on."""
-    said = [dataclasses.asdict(settings), problem.images.fingerprint, problem.class_names, problem.num_classes, seed]
+    said = [dataclasses.asdict(settings), problem.images.fingerprint, problem.class_names, problem.num_classes, seed,
+            problem.replay.fingerprint if problem.replay else ""]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 

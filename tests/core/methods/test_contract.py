@@ -30,6 +30,8 @@ SMALL: Mapping[str, Mapping[str, Value]] = {
              "average_start": 0.5, "average_end": 0.9, "average_ramp_steps": 3, "precision": "float32"},
     "maect": {"epochs": 2.0, "preparing_epochs": 1.0, "pretraining_epochs": 1.0, "batch_size": 20, "frozen_blocks": 3,
               "nearest": 3, "encoder_average": 0.9, "starts": 3, "precision": "float32"},
+    "finetune": {"epochs": 2.0, "batch_size": 20, "mixing": "both", "optimiser": "adamw", "base_learning_rate": 1e-3,
+                 "momentum": 0.9, "starts": 3, "precision": "float32"},
 }
 """Settings with which a method is through in a moment; a new method adds its own."""
 
