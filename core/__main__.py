@@ -67,6 +67,8 @@ def _add_adapt(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--held-out", metavar="SHARE|FILE", help="images kept out of adaptation, yet answered")
     command.add_argument("--warm-up", type=Path, metavar="DIR|ZIP|TAR", help="a larger collection to warm up on (MUST)")
+    command.add_argument("--replay", type=Path, metavar="DIR|ZIP|TAR", help="images like those the foundation model "
+                                                                            "learnt from (unsupervised finetuning)")
     command.add_argument("--labels", type=Path, metavar="CSV", help="path,label of the few images a person labelled")
     command.add_argument("--resume", action="store_true", help="go on with the run that --out holds")
     _add_surroundings(command)

@@ -50,6 +50,7 @@ class AdaptRequest:
     seed: int = 0
     held_out: str | None = None
     warm_up: Path | None = None
+    replay: Path | None = None
     labels: Path | None = None
     resume: bool = False
     device: str = "auto"
@@ -82,7 +83,8 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
         images=images.subset([index for index in range(len(images)) if index not in held_out]) if held_out else images,
         class_names=class_names, num_classes=request.classes,
         labelled=_labelled(request, images, held_out, class_names),
-        warm_up=open_images(request.warm_up, work / "warm-up")[0] if request.warm_up else None)
+        warm_up=open_images(request.warm_up, work / "warm-up")[0] if request.warm_up else None,
+        replay=open_images(request.replay, work / "replay")[0] if request.replay else None)
     run = LocalRun(device=best_device(request.device), seed=request.seed, folder=work, listener=listener)
     with run.stopped_by_ctrl_c():
         classifier = resolve(METHODS[request.method].function)(settings, problem, run)
@@ -146,6 +148,8 @@ def _question(request: AdaptRequest) -> tuple[str, ...]:
         raise ConfigError("names", f"{method.title} needs class names: give --names FILE with one name a line")
     if method.needs == "count" and request.names is None and request.classes is None:
         raise ConfigError("classes", f"{method.title} needs to know how many classes: give --classes K or --names FILE")
+    if request.replay is not None and "replay_share" not in describe(method.settings):
+        raise ConfigError("replay", f"{method.title} has no replay; leave --replay out")
     if request.classes is not None and request.classes < 2:
         raise DataError("classes", f"{request.classes}: nothing to tell apart; give at least two")
     names = read_names(request.names) if request.names else ()

@@ -31,7 +31,8 @@ OUT_OF_MEMORY = ("{where} ran out of memory. Try a smaller batch size or a small
 
 def attempt(lease: Lease, pipe: Pipe) -> None:
     """Adapt, answer, measure and write the result of a run."""
-    run = Run.objects.select_related("collection", "class_list_version", "warm_up", "baseline").get(pk=lease.run_id)
+    run = Run.objects.select_related("collection", "class_list_version", "warm_up", "replay", "baseline").get(
+        pk=lease.run_id)
     folder = run_folder(run.pk)
     with take_folder(folder):
         _tidy(folder, run.collection_id)

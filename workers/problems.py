@@ -67,4 +67,5 @@ def build_problem(run: Run, photographs: Photographs) -> Problem:
     """
     names = tuple(run.class_list_version.names) if run.class_list_version else ()
     return Problem(images=photographs.to_adapt, class_names=names, num_classes=run.num_classes,
-                   warm_up=Photographs.of(run.warm_up).to_adapt if run.warm_up else None)
+                   warm_up=Photographs.of(run.warm_up).to_adapt if run.warm_up else None,
+                   replay=Photographs.of(run.replay).to_adapt if run.replay else None)

@@ -179,6 +179,8 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     "names that are not there": (("--names", "{nowhere}"), 2, "cannot be read: No such file"),
     "held-out of all": (("--names", "{names}", "--held-out", "1.5"), 2, "no share between 0 and 1"),
     "held-out that is not there": (("--names", "{names}", "--held-out", "{nowhere}"), 2, "neither a share"),
+    "replay that no method has": (("--names", "{names}", "--replay", "{nowhere}"), 2, "Zero-shot has no replay"),
+    "replay without images": (("--method", "finetune", "--classes", "3", "--set", "mode=replay"), 2, "--replay DIR"),
     "labels of nothing": (("--names", "{names}", "--labels", "{strange}"), 2, "x.png is not among the images"),
 }
 

@@ -36,6 +36,15 @@ def test_what_is_held_out_is_not_adapted_to_not_even_as_a_copy(collection, digit
     assert set(photographs.place) == set(collection.images.values_list("pk", flat=True))
 
 
+def test_a_replay_collection_brings_its_pictures(collection, make_run):
+    run = make_run("finetune")
+    assert build_problem(run, Photographs.of(collection)).replay is None
+    run.replay = collection
+    problem = build_problem(run, Photographs.of(collection))
+    assert problem.replay is not None
+    assert problem.replay.names == problem.images.names
+
+
 def test_a_question_without_names_carries_the_number(collection, make_run):
     problem = build_problem(make_run("turtle", num_classes=7), Photographs.of(collection))
     assert (problem.class_names, problem.count) == ((), 7)

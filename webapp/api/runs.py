@@ -63,8 +63,9 @@ def start(request: HttpRequest, pk: int, payload: RunIn) -> Status[RunOut]:
     elif payload.num_classes is not None:
         asked = Asked(num_classes=payload.num_classes)
     warm_up = get_own_collection(request, payload.warm_up) if payload.warm_up is not None else None
+    replay = get_own_collection(request, payload.replay) if payload.replay is not None else None
     run = start_run(collection=collection, method=payload.method, values=payload.settings, asked=asked,
-                    preset=payload.preset, seed=payload.seed, warm_up=warm_up)
+                    preset=payload.preset, seed=payload.seed, warm_up=warm_up, replay=replay)
     return Status(201, describe_run(request, run))
 
 

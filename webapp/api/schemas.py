@@ -127,6 +127,8 @@ class RunIn(Schema):
     class_list: int | None = Field(None, description="asks these names instead of the collection's question")
     num_classes: int | None = Field(None, ge=2, le=100_000, description="asks this number instead")
     warm_up: int | None = Field(None, description="id of a larger collection for MUST's warm-up")
+    replay: int | None = Field(None, description="id of a collection like what the foundation model learnt from, for "
+                                                 "unsupervised finetuning")
 
 
 class RunOut(Schema):

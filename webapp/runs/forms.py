@@ -15,7 +15,15 @@ from core.settings import Setting, Value, defaults, describe, split_list
 from webapp.collections.models import Collection
 from webapp.runs.models import Run
 from webapp.runs.recommendation import Cost, cost
-from webapp.runs.starting import MAX_SEED, Asked, preset_of, question_of, settings_of, start_run
+from webapp.runs.starting import (
+    MAX_SEED,
+    OTHER_COLLECTIONS,
+    Asked,
+    preset_of,
+    question_of,
+    settings_of,
+    start_run,
+)
 
 PREFIX = "setting-"
 LONG_TEXTS = ("own_templates",)
@@ -36,6 +44,10 @@ class RunForm(forms.Form):
     warm_up = forms.ModelChoiceField(
         Collection.objects.none(), required=False, label="Warm-up collection", empty_label="none",
         help_text="A larger collection of the same kind of pictures, seen first with the classifier frozen.")
+    replay = forms.ModelChoiceField(
+        Collection.objects.none(), required=False, label="Replay collection", empty_label="none",
+        help_text="Pictures like those the foundation model once learnt from, everyday photographs for most: they keep "
+                  "it from losing what it knows.")
     seed = forms.IntegerField(label="Seed", min_value=0, max_value=MAX_SEED, initial=0,
                               help_text="The same seed gives the same answers.")
 
@@ -79,16 +91,17 @@ class RunForm(forms.Form):
         else:
             self.fields["num_classes"].required = METHODS[self.method_name].needs == "count"
             self.initial["num_classes"] = chosen.get("num_classes") or self.question.count
-        if "warm_up_epochs" in self.start_values:
-            others = Collection.objects.filter(owner=self.collection.owner).exclude(pk=self.collection.pk)
-            self.fields["warm_up"].queryset = others.order_by("name")  # type: ignore[attr-defined]
-            self.initial["warm_up"] = chosen.get("warm_up", "")
-        else:
-            del self.fields["warm_up"]
+        others = Collection.objects.filter(owner=self.collection.owner).exclude(pk=self.collection.pk)
+        for field, setting in OTHER_COLLECTIONS.items():
+            if setting in self.start_values:
+                self.fields[field].queryset = others.order_by("name")  # type: ignore[attr-defined]
+                self.initial[field] = chosen.get(field, "")
+            else:
+                del self.fields[field]
         self.initial["seed"] = chosen.get("seed") or 0
         if self.earlier:
             self.initial |= {"seed": self.earlier.seed, "num_classes": self.earlier.num_classes,
-                             "warm_up": self.earlier.warm_up_id}
+                             "warm_up": self.earlier.warm_up_id, "replay": self.earlier.replay_id}
 
     @property
     def cost(self) -> Cost:
@@ -102,7 +115,7 @@ class RunForm(forms.Form):
 
     def advanced_fields(self) -> Iterator[BoundField]:
         """Yield the fields folded away."""
-        yield from (self[name] for name in ("warm_up", "seed") if name in self.fields)
+        yield from (self[name] for name in (*OTHER_COLLECTIONS, "seed") if name in self.fields)
         yield from self._settings(advanced=True)
 
     @property
@@ -146,12 +159,13 @@ class RunForm(forms.Form):
             asked = Asked(num_classes=given["num_classes"])
         try:
             return start_run(collection=self.collection, method=self.method_name, values=self.values(), asked=asked,
-                             preset=given.get("preset", ""), seed=given["seed"], warm_up=given.get("warm_up"))
+                             preset=given.get("preset", ""), seed=given["seed"],
+                             **{field: given.get(field) for field in OTHER_COLLECTIONS})
         except ConfigError as error:
             places = (PREFIX + error.setting, error.setting)
             self.add_error(next((one for one in places if one in self.fields), None), str(error))
         except DataError as error:
-            place = {"classes": "num_classes", "warm_up": "warm_up"}.get(error.file)
+            place = {"classes": "num_classes"}.get(error.file, error.file)
             self.add_error(place if place in self.fields else None, f"{error.file}: {error.reason}".capitalize())
         return None
 

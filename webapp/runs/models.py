@@ -69,6 +69,7 @@ class Run(models.Model):
     class_list_version = models.ForeignKey(ClassListVersion, null=True, on_delete=models.PROTECT)
     num_classes = models.PositiveIntegerField(null=True)
     warm_up = models.ForeignKey(Collection, null=True, on_delete=models.SET_NULL, related_name="+")
+    replay = models.ForeignKey(Collection, null=True, on_delete=models.SET_NULL, related_name="+")
     seed = models.PositiveIntegerField(default=0)
     baseline = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="compared_runs",
                                  help_text="the zero-shot or k-means run it is compared with")

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from core.catalog import METHODS, parse
+from core.catalog import METHODS, FinetuneSettings, parse, replays
 from core.errors import ConfigError, DataError
 from core.presets import PRESETS, recommend
 from core.settings import Value, describe, split_list
@@ -24,6 +24,8 @@ CHANGED = " (changed)"
 ABANDONED = timedelta(minutes=2)
 """An upload that received nothing for this long no longer holds a run back; its client has gone."""
 BASELINE_SETTINGS = ("backbone", "spaces", "templates", "own_templates")
+OTHER_COLLECTIONS = {"warm_up": "warm_up_epochs", "replay": "replay_share"}
+"""What a run may see beside its own collection, and the setting that methods have which make use of it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,8 @@ def settings_of(collection: Collection, method: str, preset: str, values: Mappin
 
 
 def start_run(*, collection: Collection, method: str, values: Mapping[str, object], asked: Asked | None = None,
-              preset: str = "", seed: int = 0, warm_up: Collection | None = None) -> Run:
+              preset: str = "", seed: int = 0, warm_up: Collection | None = None,
+              replay: Collection | None = None) -> Run:
     """Queue a run, and before it the baseline it is compared with.
 
     Raises:
@@ -89,8 +92,12 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
     question = question_of(collection, asked)
     preset, settings = settings_of(collection, method, preset, values, question)
     check(collection, method, question)
-    if warm_up is not None:
-        _check_warm_up(method, warm_up)
+    for field, other in (("warm_up", warm_up), ("replay", replay)):
+        if other is not None:
+            _check_other(field, method, other)
+    parsed = parse(method, settings)
+    if isinstance(parsed, FinetuneSettings):
+        replays(parsed, given=replay is not None)
     with transaction.atomic():
         baseline = _baseline(collection, method, settings, asked, seed)
         if METHODS[method].needs != "names":
@@ -98,7 +105,7 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
         run = Run.objects.create(
             collection=collection, owner=collection.owner, method=method, settings=settings, preset=preset, seed=seed,
             class_list_version=asked.version, num_classes=question.count, warm_up=warm_up,
-            baseline=baseline)
+            replay=replay, baseline=baseline)
         _send_on_commit(run)
     return run
 
@@ -107,7 +114,8 @@ def start_again(run: Run) -> Run:
     """Queue the same run once more, as a run of its own."""
     return start_run(collection=run.collection, method=run.method, values=run.settings, seed=run.seed,
                      preset=preset_of(run),
-                     asked=Asked(version=run.class_list_version, num_classes=run.num_classes), warm_up=run.warm_up)
+                     asked=Asked(version=run.class_list_version, num_classes=run.num_classes), warm_up=run.warm_up,
+                     replay=run.replay)
 
 
 def preset_of(run: Run) -> str:
@@ -137,12 +145,12 @@ def check(collection: Collection, method: str, question: Question) -> None:
                                    "give fewer classes or add images")
 
 
-def _check_warm_up(method: str, warm_up: Collection) -> None:
-    """Refuse a warm-up that the method has not, or that has nothing to show."""
-    if "warm_up_epochs" not in describe(METHODS[method].settings):
-        raise ConfigError("warm_up", f"{METHODS[method].title} has no warm-up; leave it out")
-    if not warm_up.images.exists():
-        raise DataError("warm_up", f"{warm_up.name!r} has no images; choose another collection, or none")
+def _check_other(field: str, method: str, other: Collection) -> None:
+    """Refuse a warm-up or a replay that the method has not, or that has nothing to show."""
+    if OTHER_COLLECTIONS[field] not in describe(METHODS[method].settings):
+        raise ConfigError(field, f"{METHODS[method].title} has no {field.replace('_', '-')}; leave it out")
+    if not other.images.exists():
+        raise DataError(field, f"{other.name!r} has no images; choose another collection, or none")
 
 
 def _check_uploads(collection: Collection) -> None:

@@ -131,6 +131,27 @@ def test_a_warm_up_collection_is_ones_own(signed_in, alice, charlie, collection,
     assert Run.objects.get(method="must").warm_up == larger
 
 
+def test_a_replay_collection_is_ones_own_and_only_offered_where_it_is_used(signed_in, alice, charlie, collection, sent):
+    everyday, foreign = rows.collection(alice, title="everyday"), rows.collection(charlie, title="foreign")
+    assert "replay" not in RunForm(collection=collection, method="maect").fields
+    assert "warm_up" not in RunForm(collection=collection, method="finetune").fields
+    answer = signed_in.post(address(collection), filled(collection, "finetune", replay=foreign.pk))
+    assert answer.status_code == 422
+    signed_in.post(address(collection), filled(collection, "finetune", replay=everyday.pk))
+    run = Run.objects.get(method="finetune")
+    assert run.replay == everyday
+    assert run.baseline.settings["spaces"] == "starter-mae"
+    page = signed_in.get(address(collection), {"method": "finetune", "from": run.pk}).content.decode()
+    assert f'<option value="{everyday.pk}" selected>' in page
+
+
+def test_replay_without_a_collection_is_refused_where_one_is_chosen(signed_in, collection, sent):
+    answer = signed_in.post(address(collection), filled(collection, "finetune", **{"setting-mode": "replay"}))
+    assert answer.status_code == 422
+    assert "choose a replay collection" in answer.context["form"].errors["replay"][0]
+    assert not Run.objects.exists()
+
+
 @pytest.mark.parametrize(("changes", "field", "words"), [
     ({"setting-epochs": "-3"}, "setting-epochs", "out of range"),
     ({"setting-epochs": "many"}, "setting-epochs", "not a number"),

@@ -182,6 +182,18 @@ def test_trying_again_keeps_the_name_of_the_preset(collection, sent, preset):
     assert start_again(first).preset == preset
 
 
+def test_a_replay_must_have_images_and_a_method_that_replays(collection, alice, sent):
+    empty, everyday = rows.collection(alice, 0, title="empty"), rows.collection(alice, title="everyday")
+    with pytest.raises(DataError, match="'empty' has no images"):
+        start_run(collection=collection, method="finetune", values={}, replay=empty)
+    with pytest.raises(ConfigError, match="MAE-CT has no replay"):
+        start_run(collection=collection, method="maect", values={}, replay=everyday)
+    with pytest.raises(ConfigError, match="mode is target, which replays nothing"):
+        start_run(collection=collection, method="finetune", values={"mode": "target"}, replay=everyday)
+    run = start_run(collection=collection, method="finetune", values={"mode": "replay"}, replay=everyday)
+    assert start_again(run).replay == everyday
+
+
 def test_a_warm_up_must_have_images_and_a_method_that_warms_up(collection, alice, sent):
     empty, larger = rows.collection(alice, 0, title="empty"), rows.collection(alice, title="larger")
     with pytest.raises(DataError, match="'empty' has no images"):
