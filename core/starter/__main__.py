@@ -9,16 +9,18 @@ from typing import Any
 
 import core.torchvision_schemas  # noqa: F401  (before open_clip)
 
-from core.starter import image_tower, masked_autoencoder, mixture, ship, shipped, text_tower
+from core.starter import image_tower, masked_autoencoder, mixture, replay, ship, shipped, text_tower
 
 STAGES = ("text", "image", "mae", "ship-clip", "ship-mae")
 ONWARD_STAGES = ("text", "image")
+REPLAY = "replay"
+"""Trains nothing, so no part of "all": writes a sample of the mixture to replay.tar, for unsupervised finetuning."""
 
 
 def main() -> None:
     """Run one stage, or all in order; each resumes where it stopped."""
     parser = argparse.ArgumentParser(prog="python -m core.starter", description=__doc__)
-    parser.add_argument("stage", choices=[*STAGES, "all"])
+    parser.add_argument("stage", choices=[*STAGES, REPLAY, "all"])
     parser.add_argument("--data", type=Path, required=True, help="folder of pretrain-64px-*.npz and target-*.tar")
     parser.add_argument("--work", type=Path, default=Path(".starter"), help="where caches and checkpoints are kept")
     parser.add_argument("--views", type=int, help="images, or sentences, seen in all; may change on resuming")
@@ -40,6 +42,10 @@ def run_stage(stage: str, given: argparse.Namespace) -> None:
     if stage in ("ship-clip", "ship-mae"):
         file = ship.ship_clip(given.work, given.share) if stage == "ship-clip" else ship.ship_mae(given.work)
         logging.getLogger(__name__).info("wrote %s", file)
+        return
+    if stage == REPLAY:
+        count = replay.write(given.data, given.work / "replay.tar", given.seed)
+        logging.getLogger(__name__).info("wrote %d images to %s", count, given.work / "replay.tar")
         return
     mixed = mixture.load(given.data, given.work)
     beginning = shipped.tensors("starter-clip") if given.onward else None
