@@ -57,7 +57,7 @@ SMALL_COLLECTION = Preset(
     },
     source="ours, for a few thousand images and the bundled starters on two CPU cores; a first guess, not tuned",
     cost="about three minutes on 2 CPU cores (bfloat16) at 64 px; with replay a quarter more",
-    expected="unmeasured")
+    expected="unmeasured; at five times the encoder's rate and without replay it did harm, see docs/decisions.md")
 
 PRESETS: Mapping[str, Preset] = {"paper": PAPER, "paper-naive": NAIVE, "small-collection": SMALL_COLLECTION}
 
