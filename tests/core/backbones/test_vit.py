@@ -10,6 +10,7 @@ from timm.layers import resample_abs_pos_embed
 
 from core.backbones.load import load_backbone
 from core.backbones.vit import TimmBackbone
+from core.catalog import BACKBONES
 from tests.core import random_weights
 
 
@@ -46,6 +47,12 @@ def published(tmp_path, monkeypatch):
         return theirs, ours
 
     return write
+
+
+@pytest.mark.parametrize("name", [name for name, row in BACKBONES.items()
+                                  if row.library == "timm" and row.pretrained != "bundled"])
+def test_timm_publishes_the_weights_of_every_row(name):
+    assert timm.get_pretrained_cfg(BACKBONES[name].architecture).hf_hub_id.startswith("timm/")
 
 
 def test_a_real_mae_loads_and_gives_the_mean_of_its_patches(published):

@@ -198,6 +198,15 @@ def test_the_key_encoder_follows_by_its_momentum(problem: Problem, tmp_path: Pat
     assert not torch.equal(memory[f"encoder/{name}"], before)
 
 
+def test_the_head_may_learn_faster_than_the_encoder(starters: Path):
+    settings = parse("finetune", {"base_learning_rate": 1e-4, "head_learning_rate": 1e-3, "optimiser": "adamw"})
+    encoder = InstanceEncoder(load_backbone("starter-mae"))
+    groups = finetune._optimiser(settings, encoder).param_groups
+    scales = {id(parameter): group["scale"] for group in groups for parameter in group["params"]}
+    assert {scales[id(parameter)] for parameter in encoder.backbone.parameters()} == {1.0}
+    assert [scales[id(parameter)] for parameter in encoder.head.parameters()] == pytest.approx([10.0] * 4)
+
+
 def objective(**switches: Any) -> Objective:
     encoder = InstanceEncoder(load_backbone("starter-mae"))
     encoder.draw(torch.Generator().manual_seed(1))
