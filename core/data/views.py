@@ -148,6 +148,36 @@ class StrongView(CropView):
 
 
 @dataclass(frozen=True)
+class ShiftedView:
+    """Seven eighths of each side, anywhere, mirrored or not; RandAugment after it, or not: FixMatch's two views.
+
+    Sohn et al., 2020, arXiv:2001.07685, section 2.3: "flip and shift" by up to an eighth.
+
+    Attributes:
+        image_size_px: side of the square.
+        mirror: whether mirror images mean the same.
+        strong: whether RandAugment follows.
+    """
+
+    image_size_px: int
+    mirror: bool
+    strong: bool = False
+
+    @property
+    def at_least_px(self) -> int | None:
+        """Larger images may be reduced to twice the side beforehand."""
+        return 2 * self.image_size_px
+
+    def pixels(self, image: Image.Image, seed: int) -> np.ndarray:
+        """Return the view as (H, W, 3) bytes."""
+        draws, side = random.Random(seed), self.image_size_px
+        resized = _resize_shorter(image, round(side * 8 / 7))
+        left, top = _place(resized.width - side, draws), _place(resized.height - side, draws)
+        view = _mirrored(resized.crop((left, top, left + side, top + side)), self.mirror, draws)
+        return np.array(randaugment(view, draws.getrandbits(32)) if self.strong else view)
+
+
+@dataclass(frozen=True)
 class ContrastView(CropView):
     """BYOL's augmentations (Grill et al., 2020, appendix B): crop, mirror, colours, grey, blur, solarise.
 
@@ -185,6 +215,11 @@ def _cropped(image: Image.Image, side: int, scale: tuple[float, float], mirror: 
     """Return a random part of the image at the network's size, mirrored half of the time where it may be."""
     left, top, width, height = _random_box(image.width, image.height, scale, draws)
     view = image.crop((left, top, left + width, top + height)).resize((side, side), Image.Resampling.BICUBIC)
+    return _mirrored(view, mirror, draws)
+
+
+def _mirrored(view: Image.Image, mirror: bool, draws: random.Random) -> Image.Image:
+    """Return the view, mirrored half of the time where it may be."""
     return view.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirror and draws.random() < 0.5 else view
 
 

@@ -4,7 +4,7 @@ B images of the effective batch, K classes.
 
 Paper: Li, Savarese, Hoi, "Masked Unsupervised Self-Training for Label-free Image Classification",
 2022, arXiv:2206.02967, Eq. 2 and 3. Reference code: salesforce/MUST at 1e0f84e,
-``engine_self_training.py``.
+``engine_self_training.py``. FixMatch (Sohn et al., 2020, arXiv:2001.07685), as Semi-MAE's Eq. 2 has it.
 """
 
 from __future__ import annotations
@@ -47,6 +47,12 @@ def self_training(logits: Tensor, answers: PseudoLabels) -> Tensor:
     # Eq. 2 divides by B; the reference by the number of confident images, and so do we: its recorded
     # losses are met this way and not the other.
     return (each * answers.confident).sum() / answers.confident.sum().clamp(min=1)  # Eq. 2
+
+
+def consistency(logits: Tensor, answers: PseudoLabels) -> Tensor:
+    """Return FixMatch's loss, Semi-MAE's Eq. 2: as `self_training`, but divided by all B images, as written there."""
+    each = functional.cross_entropy(logits.float(), answers.labels, reduction="none")  # (B,)
+    return (each * answers.confident).mean()
 
 
 def log_batch_average(logits: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from core.data.views import (
     CropView,
     EvaluationView,
     MocoView,
+    ShiftedView,
     StrongView,
     View,
     WeakView,
@@ -30,9 +31,9 @@ from core.data.views import (
 )
 from core.errors import DataError
 
-VIEWS = (WeakView(64), StrongView(64, mirror=True), CropView(64, mirror=True),
-         ContrastView(64, mirror=True, second=False), ContrastView(64, mirror=True, second=True),
-         MocoView(64, mirror=True), EvaluationView(64))
+VIEWS = (WeakView(64), StrongView(64, mirror=True), CropView(64, mirror=True), ShiftedView(64, mirror=True),
+         ShiftedView(64, mirror=True, strong=True), MocoView(64, mirror=True), EvaluationView(64),
+         ContrastView(64, mirror=True, second=False), ContrastView(64, mirror=True, second=True))
 
 
 def seen(view: View, image: Image.Image, seed: int = 0) -> torch.Tensor:
@@ -254,3 +255,16 @@ def test_training_batches_go_on_for_ever_and_from_any_step_as_from_the_first(dig
     for (step, indices, view), (again, same, seen_again) in zip(whole[3:], some(3, 3), strict=True):
         assert (step, indices) == (again, same)
         assert torch.equal(view, seen_again)
+
+
+def test_fixmatchs_weak_view_is_shifted_by_at_most_an_eighth_and_its_strong_one_is_that_under_randaugment():
+    columns = Image.fromarray(np.tile(np.arange(256, dtype=np.uint8)[None, :, None], (256, 1, 3)))
+    shifts = set()  # a pixel's value is its column
+    for seed in range(200):
+        weak = ShiftedView(224, mirror=False).pixels(columns, seed)
+        shifts.add(shift := int(weak[0, 0, 0]))
+        assert np.array_equal(weak[0, :, 0], np.arange(shift, shift + 224))
+    assert (min(shifts), max(shifts)) == (0, 32)
+    same = [np.array_equal(ShiftedView(224, mirror=False, strong=True).pixels(columns, seed),
+                           ShiftedView(224, mirror=False).pixels(columns, seed)) for seed in range(20)]
+    assert any(same) and not all(same)  # a quarter of the strong views get neither operation

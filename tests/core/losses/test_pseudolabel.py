@@ -11,6 +11,7 @@ from core.losses.pseudolabel import (
     Balance,
     MovingAverage,
     PseudoLabels,
+    consistency,
     fairness,
     log_batch_average,
     pseudo_labels,
@@ -37,6 +38,13 @@ def test_exactly_the_threshold_is_not_confident():
 def test_self_training_divides_by_the_number_of_confident_images():
     answers = PseudoLabels(torch.tensor([0, 1, 1]), torch.ones(3), torch.tensor([True, True, False]))
     assert self_training(torch.zeros(3, 4), answers).item() == pytest.approx(math.log(4))
+
+
+def test_consistency_divides_by_all_images():
+    answers = PseudoLabels(torch.tensor([0, 1, 1]), torch.ones(3), torch.tensor([True, True, False]))
+    assert consistency(torch.zeros(3, 4), answers).item() == pytest.approx(2 / 3 * math.log(4))
+    logits = torch.tensor([[0.0, math.log(3)], [0.0, 0.0], [0.0, 0.0]])  # the label has ¼, then ½
+    assert consistency(logits, answers).item() == pytest.approx((math.log(4) + math.log(2)) / 3)
 
 
 def test_unconfident_images_teach_nothing():
