@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from core.backbones.start import Start
 from core.data.images import ImageSet
 from core.errors import DataError
 
@@ -17,10 +18,12 @@ class Problem:
         images: the images to adapt to and to answer (N).
         class_names: one name a class, or () where only the number is known.
         num_classes: K; equals ``len(class_names)`` when names are given, None for "don't know".
-        labelled: image index -> class index, made by a person in review (Semi-MAE learns from it).
+        labelled: image index -> class index, made by a person in review (Semi-MAE and MAE-CT's oracle
+            learn from it).
         warm_up: a larger collection for MUST's frozen-classifier warm-up (its Table 4), or None.
         warm_up_names: that collection's own classes; () takes `class_names`.
         replay: images like those that the foundation model learnt from, for unsupervised finetuning, or None.
+        start: an adapted model to begin with, or None for the published weights.
 
     True labels of `images` are nowhere in reach: evaluation holds them, methods never see them.
     """
@@ -32,6 +35,7 @@ class Problem:
     warm_up: ImageSet | None = None
     warm_up_names: tuple[str, ...] = ()
     replay: ImageSet | None = None
+    start: Start | None = None
 
     def __post_init__(self) -> None:
         """Refuse a question that no method can answer."""

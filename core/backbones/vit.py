@@ -11,6 +11,7 @@ from typing import Any
 import core.torchvision_schemas  # noqa: F401
 
 import timm
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -64,8 +65,35 @@ def load_timm(name: str) -> TimmBackbone:
         ConfigError: for a name that is none.
         WeightsUnavailable: when its weights cannot be had or do not fit.
     """
+    config, mean, std = _described(name)
+    file = weights.locate(name)
+    try:
+        tensors = {key: value for key, value in load_file(file).items() if not key.startswith("decoder.")}
+        visual = timm.create_model(config["architecture"], pretrained=True,
+                                   pretrained_cfg_overlay={"state_dict": tensors}, **config["arguments"])
+    except (RuntimeError, OSError, KeyError, ValueError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsUnavailable(name, f"{file} does not fit the model ({reason}); replace the file") from error
+    visual.pretrained_cfg.pop("state_dict", None)
+    return TimmBackbone(name=name, config=config, image_size_px=weights.describe(name).image_size_px, mean=mean,
+                        std=std, visual=visual).float().eval()
+
+
+def new_timm(name: str, seed: int = 0) -> TimmBackbone:
+    """Build an encoder by its name in the catalogue with new weights, drawn from `seed` as timm draws them.
+
+    Raises:
+        ConfigError: for a name that is none.
+    """
+    config, mean, std = _described(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return rebuild_timm(name, config, weights.describe(name).image_size_px, mean, std)
+
+
+def _described(name: str) -> tuple[dict[str, Any], Sequence[float], Sequence[float]]:
+    """Return a catalogued encoder's config, and the mean and deviation its images are normalised with."""
     row = weights.describe(name)
-    pooling = "patches" if "mae" in name else "library"
     arguments: dict[str, Any] = {"num_classes": 0}
     if row.pretrained == "bundled":
         shipped = weights.bundled_config(name)
@@ -76,18 +104,8 @@ def load_timm(name: str) -> TimmBackbone:
         mean, std = known.mean, known.std
         if architecture.startswith("vit"):
             arguments["img_size"] = row.image_size_px
-    file = weights.locate(name)
-    try:
-        tensors = {key: value for key, value in load_file(file).items() if not key.startswith("decoder.")}
-        visual = timm.create_model(architecture, pretrained=True, pretrained_cfg_overlay={"state_dict": tensors},
-                                   **arguments)
-    except (RuntimeError, OSError, KeyError, ValueError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsUnavailable(name, f"{file} does not fit the model ({reason}); replace the file") from error
-    visual.pretrained_cfg.pop("state_dict", None)
-    config = {"architecture": architecture, "arguments": arguments, "pooling": pooling}
-    return TimmBackbone(name=name, config=config, image_size_px=row.image_size_px, mean=mean, std=std,
-                        visual=visual).float().eval()
+    pooling = "patches" if "mae" in name else "library"
+    return {"architecture": architecture, "arguments": arguments, "pooling": pooling}, mean, std
 
 
 def rebuild_timm(name: str, config: Mapping[str, Any], image_size_px: int, mean: Sequence[float],

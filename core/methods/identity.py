@@ -16,7 +16,8 @@ from core.run import Run
 def identity(settings: Settings, problem: Problem, seed: int) -> str:
     """Return a digest of all that a run's answer depends on."""
     said = [dataclasses.asdict(settings), problem.images.fingerprint, problem.class_names, problem.num_classes, seed,
-            problem.replay.fingerprint if problem.replay else ""]
+            problem.replay.fingerprint if problem.replay else "", sorted(problem.labelled.items()),
+            problem.start.digest if problem.start else ""]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
@@ -28,6 +29,6 @@ def kept_state(run: Run, own: str) -> dict[str, Any] | None:
     """
     state = run.checkpoints.load()
     if state is not None and state.get("identity") != own:
-        raise CheckpointError(str(run.checkpoints.path), "belongs to a run with other settings, images, classes or "
-                              "seed: repeat those, or delete it to start again")
+        raise CheckpointError(str(run.checkpoints.path), "belongs to a run with other settings, images, classes, "
+                              "labels, seed or beginning: repeat those, or delete it to start again")
     return state

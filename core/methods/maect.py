@@ -21,6 +21,7 @@ from core.backbones import autoencoder
 from core.backbones.autoencoder import MaskedAutoencoder
 from core.backbones.contrastive_head import EMBEDDING_WIDTH, ContrastiveHead
 from core.backbones.load import load_backbone
+from core.backbones.start import Start
 from core.backbones.vit import TimmBackbone
 from core.catalog import MaectSettings
 from core.classifier import Classifier
@@ -29,6 +30,7 @@ from core.errors import ConfigError, DataError
 from core.losses.neighbours import NeighbourQueue
 from core.methods.clusters import cluster_classifier, reading_steps
 from core.methods.identity import identity
+from core.methods.labelled import person_labels
 from core.methods.maect_objective import Batch, Objective
 from core.methods.maect_stages import PREPARING, PRETRAINING, TUNING, Plan, plans
 from core.problem import Problem
@@ -59,7 +61,7 @@ def adapt(settings: MaectSettings, problem: Problem, run: Run) -> Classifier:
     """
     if problem.count is None:
         raise DataError("classes", "MAE-CT needs to know how many; give a number or names, or choose TURTLE")
-    backbone = _backbone(settings)
+    backbone = _backbone(settings, problem.start)
     batch_size = min(settings.batch_size, len(problem.images))
     stages = [plan for plan in plans(settings, backbone.image_size_px) if plan.epochs > 0]
     steps = [max(1, round(plan.epochs * len(problem.images) / batch_size)) for plan in stages]
@@ -98,7 +100,7 @@ class _Tuning:
         self.queue = NeighbourQueue(min(settings.queue_size, len(problem.images)), EMBEDDING_WIDTH,
                                     run.generator("queue"), run.device)
         self.identity = identity(settings, problem, run.seed)
-        self.labels = _labels(problem, run.device) if settings.oracle else None
+        self.labels = person_labels(problem).to(run.device) if settings.oracle else None
         self.projector: ema.Teacher[nn.Module] | None = None
         self.encoder: ema.Teacher[nn.Module] | None = None
 
@@ -202,13 +204,13 @@ class _Tuning:
             yield Batch(indices, views, orders, dice)
 
 
-def _backbone(settings: MaectSettings) -> TimmBackbone:
+def _backbone(settings: MaectSettings, start: Start | None) -> TimmBackbone:
     """Return the encoder to tune, whose features are pooled as the settings say.
 
     Raises:
         ConfigError: for one that cannot be tuned so.
     """
-    backbone = load_backbone(settings.backbone)
+    backbone = load_backbone(settings.backbone, start)
     if not isinstance(backbone, TimmBackbone):
         raise ConfigError("backbone", f"{settings.backbone} is a CLIP model; MAE-CT tunes a plain vision transformer, "
                           "such as starter-mae or mae-vit-b16")
@@ -219,21 +221,6 @@ def _backbone(settings: MaectSettings) -> TimmBackbone:
                           f"nothing to tune; choose at most {blocks - 1} (the paper: half)")
     backbone.pooling = backbone.config["pooling"] = settings.pooling
     return backbone
-
-
-def _labels(problem: Problem, device: torch.device) -> Tensor:
-    """Return (N,) the class that a person gave each image, -1 where none did.
-
-    Raises:
-        DataError: when a person labelled none.
-    """
-    if not problem.labelled:
-        raise DataError("labels", "the oracle lookup asks for images that a person labelled, and there are none: "
-                        "give them with --labels (runs started in the browser have none yet), or switch it off")
-    labels = torch.full((len(problem.images),), -1, device=device)
-    for index, label in problem.labelled.items():
-        labels[index] = label
-    return labels
 
 
 def _decay(average: float, horizon_share: float, steps: int) -> float:

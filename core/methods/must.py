@@ -73,7 +73,7 @@ def adapt(settings: MustSettings, problem: Problem, run: Run) -> Classifier:
     warming, adapting = _plans(settings, problem)
     run = Heartbeat(run)
     run.report(Progress(stage="reading class names", step=0, total=adapting.total))
-    backbone = load_text_backbone(settings.backbone).to(run.device)
+    backbone = load_text_backbone(settings.backbone, problem.start).to(run.device)
     read = partial(_zero_shot, settings, backbone, run)
     head = read(problem.class_names)
     student = MaskedClassifier(backbone.visual, head, backbone.logit_scale, run.generator("new weights"))
@@ -91,7 +91,7 @@ def adapt(settings: MustSettings, problem: Problem, run: Run) -> Classifier:
     said = asdict(settings) | ({"answers_kept": round(kept, 3)} if settings.least_kept > 0 else {})
     if kept < settings.least_kept:  # the names have moved from class to class: they are worth no more than a guess
         run.report(Progress(stage="keeping zero-shot: names drifted", step=adapting.total, total=adapting.total))
-        backbone = load_text_backbone(settings.backbone).to(run.device)
+        backbone = load_text_backbone(settings.backbone, problem.start).to(run.device)
         member = Member(backbone=backbone, weight=head.cpu(), normalise=True, scale=backbone.logit_scale)
         return Classifier(members=(member,), class_names=problem.class_names, method="must", settings=said)
     answering = objective.teacher if settings.labels_from == "teacher" else student
@@ -256,5 +256,6 @@ def _memory(student: MaskedClassifier, teacher: MaskedClassifier, objective: Obj
 def _identity(settings: MustSettings, problem: Problem, seed: int) -> str:
     """Return what a checkpoint must agree on to be this run's."""
     said = [asdict(settings), problem.images.fingerprint, problem.class_names, seed,
-            problem.warm_up.fingerprint if problem.warm_up else "", problem.warm_up_names]
+            problem.warm_up.fingerprint if problem.warm_up else "", problem.warm_up_names,
+            problem.start.digest if problem.start else ""]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()

@@ -46,7 +46,7 @@ def read_spaces(names: Sequence[str], problem: Problem, run: Run, total_steps: i
     """Return each backbone with its features; one step of the run an image and backbone, from `first_step`."""
     spaces = []
     for position, name in enumerate(names):
-        backbone = load_backbone(name)
+        backbone = load_backbone(name, problem.start)
         found = features(backbone, problem.images, run, stage=f"reading images with {BACKBONES[name].title}",
                          first_step=first_step + position * len(problem.images), total_steps=total_steps,
                          batch_size=batch_size)

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from core.backbones.clip import SENTENCES_AT_ONCE, ClipBackbone
 from core.backbones.load import load_backbone
+from core.backbones.start import Start
 from core.catalog import ZeroShotSettings, split_templates
 from core.classifier import Classifier, Member
 from core.errors import ConfigError, DataError
@@ -32,7 +33,7 @@ def adapt(settings: ZeroShotSettings, problem: Problem, run: Run) -> Classifier:
     if not problem.class_names:
         raise DataError("classes", "zero-shot reads class names; give them, or choose k-means or TURTLE")
     templates = template_sentences(settings.templates, settings.own_templates)
-    backbone = load_text_backbone(settings.backbone).to(run.device)
+    backbone = load_text_backbone(settings.backbone, problem.start).to(run.device)
     total = len(problem.class_names)
 
     def report(done: int) -> None:
@@ -44,13 +45,13 @@ def adapt(settings: ZeroShotSettings, problem: Problem, run: Run) -> Classifier:
                       settings=dataclasses.asdict(settings))
 
 
-def load_text_backbone(name: str) -> ClipBackbone:
-    """Load a backbone that reads class names.
+def load_text_backbone(name: str, start: Start | None = None) -> ClipBackbone:
+    """Load a backbone that reads class names, with the images' encoder of `start` where one is given.
 
     Raises:
         ConfigError: for one that has no text tower.
     """
-    backbone = load_backbone(name)
+    backbone = load_backbone(name, start)
     if not isinstance(backbone, ClipBackbone):
         raise ConfigError("backbone", f"{name} cannot read class names; choose one of the CLIP family")
     return backbone

@@ -156,8 +156,8 @@ def _resume(stage: Stage[Any], run: Run) -> int:
     if state is None:
         return 0
     if state["identity"] != stage.identity:
-        raise CheckpointError(str(run.checkpoints.path), "belongs to a run with other settings, images or seed: "
-                              "delete it, or choose another folder")
+        raise CheckpointError(str(run.checkpoints.path), "belongs to a run with other settings, images, labels or "
+                              "seed: delete it, or choose another folder")
     done = int(state["step"]) - stage.first
     if state["stage"] != stage.name:
         return stage.steps if done >= stage.steps else 0

@@ -164,7 +164,7 @@ def test_a_number_of_classes_is_needed(problem: Problem, tmp_path: Path):
 
 
 def test_the_oracle_needs_labels(problem: Problem, tmp_path: Path):
-    with pytest.raises(DataError, match="give them with --labels"):
+    with pytest.raises(DataError, match="or give --labels FILE"):
         tuned(problem, tmp_path, oracle=True)
 
 
