@@ -70,6 +70,7 @@ BACKBONES: Mapping[str, Backbone] = {
     "dinov2-vit-s14": _timm("DINOv2 ViT-S/14", "vit_small_patch14_dinov2.lvd142m", 224, 22, "Apache-2.0"),
     "dinov2-vit-b14": _timm("DINOv2 ViT-B/14", "vit_base_patch14_dinov2.lvd142m", 224, 87, "Apache-2.0"),
     "dinov2-vit-l14": _timm("DINOv2 ViT-L/14", "vit_large_patch14_dinov2.lvd142m", 224, 304, "Apache-2.0"),
+    "vit-s16": _timm("ViT-S/16 (supervised)", "vit_small_patch16_224.augreg_in1k", 224, 22, "Apache-2.0"),
     "resnet50": _timm("ResNet-50 (supervised)", "resnet50.a1_in1k", 224, 26, "Apache-2.0"),
     "resnet101": _timm("ResNet-101 (supervised)", "resnet101.a1_in1k", 224, 45, "Apache-2.0"),
 }
@@ -228,7 +229,8 @@ class MaectSettings:
                                       "(Table 3).", low=0.0, high=1000)
     preparing_learning_rate: float = setting(1e-4, "Base learning rate of preparing", low=1e-8, high=1.0)
     oracle: bool = setting(False, "Labelled images are neighbours of their class",
-                           "Uses labels given with --labels, in the shell (Table 16).")
+                           "Uses the images that you confirmed or corrected in review, or --labels in the shell "
+                           "(Table 16).")
     pretraining_epochs: float = setting(0.0, "Epochs of further pretraining", "Recovers hidden patches of your images "
                                         "first.", low=0.0, high=10_000)
     pretraining_learning_rate: float = setting(1.5e-4, "Base learning rate of pretraining", low=1e-8, high=1.0)
@@ -283,7 +285,42 @@ class FinetuneSettings:
                                   "computed in pieces, with the same result.", low=0, high=65_536)
 
 
-Settings = ZeroShotSettings | KMeansSettings | TurtleSettings | MustSettings | MaectSettings | FinetuneSettings
+@dataclass(frozen=True, kw_only=True)
+class SemiMaeSettings:
+    """Semi-MAE (arXiv:2301.01431): FixMatch on a vision transformer that also recovers hidden patches."""
+
+    backbone: str = setting("starter-mae", "Foundation model", choices=VIT_BACKBONES, advanced=False)
+    pretrained: bool = setting(True, "Begin with the foundation model's weights", "Off: from scratch, as in the paper; "
+                               "that takes very many images.")
+    mirror: bool = setting(True, "Mirror images mean the same", MIRROR_HELP, advanced=False)
+    pooling: str = setting("patches", "Features are", "The mean of all patches or the class token.",
+                           choices=("patches", "class"))
+    epochs: float = setting(50.0, "Epochs", "Times every unlabelled image is seen once its own answers count.", low=0.0,
+                            high=10_000)
+    warming_epochs: float = setting(5.0, "Epochs before", "Only your labels and the hidden patches count yet.", low=0.0,
+                                    high=10_000)
+    batch_size: int = setting(512, "Images a step", "Labelled and unlabelled together.", low=2, high=65_536)
+    unlabelled_ratio: int = setting(7, "Unlabelled images for each labelled one", low=1, high=100)
+    learning_rate: float = setting(2.5e-4, "Learning rate at first", low=1e-8, high=1.0)
+    final_learning_rate: float = setting(1e-6, "Learning rate at last", low=0.0, high=1.0)
+    weight_decay: float = setting(0.05, "Weight decay", low=0.0, high=1.0)
+    layer_decay: float = setting(0.65, "Layer decay", "Earlier layers learn this much slower, layer by layer; 1 from "
+                                 "scratch.", low=0.01, high=1.0)
+    threshold: float = setting(0.95, "Confidence needed", "Answers less sure than that teach nothing.", low=0.0,
+                               high=1.0, symbol="τ, Eq. 2")
+    consistency_weight: float = setting(10.0, "Own answers", "How much the confident ones count; 0 switches them off.",
+                                        low=0.0, high=1000.0, symbol="λ, Eq. 3")
+    reconstruction_weight: float = setting(5.0, "Hidden patches", "How much recovering them counts; 0 switches it off: "
+                                           "that is FixMatch.", low=0.0, high=1000.0, symbol="μ, Eq. 3")
+    mask_ratio: float = setting(0.75, "Share hidden", low=0.05, high=0.95)
+    precision: str = setting("auto", "Precision", "bfloat16 where the hardware computes it; losses are always float32.",
+                             choices=("auto", "float32", "bfloat16"))
+    images_at_once: int = setting(0, "Images held in memory at once", "0 chooses it; a step larger than that is "
+                                  "computed in pieces, with the same result.", low=0, high=65_536)
+
+
+Settings = (ZeroShotSettings | KMeansSettings | TurtleSettings | MustSettings | MaectSettings | FinetuneSettings
+            | SemiMaeSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,7 +365,20 @@ METHODS: Mapping[str, Method] = {
         title="Unsupervised finetuning", settings=FinetuneSettings, function="core.methods.finetune:adapt",
         needs="count", queue="gpu",
         summary="Teaches any model, ResNets too, to tell your own images apart, then takes the groups they form."),
+    "semimae": Method(
+        title="Semi-MAE", settings=SemiMaeSettings, function="core.methods.semimae:adapt", needs="names", queue="gpu",
+        summary="Learns from the images that you confirmed or corrected in review, and from all others besides."),
 }
+
+
+def learns_from_labels(settings: Settings) -> bool:
+    """Tell whether these settings ask for images that a person labelled."""
+    return isinstance(settings, SemiMaeSettings) or (isinstance(settings, MaectSettings) and settings.oracle)
+
+
+def from_scratch(settings: Mapping[str, object]) -> bool:
+    """Tell whether the foundation model of these settings is an architecture alone, without its weights."""
+    return settings.get("pretrained") is False
 
 
 def parse(method: str, values: Mapping[str, object]) -> Settings:

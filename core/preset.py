@@ -46,4 +46,5 @@ class Preset(Mapping[str, Value]):
 
     def command(self, method: str, name: str) -> str:
         """Return the shell command that runs it."""
-        return f"python -m core adapt --images DIR --names FILE --method {method} --preset {name} --out OUT"
+        labels = " --labels CSV" if method == "semimae" else ""
+        return f"python -m core adapt --images DIR --names FILE{labels} --method {method} --preset {name} --out OUT"

@@ -18,11 +18,13 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from core.backbones import weights
-from core.errors import ConfigError
+from core.errors import ConfigError, WeightsUnavailable
 
 DECODER_PREFIX = "decoder."
 PAPER_WIDTH, PAPER_DEPTH, PAPER_HEADS = 512, 8, 16
 """The paper's decoder, for encoders that come without theirs (timm publishes no decoder)."""
+NARROW = 384
+"""Encoders narrower than ViT-S get a new decoder of half their width and two blocks, as starter-mae's own."""
 
 
 class MaskedDecoder(nn.Module):
@@ -124,12 +126,11 @@ def freeze(encoder: Any, blocks: int) -> None:
         parameter.requires_grad_(blocks == 0 or layer_of(name, len(encoder.blocks)) > blocks)
 
 
-def load_decoder(name: str, encoder: Any, seed: int) -> MaskedDecoder:
-    """Return the decoder that came with the encoder, else a new one of the paper's size drawn from `seed`."""
+def load_decoder(name: str, encoder: Any, seed: int, *, new: bool = False) -> MaskedDecoder:
+    """Return the decoder that came with the encoder, else (or where `new`) one as light, drawn from `seed`."""
     patch_px, patches, width = encoder.patch_embed.patch_size[0], encoder.patch_embed.num_patches, encoder.embed_dim
-    kept = {key.removeprefix(DECODER_PREFIX): value.float() for key, value in load_file(weights.locate(name)).items()
-            if key.startswith(DECODER_PREFIX)}
-    sizes = (PAPER_WIDTH, PAPER_DEPTH, PAPER_HEADS)
+    kept = {} if new else _published_decoder(name)
+    sizes = (PAPER_WIDTH, PAPER_DEPTH, PAPER_HEADS) if width >= NARROW else (width // 2, 2, max(1, width // 64))
     if "embed.weight" in kept:
         inner = kept["embed.weight"].shape[0]
         sizes = inner, len({key.split(".")[1] for key in kept if key.startswith("blocks.")}), max(1, inner // 32)
@@ -140,3 +141,13 @@ def load_decoder(name: str, encoder: Any, seed: int) -> MaskedDecoder:
     if "embed.weight" in kept:
         decoder.load_state_dict(kept)
     return decoder
+
+
+def _published_decoder(name: str) -> dict[str, Tensor]:
+    """Return the weights of the decoder beside the encoder's own, {} where there is none."""
+    try:
+        file = weights.locate(name)
+    except WeightsUnavailable:  # an adapted encoder is tuned without them, and what the hub has is no decoder
+        return {}
+    return {key.removeprefix(DECODER_PREFIX): value.float() for key, value in load_file(file).items()
+            if key.startswith(DECODER_PREFIX)}

@@ -32,6 +32,7 @@ SMALL: Mapping[str, Mapping[str, Value]] = {
               "nearest": 3, "encoder_average": 0.9, "starts": 3, "precision": "float32"},
     "finetune": {"epochs": 2.0, "batch_size": 20, "mixing": "both", "optimiser": "adamw", "base_learning_rate": 1e-3,
                  "momentum": 0.9, "starts": 3, "precision": "float32"},
+    "semimae": {"epochs": 2.0, "warming_epochs": 1.0, "batch_size": 20, "threshold": 0.1, "precision": "float32"},
 }
 """Settings with which a method is through in a moment; a new method adds its own."""
 
