@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,10 @@ from django.conf import settings
 from core.data.images import ImageSet
 from core.problem import Problem
 from webapp.collections.models import Collection, Image
+from webapp.review.confirmed import confirmed_labels
 from webapp.runs.models import Run
+
+LABELS_FILE = "labels.json"
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,36 @@ def _first_of_each_file(rows: list[Image]) -> dict[str, Image]:
     return firsts
 
 
-def build_problem(run: Run, photographs: Photographs) -> Problem:
+def build_problem(run: Run, photographs: Photographs, labelled: Mapping[int, int] | None = None) -> Problem:
     """Return the question of a run.
+
+    Args:
+        run: its row.
+        photographs: of its collection.
+        labelled: what people said in review, for methods that learn from it (see `kept_labels`).
 
     Raises:
         DataError: for a question that no method can answer.
     """
     names = tuple(run.class_list_version.names) if run.class_list_version else ()
-    return Problem(images=photographs.to_adapt, class_names=names, num_classes=run.num_classes,
+    return Problem(images=photographs.to_adapt, class_names=names, num_classes=run.num_classes, labelled=labelled or {},
                    warm_up=Photographs.of(run.warm_up).to_adapt if run.warm_up else None,
                    replay=Photographs.of(run.replay).to_adapt if run.replay else None)
+
+
+def kept_labels(run: Run, photographs: Photographs, folder: Path) -> dict[int, int]:
+    """Return picture -> class index as people had said it in review when the run first began.
+
+    Kept in the run's folder beside its checkpoint: an attempt that goes on from there must learn from the same.
+    A run without class names (MAE-CT's) takes the collection's: which pictures are alike is all it asks.
+    """
+    file = folder / LABELS_FILE
+    if not file.exists():
+        said = confirmed_labels(run.collection, run.class_list_version or run.collection.class_list_version)
+        part = file.with_name(file.name + ".part")
+        part.write_text(json.dumps(said), encoding="utf-8")
+        part.replace(file)
+    said = json.loads(file.read_text(encoding="utf-8"))
+    place = {str(path): index for index, path in enumerate(photographs.to_adapt.paths)}
+    found = {place.get(str(Path(settings.MEDIA_ROOT) / name)): label for name, label in said.items()}
+    return {index: label for index, label in found.items() if index is not None}

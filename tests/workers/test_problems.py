@@ -6,7 +6,9 @@ from pathlib import Path
 
 from tests.workers.conftest import DIGITS, add_image
 from webapp.collections.models import Image
-from workers.problems import Photographs, build_problem
+from webapp.review.actions import correct
+from webapp.runs.models import Prediction
+from workers.problems import Photographs, build_problem, kept_labels
 
 
 def test_the_images_come_in_the_order_of_their_numbers(collection, make_run):
@@ -48,3 +50,49 @@ def test_a_replay_collection_brings_its_pictures(collection, make_run):
 def test_a_question_without_names_carries_the_number(collection, make_run):
     problem = build_problem(make_run("turtle", num_classes=7), Photographs.of(collection))
     assert (problem.class_names, problem.count) == ((), 7)
+
+
+def answered(run):
+    """Give a run an answer for every image, as review wants it."""
+    Prediction.objects.bulk_create([Prediction(run=run, image=image, class_index=0, confidence=1.0, margin=1.0, top=[])
+                                    for image in run.collection.images.all()])
+    return run
+
+
+def say(run, number: int, label: int) -> None:
+    correct(run, run.owner, [run.collection.images.get(number=number).pk], label)
+
+
+def test_labels_are_what_people_said_in_review_and_stay_so_for_the_run_s_attempts(collection, make_run, tmp_path):
+    earlier, run = answered(make_run("zeroshot")), make_run("semimae")
+    say(earlier, 7, 4)
+    say(earlier, 9, 2)
+    photographs = Photographs.of(collection)
+    assert kept_labels(run, photographs, tmp_path) == {7: 4, 9: 2}
+    say(earlier, 7, 5)
+    assert kept_labels(run, photographs, tmp_path) == {7: 4, 9: 2}
+    (tmp_path / "another run").mkdir()
+    assert kept_labels(run, photographs, tmp_path / "another run") == {7: 5, 9: 2}
+    assert build_problem(run, photographs, {7: 5}).labelled == {7: 5}
+    assert build_problem(run, photographs).labelled == {}
+
+
+def test_labels_of_a_copy_are_the_picture_s_and_held_out_ones_are_out_of_reach(collection, make_run, digits, tmp_path):
+    first = collection.images.get(number=3)
+    add_image(collection, 60, sorted(Path(digits[0]).iterdir())[3], "three", duplicate_of=first)
+    earlier, run = answered(make_run("zeroshot")), make_run("semimae")
+    for number, label in ((3, 1), (60, 8), (20, 2), (59, 6)):
+        say(earlier, number, label)
+    collection.images.filter(number=20).update(held_out=True)
+    photographs = Photographs.of(collection)
+    found = kept_labels(run, photographs, tmp_path)
+    assert {photographs.to_adapt.names[index]: label for index, label in found.items()} == {
+        "digit-0003.png": 8, "digit-0059.png": 6}
+
+
+def test_a_run_without_names_takes_the_labels_of_the_collection_s(collection, make_run, names, tmp_path):
+    collection.class_list_version = names
+    collection.save(update_fields=["class_list_version"])
+    say(answered(make_run("zeroshot")), 7, 4)
+    run = make_run("maect", num_classes=10)
+    assert kept_labels(run, Photographs.of(collection), tmp_path) == {7: 4}

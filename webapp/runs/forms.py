@@ -165,7 +165,7 @@ class RunForm(forms.Form):
             places = (PREFIX + error.setting, error.setting)
             self.add_error(next((one for one in places if one in self.fields), None), str(error))
         except DataError as error:
-            place = {"classes": "num_classes"}.get(error.file, error.file)
+            place = {"classes": "num_classes", "labels": PREFIX + "oracle"}.get(error.file, error.file)
             self.add_error(place if place in self.fields else None, f"{error.file}: {error.reason}".capitalize())
         return None
 

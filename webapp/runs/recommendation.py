@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from core.catalog import BACKBONES, METHODS
+from core.catalog import BACKBONES, METHODS, Settings, learns_from_labels
 from core.settings import Value
 
 FEW_IMAGES = 50
@@ -21,11 +22,16 @@ START_UP_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked of a collection: names, or a number, or neither."""
+    """What is asked of a collection: names, or a number, or neither.
+
+    Attributes:
+        labelled: how many of the images a person confirmed or corrected, for these names.
+    """
 
     num_images: int
     class_names: tuple[str, ...] = ()
     num_classes: int | None = None
+    labelled: int = 0
 
     @property
     def count(self) -> int | None:
@@ -83,13 +89,29 @@ def recommend_method(question: Question) -> Recommendation:
         "You gave neither names nor a number: it tries several numbers of classes and keeps the most stable one."))
 
 
-def obstacle(method: str, question: Question) -> tuple[str, str] | None:
-    """Return why `method` cannot be asked this question and the fix, or None when it can."""
+class Obstacle(NamedTuple):
+    """Why a method cannot be asked a question.
+
+    Attributes:
+        reason, fix: a sentence each.
+        lacking: "classes" or "labels".
+    """
+
+    reason: str
+    fix: str
+    lacking: str
+
+
+def obstacle(method: str, question: Question, settings: Settings | None = None) -> Obstacle | None:
+    """Return why `method` (with `settings`, else its defaults) cannot be asked this question, or None when it can."""
     needs = METHODS[method].needs
     if needs == "names" and not question.class_names:
-        return "It reads class names, and this collection has none.", "Give class names"
+        return Obstacle("It needs class names, and this collection has none.", "Give class names", "classes")
     if needs == "count" and question.count is None:
-        return "It needs to know how many classes there are.", "Give names or a number"
+        return Obstacle("It needs to know how many classes there are.", "Give names or a number", "classes")
+    if learns_from_labels(settings or METHODS[method].settings()) and not question.labelled:
+        return Obstacle("It learns from images that you confirmed or corrected in review, and there are none with "
+                        "these class names yet.", "Review a run", "labels")
     return None
 
 
@@ -102,8 +124,8 @@ def cost(method: str, settings: Mapping[str, Value], question: Question) -> Cost
     names = str(settings.get("spaces") or settings.get("backbone") or "starter-clip").split(",")
     forward = sum(_forward_operations(name.strip()) for name in names)
     operations = forward * question.num_images
-    if "epochs" in settings:
-        operations += 4 * forward * float(settings["epochs"] or 0) * question.num_images
+    epochs = sum(float(settings.get(name) or 0) for name in ("epochs", "warming_epochs"))
+    operations += 4 * forward * epochs * question.num_images
     if "inner_steps" in settings:
         operations += _search_operations(settings, question, len(names))
     return Cost(cpu_seconds=START_UP_SECONDS + operations / CPU_FLOPS,

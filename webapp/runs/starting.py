@@ -9,11 +9,12 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from core.catalog import METHODS, FinetuneSettings, parse, replays
+from core.catalog import METHODS, TEXT_BACKBONES, FinetuneSettings, Settings, parse, replays
 from core.errors import ConfigError, DataError
 from core.presets import PRESETS, recommend
 from core.settings import Value, describe, split_list
 from webapp.collections.models import ClassListVersion, Collection, Upload
+from webapp.review.confirmed import confirmed_labels
 from webapp.runs.models import Run
 from webapp.runs.recommendation import Question, obstacle
 from workers.app import send
@@ -46,7 +47,8 @@ def question_of(collection: Collection, asked: Asked | None = None) -> Question:
     asked = asked or Asked.of(collection)
     different = collection.images.filter(held_out=False).order_by().values("file").distinct().count()
     return Question(num_images=different, class_names=tuple(asked.version.names) if asked.version else (),
-                    num_classes=asked.num_classes)
+                    num_classes=asked.num_classes,
+                    labelled=len(confirmed_labels(collection, asked.version or collection.class_list_version)))
 
 
 def settings_of(collection: Collection, method: str, preset: str, values: Mapping[str, object],
@@ -91,11 +93,11 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
         raise ConfigError("seed", f"{seed} is out of range; choose one from 0 to {MAX_SEED}")
     question = question_of(collection, asked)
     preset, settings = settings_of(collection, method, preset, values, question)
-    check(collection, method, question)
+    parsed = parse(method, settings)
+    check(collection, method, question, parsed)
     for field, other in (("warm_up", warm_up), ("replay", replay)):
         if other is not None:
             _check_other(field, method, other)
-    parsed = parse(method, settings)
     if isinstance(parsed, FinetuneSettings):
         replays(parsed, given=replay is not None)
     with transaction.atomic():
@@ -124,20 +126,21 @@ def preset_of(run: Run) -> str:
     return name if name in PRESETS.get(run.method, {}) else ""
 
 
-def check(collection: Collection, method: str, question: Question) -> None:
+def check(collection: Collection, method: str, question: Question, settings: Settings) -> None:
     """Refuse a question that cannot be answered, in words a person can act on.
 
     Raises:
-        DataError: naming the images or the classes.
+        DataError: naming the images, the classes or the labels.
     """
     _check_uploads(collection)
     if question.num_images == 0:
         raise DataError("images", "this collection has none to adapt to; add images first")
     if question.num_images == 1:
         raise DataError("images", "one image is not enough to compare with anything; add more")
-    hindrance = obstacle(method, question)
+    hindrance = obstacle(method, question, settings)
     if hindrance:
-        raise DataError("classes", f"{METHODS[method].title}: {hindrance[0].rstrip('.')}; {hindrance[1].lower()}")
+        raise DataError(hindrance.lacking,
+                        f"{METHODS[method].title}: {hindrance.reason.rstrip('.')}; {hindrance.fix.lower()}")
     if question.count is not None and question.count < 2:
         raise DataError("classes", "one class leaves nothing to tell apart; give at least two")
     if question.count is not None and question.count > question.num_images:
@@ -177,6 +180,8 @@ def _baseline(collection: Collection, method: str, settings: Mapping[str, Value]
         return None
     fields = {one.name for one in dataclasses.fields(METHODS[kind].settings)}
     shared = {name: value for name, value in settings.items() if name in BASELINE_SETTINGS and name in fields}
+    if names and shared.get("backbone") not in TEXT_BACKBONES:
+        shared.pop("backbone", None)  # an encoder without words: the bundled one that reads names is compared with
     if not names and "backbone" in settings:
         shared["spaces"] = settings["backbone"]  # one encoder is a space too
     _, wanted = settings_of(collection, kind, "", shared, question)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from core.catalog import parse
 from webapp.collections.models import ClassList, ClassListVersion, Collection, Image
+from webapp.review.models import Correction, ReviewAction
 from webapp.runs.models import Prediction, Run
 
 NAMES = ("cat", "dog", "owl")
@@ -78,6 +80,14 @@ def answer(by: Run) -> None:
     Prediction.objects.bulk_create([Prediction(
         run=by, image=image, class_index=image.number % len(NAMES), confidence=0.8, margin=0.6,
         top=[[image.number % len(NAMES), 0.8]]) for image in by.collection.images.all()])
+
+
+def review(by: Run, numbers: Mapping[int, int]) -> None:
+    """Let a run's owner correct images: number -> class index."""
+    action = ReviewAction.objects.create(run=by, author=by.owner, description="said")
+    Correction.objects.bulk_create([Correction(
+        action=action, image=by.collection.images.get(number=number), class_index=label)
+        for number, label in numbers.items()])
 
 
 def package(of: Run, content: bytes = b"PK-zip") -> Path:

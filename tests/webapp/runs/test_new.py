@@ -229,3 +229,19 @@ def test_another_sites_form_is_refused(collection, alice, sent):
     client.force_login(alice)
     assert client.post(address(collection), filled(collection)).status_code == 403
     assert not Run.objects.exists()
+
+
+def test_a_method_that_learns_from_labels_leads_to_the_review_while_there_are_none(signed_in, collection):
+    page = signed_in.get(address(collection), {"method": "must"}).content.decode()
+    assert "It learns from images that you confirmed or corrected in review" in page
+    assert f'<a href="{reverse("collections:runs", args=[collection.pk])}">Review a run</a>' in page
+    rows.review(rows.run(collection, "zeroshot"), {3: 1, 4: 2})
+    page = signed_in.get(address(collection), {"method": "semimae"}).content.decode()
+    assert "It learns from images" not in page
+    assert "2 images that you confirmed or corrected" in page
+
+
+def test_the_oracle_without_labels_is_refused_beside_its_switch(collection, sent):
+    form = RunForm(filled(collection, "maect", **{PREFIX + "oracle": "on"}), collection=collection, method="maect")
+    assert form.start() is None
+    assert "there are none" in form.errors[PREFIX + "oracle"][0]

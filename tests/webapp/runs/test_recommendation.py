@@ -29,6 +29,10 @@ def test_it_recommends_by_names_number_and_size(question, method):
     ("kmeans", Question(num_images=100, num_classes=3), True),
     ("turtle", Question(num_images=100), True),
     ("must", Question(num_images=100, class_names=("a", "b")), True),
+    ("semimae", Question(num_images=100, class_names=("a", "b")), False),
+    ("semimae", Question(num_images=100, class_names=("a", "b"), labelled=1), True),
+    ("semimae", Question(num_images=100, num_classes=2, labelled=1), False),
+    ("maect", Question(num_images=100, class_names=("a", "b")), True),
 ])
 def test_it_names_what_a_method_lacks_and_the_fix(method, question, possible):
     found = obstacle(method, question)

@@ -81,6 +81,22 @@ def test_mae_ct_is_compared_with_kmeans_on_the_encoder_it_begins_with(collection
     assert (run.baseline.method, run.baseline.settings["spaces"]) == ("kmeans", "dinov2-vit-s14")
 
 
+def test_semi_mae_is_compared_with_zero_shot_by_an_encoder_that_reads_names(collection, sent):
+    rows.review(rows.run(collection, "zeroshot", "failed"), {3: 1})
+    run = start_run(collection=collection, method="semimae", values={})
+    assert (run.baseline.method, run.baseline.settings["backbone"]) == ("zeroshot", "starter-clip")
+    assert run.class_list_version == collection.class_list_version
+
+
+@pytest.mark.parametrize(("method", "values"), [("semimae", {}), ("maect", {"oracle": True})])
+def test_methods_that_learn_from_labels_are_refused_until_a_person_gave_some(collection, sent, method, values):
+    with pytest.raises(DataError, match="confirmed or corrected in review, and there are none") as caught:
+        start_run(collection=collection, method=method, values=values)
+    assert caught.value.file == "labels"
+    rows.review(rows.run(collection, "zeroshot"), {3: 1})
+    assert start_run(collection=collection, method=method, values=values).status == "queued"
+
+
 def test_without_a_number_there_is_nothing_to_compare_with_yet(alice, sent):
     unknown = rows.collection(alice, names=())
     run = start_run(collection=unknown, method="turtle", values={})
