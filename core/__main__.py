@@ -70,6 +70,8 @@ def _add_adapt(command: argparse.ArgumentParser) -> None:
     command.add_argument("--replay", type=Path, metavar="DIR|ZIP|TAR", help="images like those the foundation model "
                                                                             "learnt from (unsupervised finetuning)")
     command.add_argument("--labels", type=Path, metavar="CSV", help="path,label of the few images a person labelled")
+    command.add_argument("--start-from", type=Path, metavar="DIR|ZIP",
+                         help="a model that adapt wrote: begin with its encoder instead of the published weights")
     command.add_argument("--resume", action="store_true", help="go on with the run that --out holds")
     _add_surroundings(command)
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from core.catalog import BACKBONES, METHODS
+from core.catalog import BACKBONES, METHODS, Settings, from_scratch, learns_from_labels
 from core.evaluation.result import Result
+from core.problem import Problem
 from core.settings import split_list
 
 MEASURES = {
@@ -17,8 +18,10 @@ MEASURES = {
     "nmi": "measured normalised mutual information", "ami": "measured adjusted mutual information",
     "ari": "measured adjusted Rand index",
 }
+JUDGE = "starter-clip"
+"""Scores answers where no foundation model was chosen."""
 LIMITS = (
-    "Made without labels: confidence is the model's own opinion, not a probability of being right.",
+    "Confidence is the model's own opinion, not a probability of being right.",
     "The label-free score says how learnable these labels are from frozen features. It is not an accuracy and "
     "cannot show that a class means what its name says. Check a random sample of 50 to 100 images by eye.",
     "Every image gets one of the classes below; there is no answer \"none of these\".",
@@ -35,6 +38,7 @@ class Card:
         settings: the settings of the run, by name.
         backbones: keys of `core.catalog.BACKBONES`.
         num_images: how many images it was adapted to.
+        labelled_images: how many of them it learnt a person's label of.
         result: the figures of the run.
         created: the day.
         source: what the person calls the images.
@@ -47,6 +51,7 @@ class Card:
     result: Result
     created: date
     source: str = ""
+    labelled_images: int = 0
 
     def markdown(self) -> str:
         """Return the card's text."""
@@ -54,10 +59,9 @@ class Card:
             f"# {METHODS[self.method].title} classifier, {self.created.isoformat()}", "",
             METHODS[self.method].summary, "",
             "## Made from", "",
-            f"- Images: {self.num_images:,}{f' ({self.source})' if self.source else ''}, without labels",
-            *(f"- Foundation model: {BACKBONES[name].title} (`{name}`), "
-              f"license of the weights: {BACKBONES[name].license or 'unknown'}" for name in self.backbones),
-            "- The adapted weights stay under the license of the foundation model.", "",
+            f"- Images: {self.num_images:,}{f' ({self.source})' if self.source else ''}, "
+            + (f"{self.labelled_images:,} of them labelled by a person" if self.labelled_images else "without labels"),
+            *self._foundation(), "",
             "## What is known", "",
             *(f"- {line}" for line in self._figures()), "",
             "## Limits", "",
@@ -68,6 +72,17 @@ class Card:
             "| setting | value |", "| --- | --- |",
             *(f"| {name} | {_cell(str(value))} |" for name, value in self.settings.items()), "",
         ])
+
+    def _foundation(self) -> list[str]:
+        """Return what the model began with, a line each."""
+        if from_scratch(self.settings):
+            return [f"- Trained from scratch; architecture: {BACKBONES[name].title} (`{name}`)"
+                    for name in self.backbones]
+        begun = self.settings.get("start_from")
+        return [*(f"- Foundation model: {BACKBONES[name].title} (`{name}`), "
+                  f"license of the weights: {BACKBONES[name].license or 'unknown'}" for name in self.backbones),
+                *([f"- Begun with the encoder of an adapted model: {begun}"] if begun else []),
+                "- The adapted weights stay under the license of the foundation model."]
 
     def _classes(self) -> list[str]:
         """Return the table of classes, with the names suggested for clusters where there are any."""
@@ -90,16 +105,33 @@ class Card:
                         for name, value in result.measured.items()]
 
 
-def card_of(method: str, settings: object, num_images: int, result: Result, created: date, source: str = "") -> Card:
-    """Return the card of a run whose settings are a dataclass of the catalogue."""
-    values = dataclasses.asdict(settings)  # type: ignore[call-overload]
-    return Card(method=method, settings=values, backbones=backbones_of(values), num_images=num_images, result=result,
+def card_of(method: str, settings: Settings, problem: Problem, result: Result, created: date,
+            source: str = "") -> Card:
+    """Return the card of a run."""
+    values = {**dataclasses.asdict(settings), **origin_of(settings, problem)}
+    return Card(method=method, settings=values, backbones=backbones_of(values), num_images=len(problem.images),
+                labelled_images=len(problem.labelled) if learns_from_labels(settings) else 0, result=result,
                 created=created, source=source)
+
+
+def origin_of(settings: Settings, problem: Problem) -> dict[str, object]:
+    """Return what the card and the model's settings say beside the method's own: labels learnt, and the beginning."""
+    said: dict[str, object] = {}
+    if learns_from_labels(settings):
+        said["labelled_images"] = len(problem.labelled)
+    if problem.start is not None:
+        said |= {"start_from": problem.start.source, "start_sha256": problem.start.digest}
+    return said
 
 
 def backbones_of(settings: Mapping[str, object]) -> tuple[str, ...]:
     """Return the names of the foundation models that a run's settings choose."""
     return split_list(str(settings.get("spaces") or settings.get("backbone") or ""))
+
+
+def judges_of(settings: Mapping[str, object]) -> tuple[str, ...]:
+    """Return whose frozen features score the answers: the foundation models chosen, or the bundled one for none."""
+    return (JUDGE,) if from_scratch(settings) else backbones_of(settings)
 
 
 def _cell(text: str) -> str:

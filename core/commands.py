@@ -15,11 +15,12 @@ import numpy as np
 
 from core.backbones.features import features
 from core.backbones.load import load_backbone
-from core.card import backbones_of, card_of
+from core.backbones.start import Start
+from core.card import backbones_of, card_of, judges_of, origin_of
 from core.catalog import METHODS, Settings, parse
 from core.classifier import Classifier, Predictions
 from core.data.images import ImageSet, open_images
-from core.errors import ConfigError, DataError
+from core.errors import CheckpointError, ConfigError, DataError
 from core.evaluation import metrics
 from core.evaluation.result import Result, summarise
 from core.export import unpacked, write_package
@@ -52,6 +53,7 @@ class AdaptRequest:
     warm_up: Path | None = None
     replay: Path | None = None
     labels: Path | None = None
+    start_from: Path | None = None
     resume: bool = False
     device: str = "auto"
 
@@ -63,7 +65,7 @@ def adapt(request: AdaptRequest, listener: Listener) -> Result:
     work = _begin(request)
     try:
         return _adapt(request, class_names, work, listener)
-    except (ConfigError, DataError):
+    except (ConfigError, DataError, CheckpointError):
         if not Checkpoints(work).path.exists():  # nothing was done that --resume could go on with
             shutil.rmtree(work)
             if not any(request.out.iterdir()):
@@ -84,15 +86,17 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
         class_names=class_names, num_classes=request.classes,
         labelled=_labelled(request, images, held_out, class_names),
         warm_up=open_images(request.warm_up, work / "warm-up")[0] if request.warm_up else None,
-        replay=open_images(request.replay, work / "replay")[0] if request.replay else None)
+        replay=open_images(request.replay, work / "replay")[0] if request.replay else None,
+        start=_start(request, settings, work))
     run = LocalRun(device=best_device(request.device), seed=request.seed, folder=work, listener=listener)
     with run.stopped_by_ctrl_c():
         classifier = resolve(METHODS[request.method].function)(settings, problem, run)
+        classifier = replace(classifier, settings={**classifier.settings, **origin_of(settings, problem)})
         predictions = classifier.predict(images, run)
-        spaces = [features(load_backbone(name), images, run) for name in backbones_of(asdict(settings))]
+        spaces = [features(load_backbone(name), images, run) for name in judges_of(asdict(settings))]
         result = summarise(classifier, predictions, spaces, seed=request.seed, seconds=time.monotonic() - began,
                            refused=len(refused))
-    card = card_of(request.method, settings, len(problem.images), result, datetime.now(UTC).date(), request.images.name)
+    card = card_of(request.method, settings, problem, result, datetime.now(UTC).date(), request.images.name)
     write_labels(request.out / "labels.csv", _rows(images, classifier, predictions))
     (request.out / "result.json").write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n",
                                              encoding="utf-8")
@@ -240,6 +244,15 @@ def _labelled(request: AdaptRequest, images: ImageSet, held_out: set[int], names
         raise ConfigError("labels", "labels need class names: give --names FILE")
     kept = [name for index, name in enumerate(images.names) if index not in held_out]
     return as_indices(read_labels(request.labels), kept, names, str(request.labels))
+
+
+def _start(request: AdaptRequest, settings: Settings, work: Path) -> Start | None:
+    """Return the adapted model to begin with."""
+    if request.start_from is None:
+        return None
+    start = Start.of(unpacked(request.start_from, work / "start"), str(request.start_from))
+    start.check(backbones_of(asdict(settings)))
+    return start
 
 
 def _rows(images: ImageSet, classifier: Classifier, predictions: Predictions) -> list[tuple[str, str, float, float]]:

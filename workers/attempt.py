@@ -5,15 +5,15 @@ from __future__ import annotations
 import errno
 import shutil
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
 from torch import OutOfMemoryError
 
-from core.card import backbones_of, card_of
-from core.catalog import METHODS, parse
+from core.card import card_of, judges_of, origin_of
+from core.catalog import METHODS, learns_from_labels, parse
 from core.errors import Cancelled, LabelfreeError
 from core.evaluation.result import summarise
 from core.export import write_package
@@ -21,7 +21,7 @@ from core.methods.resolve import resolve
 from webapp.runs.models import Run
 from workers import answers, measuring
 from workers.lease import Lease, LeaseLost
-from workers.problems import Photographs, build_problem
+from workers.problems import Photographs, build_problem, kept_labels
 from workers.runs import run_folder
 from workers.surroundings import Pipe, WorkerRun, take_folder
 
@@ -38,17 +38,19 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
         _tidy(folder, run.collection_id)
         chosen = parse(run.method, run.settings)
         photographs = Photographs.of(run.collection)
-        problem = build_problem(run, photographs)
+        labelled = kept_labels(run, photographs, folder) if learns_from_labels(chosen) else {}
+        problem = build_problem(run, photographs, labelled)
         surroundings = WorkerRun(lease=lease, seed=run.seed, folder=folder, pipe=pipe, image_ids=photographs.ids)
         if surroundings.checkpoints.path.exists():
             surroundings.log("goes on from its last checkpoint")
         stopwatch = Stopwatch(folder / "seconds")
         surroundings.on_check = stopwatch.save
         classifier = resolve(METHODS[run.method].function)(chosen, problem, surroundings)
+        classifier = replace(classifier, settings={**classifier.settings, **origin_of(chosen, problem)})
         surroundings.finishing = True
         predictions = classifier.predict(photographs.distinct, surroundings)
         seconds = stopwatch.save()
-        spaces = measuring.spaces(backbones_of(asdict(chosen)), photographs.distinct, surroundings)
+        spaces = measuring.spaces(judges_of(asdict(chosen)), photographs.distinct, surroundings)
         surroundings.stage("scoring the answers")
         labels = predictions.labels.tolist()
         result = summarise(
@@ -60,8 +62,7 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
         places = measuring.map_places(spaces[0], run.seed)
         surroundings.stage("packing the model")
         package = folder / f"package-{lease.token[:8]}.zip"
-        card = card_of(run.method, chosen, len(problem.images), result, datetime.now(UTC).date(),
-                       run.collection.name)
+        card = card_of(run.method, chosen, problem, result, datetime.now(UTC).date(), run.collection.name)
         write_package(classifier, package, card)
         surroundings.stage("writing the answers")
         held_out = measuring.measured(run, photographs, labels, held_out=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 import signal
@@ -123,6 +124,32 @@ def test_ctrl_c_stops_with_130_and_resume_goes_on(digits: Digits, names: Path, t
     assert (tmp_path / "out" / "package.zip").exists()
 
 
+def test_labels_are_learnt_and_a_run_begins_with_an_earlier_model(
+        digits: Digits, names: Path, tmp_path: Path, digit_names: tuple[str, ...],
+        capsys: pytest.CaptureFixture[str]) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("path,label\n" + "".join(
+        f"digit-{index:04d}.png,{digit_names[digits[1][index]]}\n" for index in range(15)))
+    asked = ("adapt", "--images", digits[0], "--names", names, "--method", "semimae", "--labels", labels,
+             "--set", "epochs=0.3", "--set", "warming_epochs=0", "--set", "batch_size=16", "--set", "mirror=false")
+    assert main([*map(str, asked), "--out", str(tmp_path / "first")]) == 0
+    assert main([*map(str, asked), "--out", str(tmp_path / "second"), "--start-from", str(tmp_path / "first")]) == 0
+    said = json.loads((tmp_path / "second" / "model" / "settings.json").read_text())["settings"]
+    assert said["labelled_images"] == 15
+    assert said["start_from"] == str(tmp_path / "first")
+    weights = (tmp_path / "first" / "model" / "model.safetensors").read_bytes()
+    assert said["start_sha256"] == hashlib.sha256(weights).hexdigest()
+    card = (tmp_path / "second" / "model" / "CARD.md").read_text()
+    assert "15 of them labelled by a person" in card
+    assert f"Begun with the encoder of an adapted model: {tmp_path / 'first'}" in card
+    capsys.readouterr()
+    code, words = refusal(capsys, "adapt", "--images", digits[0], "--names", names, "--start-from", tmp_path / "first",
+                          "--out", tmp_path / "third")
+    assert code == 2
+    assert "holds an adapted starter-mae, the settings ask for starter-clip" in words
+    assert not (tmp_path / "third").exists()
+
+
 def test_it_refuses_to_overwrite_or_to_resume_something_else(
         digits: Digits, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
@@ -181,6 +208,8 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     "held-out that is not there": (("--names", "{names}", "--held-out", "{nowhere}"), 2, "neither a share"),
     "replay that no method has": (("--names", "{names}", "--replay", "{nowhere}"), 2, "Zero-shot has no replay"),
     "replay without images": (("--method", "finetune", "--classes", "3", "--set", "mode=replay"), 2, "--replay DIR"),
+    "no labels": (("--method", "semimae", "--names", "{names}"), 2, "or give --labels FILE"),
+    "a beginning that is none": (("--names", "{names}", "--start-from", "{strange}"), 5, "no model package"),
     "labels of nothing": (("--names", "{names}", "--labels", "{strange}"), 2, "x.png is not among the images"),
 }
 

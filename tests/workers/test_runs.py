@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.workers.conftest import adapting, child_of, executing, expire, wait_for
+from webapp.review.actions import correct
 from webapp.runs import presence
 from webapp.runs.models import Prediction, Run
 from workers import runs
@@ -63,6 +66,17 @@ def test_a_run_that_cannot_be_done_fails_in_words(make_run, execute, settings, w
     run = execute(make_run("zeroshot", settings=settings))
     assert (run.status, run.retryable) == ("failed", retryable)
     assert words in run.error and run.finished_at
+
+
+def test_semi_mae_learns_from_the_review_and_its_card_says_so(make_run, execute):
+    earlier = execute(make_run("zeroshot", settings={"templates": "one"}))
+    correct(earlier, earlier.owner, list(earlier.collection.images.values_list("pk", flat=True)[:12]), 3)
+    run = execute(make_run("semimae", settings={"epochs": 0.3, "warming_epochs": 0.0, "batch_size": 16, "mirror": False,
+                                                "reconstruction_weight": 0.0}))
+    assert (run.status, run.error) == ("succeeded", "")
+    with zipfile.ZipFile(runs.run_folder(run.pk) / "package.zip") as package:
+        assert "12 of them labelled by a person" in package.read("CARD.md").decode()
+        assert json.loads(package.read("settings.json"))["settings"]["labelled_images"] == 12
 
 
 def test_a_running_run_stops_when_asked_and_ends_cancelled(make_run, starters):
