@@ -34,7 +34,7 @@ from core.evaluation.label_free import label_free_score
 from core.evaluation.metrics import evaluate
 from core.evaluation.signals import agreement, signals
 from core.methods.resolve import resolve
-from core.presets import recommend
+from core.presets.table import recommend
 from core.problem import Problem
 from core.shell import LocalRun
 

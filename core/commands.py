@@ -27,7 +27,7 @@ from core.export import unpacked, write_package
 from core.labels import as_indices, read_labels, write_labels
 from core.methods.resolve import resolve
 from core.names import read_names
-from core.presets import PRESETS, recommend
+from core.presets.table import PRESETS, recommend
 from core.problem import Problem
 from core.settings import describe
 from core.shell import Listener, LocalRun, best_device

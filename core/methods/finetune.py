@@ -50,7 +50,7 @@ def adapt(settings: FinetuneSettings, problem: Problem, run: Run) -> Classifier:
         raise DataError("classes", "Unsupervised finetuning needs to know how many; give a number or names, or choose "
                         "TURTLE")
     replayed = _replayed(settings, problem, run)
-    backbone = load_backbone(settings.backbone)
+    backbone = load_backbone(settings.backbone, problem.start)
     images = problem.images.joined(replayed) if replayed else problem.images
     batch_size = min(settings.batch_size, len(images))
     steps = max(1, round(settings.epochs * len(images) / batch_size))

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from core.catalog import BACKBONES, METHODS, VIT_TEXT_BACKBONES, parse
-from core.presets import PRESETS, SMALL_COLLECTION_VIEWS, recommend
+from core.presets.preset import SMALL_COLLECTION_VIEWS
+from core.presets.table import PRESETS, recommend
 
 EVERY = [(method, name) for method in PRESETS for name in PRESETS[method]]
 
@@ -88,5 +89,5 @@ def test_hidden_blocks_are_whole_patches_that_tile_the_image(backbone: str, num_
 
 
 def test_presets_need_no_torch():
-    program = "import sys, core.presets; assert not {'torch', 'timm', 'open_clip'} & set(sys.modules)"
+    program = "import sys, core.presets.table; assert not {'torch', 'timm', 'open_clip'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

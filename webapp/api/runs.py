@@ -11,7 +11,7 @@ from ninja import Query, Router, Status
 
 from core.catalog import METHODS
 from core.errors import DataError
-from core.presets import PRESETS
+from core.presets.table import PRESETS
 from core.settings import defaults, describe
 from webapp.api.errors import ApiError
 from webapp.api.schemas import (

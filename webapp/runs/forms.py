@@ -10,7 +10,7 @@ from django.forms import BoundField
 
 from core.catalog import BACKBONES, METHODS, parse
 from core.errors import ConfigError, DataError
-from core.presets import PRESETS
+from core.presets.table import PRESETS
 from core.settings import Setting, Value, defaults, describe, split_list
 from webapp.collections.models import Collection
 from webapp.runs.models import Run

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from core.catalog import METHODS, TEXT_BACKBONES, FinetuneSettings, Settings, parse, replays
 from core.errors import ConfigError, DataError
-from core.presets import PRESETS, recommend
+from core.presets.table import PRESETS, recommend
 from core.settings import Value, describe, split_list
 from webapp.collections.models import ClassListVersion, Collection, Upload
 from webapp.review.confirmed import confirmed_labels

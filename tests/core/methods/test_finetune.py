@@ -23,7 +23,7 @@ from core.errors import ConfigError, DataError
 from core.losses.neighbours import NOBODY, NeighbourQueue
 from core.methods import finetune
 from core.methods.finetune_objective import Batch, Objective
-from core.presets import PRESETS, recommend
+from core.presets.table import PRESETS, recommend
 from core.problem import Problem
 from core.run import Progress
 from core.settings import Value

@@ -23,7 +23,7 @@ from core.methods.clusters import standardised_clusters
 from core.methods.maect import adapt
 from core.methods.maect_objective import Batch, Objective
 from core.methods.spaces import Space
-from core.presets import PRESETS, recommend
+from core.presets.table import PRESETS, recommend
 from core.problem import Problem
 from core.run import Progress
 from core.settings import Value

@@ -20,7 +20,8 @@ from core.errors import CheckpointError, ConfigError, DataError
 from core.methods.identity import identity
 from core.methods.semimae import _Training, adapt
 from core.methods.semimae_objective import Batch, Head, Objective
-from core.presets import PRESETS, SMALL_COLLECTION_VIEWS, recommend
+from core.presets.preset import SMALL_COLLECTION_VIEWS
+from core.presets.table import PRESETS, recommend
 from core.problem import Problem
 from core.run import Progress
 from core.settings import Value

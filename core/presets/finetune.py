@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.catalog import BACKBONES
-from core.preset import FEW_IMAGES, SMALL_COLLECTION_VIEWS, Preset
+from core.presets.preset import FEW_IMAGES, SMALL_COLLECTION_VIEWS, Preset
 from core.settings import Value
 
 RESNETS = ("resnet50", "resnet101")
@@ -63,7 +63,7 @@ PRESETS: Mapping[str, Preset] = {"paper": PAPER, "paper-naive": NAIVE, "small-co
 
 
 def recommend(num_images: int, backbone: str) -> tuple[str, dict[str, Value]]:
-    """Choose a preset by size and backbone, and replay where a collection is given; see `core.presets.recommend`.
+    """Choose a preset by size and backbone, and replay where a collection is given; see `core.presets.table.recommend`.
 
     The paper's for its own ResNets and enough images, else `small-collection`.
     """

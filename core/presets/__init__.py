@@ -1,0 +1,1 @@
+"""Settings under a name, method by method, and the table of them."""
