@@ -95,14 +95,16 @@ def defocus_blur(image: Pixels, level: int, generator: np.random.Generator) -> P
 
 def glass_blur(image: Pixels, level: int, generator: np.random.Generator) -> Pixels:
     """Look through frosted glass: near pixels change places."""
-    sigma, most, times = ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2))[level]
+    sigma, most, times = ((0.7, 1.0, 2), (0.9, 2.0, 1), (1.0, 2.0, 3), (1.1, 3.0, 2), (1.5, 4.0, 2))[level]
     sigma, most = sigma * _scale(image), most * _scale(image)
     height, width = image.shape[:2]
     found = _blurred(image, sigma)
     down, across = np.mgrid[:height, :width]
     for _ in range(times):
         # The reference swaps pixels one after the other; here each fetches its new value, all at once.
-        moves = np.rint(generator.uniform(-most, most, (2, height, width))).astype(int)
+        # Parts of a pixel are rounded by chance, so that small images, whose shifts are short, are shuffled too.
+        drawn = generator.uniform(-most, most, (2, height, width)) + generator.random((2, height, width))
+        moves = np.floor(drawn).astype(int)
         found = found[(down + moves[0]).clip(0, height - 1), (across + moves[1]).clip(0, width - 1)]
     return _blurred(found, sigma)
 
@@ -139,7 +141,8 @@ def snow(image: Pixels, level: int, generator: np.random.Generator) -> Pixels:
     layer = _resized(layer, image.shape[:2])[:, :, None]
     grey = (image @ GREY)[:, :, None]
     whiter = kept * image + (1 - kept) * np.maximum(image, grey * 1.5 + 0.5)
-    return whiter + layer + np.rot90(layer, 2)
+    found: Pixels = whiter + layer + np.rot90(layer, 2)
+    return found
 
 
 def frost(image: Pixels, level: int, generator: np.random.Generator) -> Pixels:
@@ -148,7 +151,8 @@ def frost(image: Pixels, level: int, generator: np.random.Generator) -> Pixels:
     # The reference lays one of six photographs of frost over the image. We have none that may be shipped:
     # crystals are the ridges of a fractal, about as bright and as rough.
     ridges = 1 - np.abs(2 * _fractal(1.6, generator) - 1)
-    return kept * image + ice * _resized(ridges**2, image.shape[:2])[:, :, None] * ICE
+    found: Pixels = kept * image + ice * _resized(ridges**2, image.shape[:2])[:, :, None] * ICE
+    return found
 
 
 def fog(image: Pixels, level: int, generator: np.random.Generator) -> Pixels:
@@ -156,20 +160,23 @@ def fog(image: Pixels, level: int, generator: np.random.Generator) -> Pixels:
     thickness, decay = ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4))[level]
     brightest = image.max()
     layer = _resized(_fractal(decay, generator)[:PAPER_SIDE_PX, :PAPER_SIDE_PX], image.shape[:2])[:, :, None]
-    return (image + thickness * layer) * brightest / (brightest + thickness)
+    found: Pixels = (image + thickness * layer) * brightest / (brightest + thickness)
+    return found
 
 
 def brightness(image: Pixels, level: int, generator: np.random.Generator) -> Pixels:
     """Raise the value (of hue, saturation, value): the largest channel, and the others with it."""
     value = image.max(axis=2, keepdims=True)
     raised = (value + (0.1, 0.2, 0.3, 0.4, 0.5)[level]).clip(0, 1)
-    return np.where(value > 0, image * raised / np.maximum(value, 1e-9), raised)
+    found: Pixels = np.where(value > 0, image * raised / np.maximum(value, 1e-9), raised)
+    return found
 
 
 def contrast(image: Pixels, level: int, generator: np.random.Generator) -> Pixels:
     """Bring every value nearer to its channel's mean."""
     mean = image.mean(axis=(0, 1), keepdims=True)
-    return (image - mean) * (0.4, 0.3, 0.2, 0.1, 0.05)[level] + mean
+    found: Pixels = (image - mean) * (0.4, 0.3, 0.2, 0.1, 0.05)[level] + mean
+    return found
 
 
 def elastic_transform(image: Pixels, level: int, generator: np.random.Generator) -> Pixels:
@@ -213,11 +220,12 @@ CORRUPTIONS: Mapping[str, Corruption] = {one.__name__: one for one in (
 
 def _scale(image: Pixels) -> float:
     """Return how long a pixel of the paper's images is in this one."""
-    return min(image.shape[:2]) / PAPER_SIDE_PX
+    return float(min(image.shape[:2]) / PAPER_SIDE_PX)
 
 
 def _bytes(image: Pixels) -> np.ndarray:
-    return np.rint(image.clip(0, 1) * 255).astype(np.uint8)
+    found: np.ndarray = np.rint(image.clip(0, 1) * 255).astype(np.uint8)
+    return found
 
 
 def _blurred(image: Pixels, sigma: float) -> Pixels:
@@ -274,4 +282,5 @@ def _fractal(decay: float, generator: np.random.Generator) -> Pixels:
         heights[half::step, ::step] = displaced(pairs + centres + np.roll(centres, 1, 1))
         step, wobble = half, wobble / decay
     heights -= heights.min()
-    return heights / heights.max()
+    scaled: Pixels = heights / heights.max()
+    return scaled
