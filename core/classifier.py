@@ -6,7 +6,7 @@ Shapes: B or N images, D features, K classes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from torch.nn import functional
 from core.backbones.clip import ClipBackbone, rebuild_clip
 from core.backbones.vit import TimmBackbone, rebuild_timm
 from core.data.images import ImageSet
-from core.data.views import EvaluationView, batches, normalise
+from core.data.views import EvaluationView, View, batches, normalise
 from core.errors import CheckpointError
 from core.run import Progress, Run
 
@@ -147,8 +147,19 @@ class Classifier:
 
     @torch.no_grad()
     def predict(self, images: ImageSet, run: Run | None = None, *, stage: str = "answering", first_step: int = 0,
-                total_steps: int | None = None, batch_size: int = 256) -> Predictions:
+                total_steps: int | None = None, batch_size: int = 256,
+                view: Callable[[int], View] = EvaluationView) -> Predictions:
         """Answer every image, one step an image; on the run's device, else where the backbones are.
+
+        Args:
+            images: N.
+            run: told of progress; may raise.
+            stage: what it is told.
+            first_step: the run's step at which this begins.
+            total_steps: of the whole run; N alone when None.
+            batch_size: images at once.
+            view: of a member's side, how an image is looked at; another than the plain one shows how
+                steady the answers are.
 
         Raises:
             Cancelled: when the person asked to stop.
@@ -158,12 +169,12 @@ class Classifier:
         self.to(device)
         for member in self.members:
             member.backbone.eval()
-        views = tuple(EvaluationView(side) for side in self.image_sizes_px)
+        views = tuple(view(side) for side in self.image_sizes_px)
         total = len(images) if total_steps is None else total_steps
         found: list[Tensor] = []
         done = 0
         for indices, pixels in batches(images, views, range(len(images)), batch_size, seed=0):
-            looked_at = {view.image_size_px: one.to(device) for view, one in zip(views, pixels)}
+            looked_at = {one.image_size_px: seen.to(device) for one, seen in zip(views, pixels)}
             found.append(self._logits(looked_at).softmax(1).cpu())
             done += len(indices)
             if run is not None:
