@@ -15,6 +15,7 @@ from torch import OutOfMemoryError
 from core.card import card_of, judges_of, origin_of
 from core.catalog import METHODS, learns_from_labels, parse
 from core.errors import Cancelled, LabelfreeError
+from core.evaluation.places import map_places
 from core.evaluation.result import summarise
 from core.export import write_package
 from core.methods.resolve import resolve
@@ -59,7 +60,7 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
             measured=measuring.measured(run, photographs, labels, held_out=False),
             on_fold=lambda fold: surroundings.stage("scoring the answers"))
         surroundings.stage("drawing the map")
-        places = measuring.map_places(spaces[0], run.seed)
+        places = map_places(spaces[0], run.seed)
         surroundings.stage("packing the model")
         package = folder / f"package-{lease.token[:8]}.zip"
         card = card_of(run.method, chosen, problem, result, datetime.now(UTC).date(), run.collection.name)

@@ -1,18 +1,13 @@
 """What is said of a run's answers after the method is done. Only here are true labels read.
 
-Shapes: N images, D features, K classes.
+Shapes: N images, D features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 from torch import Tensor
-from torch.nn import functional
 
 from core.backbones.features import features
 from core.backbones.load import load_backbone
@@ -22,10 +17,6 @@ from webapp.collections.models import TrueLabel
 from webapp.runs.models import Prediction, Run
 from workers.problems import Photographs
 from workers.surroundings import WorkerRun
-
-MAP_COMPONENTS = 50
-MAP_NEIGHBOURS_UP_TO = 3_000
-"""More images than this are placed by their two main directions: t-SNE would take longer than adapting."""
 
 
 def spaces(backbones: Sequence[str], images: ImageSet, run: WorkerRun) -> list[Tensor]:
@@ -74,19 +65,3 @@ def compare(run: Run, baseline: Run) -> dict[str, object] | None:
     agreement = metrics.accuracy(labels, others) if same_words else metrics.hungarian_accuracy(labels, others)
     return {"run": baseline.pk, "label_free_score": baseline.result.get("label_free_score"),
             "histogram": baseline.result.get("histogram", []), "agreement": agreement}
-
-
-def map_places(features_of_images: Tensor, seed: int) -> NDArray[np.float64]:
-    """Return a place (N, 2) in 0 … 1 for each image, so that images with similar features (N, D) lie together."""
-    points = functional.normalize(features_of_images, dim=1).numpy().astype(np.float64)
-    count = len(points)
-    components = min(MAP_COMPONENTS, count, points.shape[1])
-    solver = "randomized" if components < min(points.shape) else "full"
-    reduced = PCA(components, random_state=seed, svd_solver=solver).fit_transform(points)
-    places = reduced[:, :2] if reduced.shape[1] > 1 else np.hstack([reduced, np.zeros_like(reduced)])
-    if 5 <= count <= MAP_NEIGHBOURS_UP_TO:
-        places = TSNE(2, perplexity=min(30.0, (count - 1) / 3), init="pca", random_state=seed).fit_transform(reduced)
-    low, high = places.min(axis=0), places.max(axis=0)
-    scaled: NDArray[np.float64] = (places - low) / np.maximum(high - low, 1e-12)
-    return scaled.astype(np.float64)
-
