@@ -11,10 +11,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
@@ -103,7 +105,7 @@ def cluster_classifier(backbone: ClipBackbone | TimmBackbone, problem: Problem, 
     naming = backbone.name if BACKBONES[backbone.name].has_text else NAMING_BACKBONE
     read = features(backbone, problem.images, part, stage="reading images", total_steps=2 * count)
     space = Space(backbone=backbone, features=read.to(run.device))
-    texts = read_spaces((naming,), problem, part, 2 * count, READ_AT_ONCE, first_step=count)
+    texts = read_spaces((naming,), dataclasses.replace(problem, start=None), part, 2 * count, READ_AT_ONCE, first_step=count)
     found = standardised_clusters(space, num_clusters, starts, Part(run, first=first + reading, steps=1, total=total))
     extra: dict[str, object] = {"clusters_found": len(found.labels.unique())}
     if problem.class_names:
@@ -114,24 +116,38 @@ def cluster_classifier(backbone: ClipBackbone | TimmBackbone, problem: Problem, 
                       class_names=problem.class_names or cluster_names(num_clusters), settings={**settings, **extra})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What one start of k-means came to: its loss, centres (K, D) and the cluster of each image (N,)."""
+
+    inertia: float
+    centres: NDArray[np.floating]
+    labels: NDArray[np.integer]
+
+
+def kmeans_starts(points: NDArray[np.floating], num_clusters: int, starts: int, run: Run) -> Iterator[Start]:
+    """Yield seeded starts of mini-batch k-means on points (N, D), one step of the run each."""
+    seeds = torch.randint(2**31 - 1, (starts,), generator=run.generator("starts")).tolist()
+    for start, seed in enumerate(seeds):
+        run.report(Progress(stage="grouping", step=start, total=starts))
+        with warnings.catch_warnings(), few_threads(points.size):
+            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct images than clusters: counted later
+            model = MiniBatchKMeans(num_clusters, n_init=1, batch_size=BATCH_SIZE, random_state=seed).fit(points)
+        yield Start(inertia=float(model.inertia_), centres=model.cluster_centers_, labels=model.labels_)
+    run.report(Progress(stage="grouping", step=starts, total=starts))
+
+
 def standardised_clusters(space: Space, num_clusters: int, starts: int, run: Run) -> Clusters:
     """Return the best of several starts; one step of the run a start."""
     found = space.features
     mean, deviation = found.mean(dim=0), found.std(dim=0).clamp_min(SMALLEST_DEVIATION)
     points = (found - mean) / deviation  # (N, D)
-    seeds = torch.randint(2**31 - 1, (starts,), generator=run.generator("starts")).tolist()
-    array = points.cpu().numpy()
     inertia, centres = math.inf, torch.empty(0)
-    for start, seed in enumerate(seeds):
-        run.report(Progress(stage="grouping", step=start, total=starts))
-        with warnings.catch_warnings(), few_threads(array.size):
-            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct images than clusters: counted later
-            model = MiniBatchKMeans(num_clusters, n_init=1, batch_size=BATCH_SIZE, random_state=seed).fit(array)
-        if model.inertia_ < inertia:
-            inertia, centres = float(model.inertia_), torch.from_numpy(model.cluster_centers_).float()
+    for one in kmeans_starts(points.cpu().numpy(), num_clusters, starts, run):
+        if one.inertia < inertia:
+            inertia, centres = one.inertia, torch.from_numpy(one.centres).float()
     centres = centres.to(points.device)
     squared = torch.cdist(points, centres).square()  # (N, K)
     sharpness = confidence_sharpness(points - centres[squared.argmin(dim=1)])
-    run.report(Progress(stage="grouping", step=starts, total=starts))
     return Clusters(mean=mean, deviation=deviation, centres=centres, sharpness=sharpness,
                     probabilities=(-sharpness * squared).softmax(dim=1))
