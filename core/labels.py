@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from core.errors import DataError
@@ -30,26 +30,52 @@ def read_labels(source: Path) -> dict[str, str]:
     Raises:
         DataError: naming the file and, where one is at fault, the line.
     """
+    labels: dict[str, str] = {}
+    for line, row in _rows(source):
+        path, label = row["path"], row["label"]
+        if not path or not label:
+            raise DataError(str(source), f"line {line} lacks a path or a label")
+        if labels.setdefault(path, label) != label:
+            raise DataError(str(source), f"line {line}: {path} already is {labels[path]!r}, now {label!r}")
+    if not labels:
+        raise DataError(str(source), "has no labels")
+    return labels
+
+
+def read_confidences(source: Path) -> dict[str, float]:
+    """Return path -> confidence of a CSV of labels, for the rows that have one.
+
+    Raises:
+        DataError: naming the file and the line of one that is no number from 0 to 1.
+    """
+    found: dict[str, float] = {}
+    for line, row in _rows(source):
+        said = row.get("confidence", "")
+        if not said:
+            continue
+        try:
+            found[row["path"]] = float(said)
+        except ValueError:
+            found[row["path"]] = -1.0
+        if not 0 <= found[row["path"]] <= 1:
+            raise DataError(str(source), f"line {line}: the confidence {said!r} is no number from 0 to 1")
+    return found
+
+
+def _rows(source: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (line, column -> value) of each row; columns in lower case, spaces around either left out."""
     try:
         content = source.read_bytes()
     except OSError as error:
         raise DataError(str(source), f"cannot be read: {error.strerror}") from None
     reader = csv.DictReader(io.StringIO(decode_text(content, str(source)), newline=""))
-    missing = {"path", "label"} - {name.strip().lower() for name in reader.fieldnames or ()}
+    names = {name.strip().lower(): name for name in reader.fieldnames or ()}
+    missing = {"path", "label"} - names.keys()
     if missing:
         columns = " and ".join(sorted(missing))
         raise DataError(str(source), f"has no column {columns}: the first line must be path,label")
-    names = {name.strip().lower(): name for name in reader.fieldnames or ()}
-    labels: dict[str, str] = {}
     for row in reader:
-        path, label = (row[names["path"]] or "").strip(), (row[names["label"]] or "").strip()
-        if not path or not label:
-            raise DataError(str(source), f"line {reader.line_num} lacks a path or a label")
-        if labels.setdefault(path, label) != label:
-            raise DataError(str(source), f"line {reader.line_num}: {path} already is {labels[path]!r}, now {label!r}")
-    if not labels:
-        raise DataError(str(source), "has no labels")
-    return labels
+        yield reader.line_num, {name: (row[column] or "").strip() for name, column in names.items()}
 
 
 def as_indices(labels: dict[str, str], paths: Sequence[str], class_names: Sequence[str], source: str) -> dict[int, int]:
