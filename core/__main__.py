@@ -1,4 +1,4 @@
-"""The command line: ``python -m core adapt | predict | evaluate | methods | backbones``.
+"""The command line: ``python -m core adapt | predict | evaluate | methods | backbones | measures``.
 
 Exit codes: 0 done, 2 bad input, 3 weights that cannot be had, 4 diverged, 5 a file that cannot be
 read or written, 130 stopped by Ctrl-C, 141 nobody reads the output any more.
@@ -23,6 +23,7 @@ from core.errors import (
     LabelfreeError,
     WeightsUnavailable,
 )
+from core.evaluation.measures import GROUPS, MEASURES
 from core.settings import defaults, describe
 
 EXIT_CODES: Mapping[type[LabelfreeError], int] = {
@@ -43,12 +44,9 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--images", type=Path, required=True, metavar="DIR|ZIP|TAR")
     predict.add_argument("--out", type=Path, required=True, metavar="CSV", help="path,label,confidence,margin")
     _add_surroundings(predict)
-    evaluate = commands.add_parser("evaluate", help="compare labels with the truth")
-    evaluate.add_argument("--labels", type=Path, required=True, metavar="CSV", help="as adapt and predict write it")
-    evaluate.add_argument("--truth", type=Path, required=True, metavar="CSV", help="path,label")
-    evaluate.add_argument("--only", type=Path, metavar="FILE", help="paths to measure on, one a line (held_out.txt)")
-    evaluate.add_argument("--json", action="store_true", help="one JSON object a line")
-    for name, words in (("methods", "list the methods and settings"), ("backbones", "list the foundation models")):
+    _add_evaluate(commands.add_parser("evaluate", help="measure labels, a model or a foundation model"))
+    for name, words in (("methods", "list the methods and settings"), ("backbones", "list the foundation models"),
+                        ("measures", "list what evaluate can measure")):
         commands.add_parser(name, help=words).add_argument("--json", action="store_true", help="one JSON object a line")
     return root
 
@@ -73,6 +71,27 @@ def _add_adapt(command: argparse.ArgumentParser) -> None:
     command.add_argument("--start-from", type=Path, metavar="DIR|ZIP",
                          help="a model that adapt wrote: begin with its encoder instead of the published weights")
     command.add_argument("--resume", action="store_true", help="go on with the run that --out holds")
+    _add_surroundings(command)
+
+
+def _add_evaluate(command: argparse.ArgumentParser) -> None:
+    subject = command.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--labels", type=Path, metavar="CSV", help="labels, as adapt and predict write them")
+    subject.add_argument("--model", type=Path, metavar="DIR|ZIP", help="what adapt wrote")
+    subject.add_argument("--backbone", metavar="NAME", help="a foundation model as it is")
+    command.add_argument("--images", type=Path, metavar="DIR|ZIP|TAR", help="for --model and --backbone")
+    command.add_argument("--truth", type=Path, metavar="CSV", help="path,label")
+    command.add_argument("--only", type=Path, metavar="FILE", help="paths to measure on, one a line (held_out.txt)")
+    command.add_argument("--measure", default="", metavar="NAME,…",
+                         help=f"of {', '.join(MEASURES)}; or a group: {', '.join(GROUPS)}")
+    command.add_argument("--out", type=Path, metavar="DIR", help="for tables (CSV) and pictures (PNG)")
+    command.add_argument("--beside", type=Path, action="append", default=[], metavar="DIR|ZIP",
+                         help="one more model to draw attention of; repeatable")
+    command.add_argument("--source", type=Path, metavar="DIR|ZIP|TAR", help="images that should not be forgotten")
+    command.add_argument("--source-truth", type=Path, metavar="CSV", help="their path,label")
+    command.add_argument("--sample", type=int, default=1000, metavar="N",
+                         help="images for what looks at each many times (default: 1000)")
+    command.add_argument("--seed", type=int, default=0)
     _add_surroundings(command)
 
 
@@ -104,6 +123,8 @@ def _run(given: argparse.Namespace) -> None:
         _list_methods(given.json)
     elif given.command == "backbones":
         _list_backbones(given.json)
+    elif given.command == "measures":
+        _list_measures(given.json)
     else:
         from core import commands, shell  # torch takes seconds to load; lists and --help do without it
 
@@ -114,7 +135,9 @@ def _run(given: argparse.Namespace) -> None:
         elif given.command == "predict":
             commands.predict(**values, listener=listener)
         else:
-            commands.evaluate(**values, listener=listener)
+            from core.evaluation.examination import EvaluateRequest, evaluate
+
+            evaluate(EvaluateRequest(**values), listener)
 
 
 def _refuse(error: Exception, code: int, as_json: bool) -> int:
@@ -149,6 +172,15 @@ def _list_backbones(as_json: bool) -> None:
         reads = "reads class names" if backbone.has_text else "images only"
         print(f"{name:16} {backbone.title}, {backbone.image_size_px} px, "
               f"{backbone.parameters_millions:g} M parameters, {reads}; {backbone.license}")
+
+
+def _list_measures(as_json: bool) -> None:
+    for name, one in MEASURES.items():
+        if as_json:
+            print(json.dumps({"measure": name, "title": one.title, "needs": one.needs, "unit": one.unit,
+                              "source": one.source}, ensure_ascii=False))
+        else:
+            print(f"{name:12} {one.title} ({one.unit}); after {one.source}")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ from core.catalog import METHODS, Settings, parse
 from core.classifier import Classifier, Predictions
 from core.data.images import ImageSet, open_images
 from core.errors import CheckpointError, ConfigError, DataError
-from core.evaluation import metrics
 from core.evaluation.result import Result, summarise
 from core.export import unpacked, write_package
 from core.labels import as_indices, read_labels, write_labels
@@ -123,24 +122,6 @@ def predict(*, model: Path, images: Path, out: Path, device: str, listener: List
         out.parent.mkdir(parents=True, exist_ok=True)
         write_labels(out, _rows(found, classifier, predictions))
     listener.result(f"{len(found)} images, {out}", {"images": len(found), "refused": len(refused)})
-
-
-def evaluate(*, labels: Path, truth: Path, only: Path | None, listener: Listener) -> dict[str, float]:
-    """Compare labels with true ones, by path: accuracy where the names agree, else the best match of clusters."""
-    found, true = read_labels(labels), read_labels(truth)
-    paths = [path for path in found if path in true]
-    if only is not None:
-        wanted = set(only.read_text(encoding="utf-8").splitlines())
-        paths = [path for path in paths if path in wanted]
-    if not paths:
-        raise DataError(str(truth), f"names none of the images in {labels}; both must give paths the same way")
-    names = sorted({*true.values(), *found.values()})
-    index = {name: number for number, name in enumerate(names)}
-    shared = {found[path] for path in paths} & set(true.values())
-    measured = metrics.evaluate([index[found[path]] for path in paths], [index[true[path]] for path in paths],
-                                names if shared else None)
-    listener.result(f"measured on {len(paths)} images with a true label", {"images": len(paths), **measured})
-    return measured
 
 
 def _question(request: AdaptRequest) -> tuple[str, ...]:

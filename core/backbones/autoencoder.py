@@ -126,6 +126,11 @@ def freeze(encoder: Any, blocks: int) -> None:
         parameter.requires_grad_(blocks == 0 or layer_of(name, len(encoder.blocks)) > blocks)
 
 
+def has_decoder(name: str) -> bool:
+    """Tell whether the encoder of that name came with its decoder."""
+    return bool(_published_decoder(name))
+
+
 def load_decoder(name: str, encoder: Any, seed: int, *, new: bool = False) -> MaskedDecoder:
     """Return the decoder that came with the encoder, else (or where `new`) one as light, drawn from `seed`."""
     patch_px, patches, width = encoder.patch_embed.patch_size[0], encoder.patch_embed.num_patches, encoder.embed_dim

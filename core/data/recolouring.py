@@ -67,7 +67,12 @@ def _enhanced(kind: Any, most: float, view: Image.Image, draws: random.Random) -
 
 def _hue_turned(view: Image.Image, draws: random.Random) -> Image.Image:
     """Return the view with its hues turned by up to a tenth of the circle."""
-    turn = round(draws.uniform(-HUE, HUE) * 256)
+    return turned_hue(view, draws.uniform(-HUE, HUE))
+
+
+def turned_hue(view: Image.Image, turn: float) -> Image.Image:
+    """Return the view with its hues turned by a share of the circle."""
+    levels = round(turn * 256)
     hue, saturation, value = view.convert("HSV").split()
-    hue = hue.point([(level + turn) % 256 for level in range(256)])
+    hue = hue.point([(level + levels) % 256 for level in range(256)])
     return Image.merge("HSV", (hue, saturation, value)).convert("RGB")

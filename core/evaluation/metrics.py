@@ -35,10 +35,8 @@ def assign(labels: Labels, truth: Labels) -> NDArray[np.int64]:
     """
     labels, truth = _checked(labels, truth)
     found, cluster = np.unique(labels, return_inverse=True)
-    classes, position = np.unique(truth, return_inverse=True)
-    together = np.zeros((len(found), len(classes)), dtype=np.int64)  # (C, K)
-    np.add.at(together, (cluster, position), 1)
-    rows, columns = linear_sum_assignment(together, maximize=True)
+    classes = np.unique(truth)
+    rows, columns = linear_sum_assignment(together(labels, truth), maximize=True)
     name = np.full(len(found), -1, dtype=np.int64)
     name[rows] = classes[columns]
     return name[cluster]
@@ -65,6 +63,26 @@ def ari(labels: Labels, truth: Labels) -> float:
     """Return the Rand index adjusted for chance: 0 for random labels, 1 for a match."""
     labels, truth = _checked(labels, truth)
     return float(adjusted_rand_score(truth, labels))
+
+
+def together(labels: Labels, truth: Labels) -> NDArray[np.int64]:
+    """Return how many images each label shares with each true class, (C, K), both in sorted order."""
+    labels, truth = _checked(labels, truth)
+    found, cluster = np.unique(labels, return_inverse=True)
+    classes, position = np.unique(truth, return_inverse=True)
+    counts = np.zeros((len(found), len(classes)), dtype=np.int64)
+    np.add.at(counts, (cluster, position), 1)
+    return counts
+
+
+def bcubed_precision(labels: Labels, truth: Labels) -> float:
+    """Return the mean over images of the share of their cluster that has their true class, 0 … 1.
+
+    Amigó et al., 2009, "A comparison of extrinsic clustering evaluation metrics", Information Retrieval 12(4).
+    An image counts itself, so clusters of one image score 1: compare only equal numbers of clusters.
+    """
+    counts = together(labels, truth)  # each of the n_ck images of class k in cluster c has the share n_ck / n_c
+    return float((counts**2 / counts.sum(axis=1, keepdims=True)).sum() / counts.sum())
 
 
 def evaluate(labels: Labels, truth: Labels, class_names: Sequence[str] | None) -> dict[str, float]:

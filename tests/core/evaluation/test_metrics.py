@@ -74,3 +74,12 @@ def test_evaluate_compares_names_directly_and_clusters_by_their_best_match():
 def test_it_refuses_labels_that_do_not_fit_the_truth(labels):
     with pytest.raises(ValueError, match="cannot be compared"):
         metrics.accuracy(labels, TRUTH)
+
+
+def test_bcubed_precision_of_a_worked_example():
+    # Cluster a: three of class 0, one of class 1; cluster b: two of class 1.
+    # Three images share their class with 3/4 of their cluster, one with 1/4, two with all of it.
+    labels, truth = [7, 7, 7, 7, 3, 3], [0, 0, 0, 1, 1, 1]
+    assert metrics.bcubed_precision(labels, truth) == pytest.approx((3 * 0.75 + 0.25 + 2) / 6)
+    assert metrics.bcubed_precision([1, 1, 1, 2, 2, 3], TRUTH) == 1.0
+    assert metrics.bcubed_precision([0] * 6, TRUTH) == pytest.approx((3 * 3 + 2 * 2 + 1) / 36)

@@ -1,0 +1,60 @@
+"""Pictures of what was measured: sheets of images, heat maps, scatter plots. Pillow alone.
+
+Shapes: N points, K classes, H, W sides of an image.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageOps
+from torch import Tensor
+
+WHITE = (255, 255, 255)
+GAP_PX, DOT_PX, CELL_PX = 2, 2, 24
+HOT = np.array([[0, 0, 128], [0, 128, 255], [64, 255, 192], [255, 224, 0], [192, 0, 0]], dtype=np.float64)
+"""Colours of a heat map from cold to hot."""
+
+
+def sheet(rows: Sequence[Sequence[Image.Image]], tile_px: int) -> Image.Image:
+    """Return images side by side in rows, each a square of `tile_px`, whole ones cropped at their centre."""
+    step = tile_px + GAP_PX
+    found = Image.new("RGB", (max(map(len, rows), default=1) * step - GAP_PX, max(1, len(rows)) * step - GAP_PX), WHITE)
+    for down, row in enumerate(rows):
+        for across, image in enumerate(row):
+            found.paste(ImageOps.fit(image, (tile_px, tile_px)), (across * step, down * step))
+    return found
+
+
+def as_image(pixels: Tensor) -> Image.Image:
+    """Return pixels (3, H, W) in [0, 1] as an image."""
+    return Image.fromarray((pixels.permute(1, 2, 0) * 255).round().clamp(0, 255).byte().numpy())
+
+
+def heated(image: Image.Image, heat: NDArray[np.floating]) -> Image.Image:
+    """Return the image with a heat map (h, w) in 0 … 1 laid over it."""
+    wide = Image.fromarray((heat * 255).clip(0, 255).astype(np.uint8)).resize(image.size, Image.Resampling.BICUBIC)
+    place = np.asarray(wide) / 255 * (len(HOT) - 1)
+    colours = np.stack([np.interp(place, np.arange(len(HOT)), HOT[:, channel]) for channel in range(3)], axis=2)
+    return Image.blend(image.convert("RGB"), Image.fromarray(colours.astype(np.uint8)), 0.5)
+
+
+def grid_of_shares(shares: NDArray[np.floating]) -> Image.Image:
+    """Return shares (rows, columns) in 0 … 1 as a grid of squares, darker for more."""
+    grey = Image.fromarray((255 - 255 * shares.clip(0, 1)).astype(np.uint8))
+    return grey.resize((grey.width * CELL_PX, grey.height * CELL_PX), Image.Resampling.NEAREST).convert("RGB")
+
+
+def scatter(places: NDArray[np.floating], classes: NDArray[np.integer], side_px: int = 480) -> Image.Image:
+    """Return points (N, 2) in 0 … 1 as dots in the colour of their class (N,); -1 is grey."""
+    found = Image.new("RGB", (side_px, side_px), WHITE)
+    pen, room = ImageDraw.Draw(found), side_px - 8 * DOT_PX
+    count = max(1, int(classes.max()) + 1)
+    for (across, down), one in zip(4 * DOT_PX + places * room, classes):
+        colour = (128, 128, 128) if one < 0 else tuple(
+            round(255 * part) for part in colorsys.hsv_to_rgb(one / count, 0.9, 0.9 - 0.3 * (one % 2)))
+        pen.ellipse((across - DOT_PX, down - DOT_PX, across + DOT_PX, down + DOT_PX), fill=colour)
+    return found

@@ -1,0 +1,185 @@
+"""``python -m core evaluate``, told top to bottom: read, check what each measure needs, measure, write."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from core.backbones.clip import ClipBackbone
+from core.backbones.load import load_backbone
+from core.classifier import Classifier
+from core.data.images import open_images
+from core.errors import ConfigError, DataError, WeightsUnavailable
+from core.evaluation.evidence import NEEDS, Answers, Evidence, Finding
+from core.evaluation.foundation import zero_shot
+from core.evaluation.measures import GROUPS, MEASURES
+from core.export import unpacked
+from core.labels import read_confidences, read_labels
+from core.shell import Listener, LocalRun, best_device
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateRequest:
+    """The arguments of ``evaluate``, by the command line's names; one of `labels`, `model`, `backbone` is given."""
+
+    labels: Path | None = None
+    model: Path | None = None
+    backbone: str | None = None
+    images: Path | None = None
+    truth: Path | None = None
+    only: Path | None = None
+    measure: str = ""
+    out: Path | None = None
+    beside: Sequence[Path] = ()
+    source: Path | None = None
+    source_truth: Path | None = None
+    sample: int = 1000
+    seed: int = 0
+    device: str = "auto"
+
+
+def evaluate(request: EvaluateRequest, listener: Listener) -> dict[str, Finding]:
+    """Measure what was asked for; tables and pictures go to ``request.out``.
+
+    Raises:
+        ConfigError, DataError: for a measure asked for by name that cannot be had; those of a group are left out.
+    """
+    names, by_name = _chosen(request)
+    if request.sample < 1:
+        raise ConfigError("sample", f"{request.sample} is less than one image")
+    found: dict[str, Finding] = {}
+    with tempfile.TemporaryDirectory(prefix="labelfree-") as folder:
+        run = LocalRun(device=best_device(request.device), seed=request.seed, folder=Path(folder), listener=listener)
+        with run.stopped_by_ctrl_c():
+            evidence = _evidence(request, run, listener)
+            for name in by_name:
+                if (reason := evidence.lacks(MEASURES[name].needs)) is not None:
+                    raise ConfigError(name, reason)
+            for name in names:
+                try:
+                    finding = _measured(name, evidence)
+                except (ConfigError, DataError, WeightsUnavailable) as error:
+                    if name in by_name:
+                        raise
+                    listener.note(f"left out {error}" if str(error).startswith(name) else f"left out {name}: {error}")
+                else:
+                    found[name] = finding
+                    _tell(name, finding, len(evidence.paths), request.out, listener)
+    if not found:
+        raise ConfigError("measure", "nothing of it could be measured, for the reasons above")
+    return found
+
+
+def _chosen(request: EvaluateRequest) -> tuple[list[str], set[str]]:
+    """Return the measures in the table's order, and those of them that were asked for by name."""
+    asked = [one.strip() for one in request.measure.split(",") if one.strip()]
+    if not asked:
+        asked = ["agreement" if request.labels is not None else "features"]
+    unknown = next((one for one in asked if one not in MEASURES and one not in GROUPS), None)
+    if unknown is not None:
+        raise ConfigError("measure", f"{unknown!r} is none of {', '.join((*MEASURES, *GROUPS))}")
+    by_name = {one for one in asked if one in MEASURES}
+    wanted = by_name.union(*(GROUPS[one] for one in asked if one in GROUPS))
+    return [name for name in MEASURES if name in wanted], by_name
+
+
+def _measured(name: str, evidence: Evidence) -> Finding:
+    """Measure one thing, of which all that it needs must be there."""
+    if (reason := evidence.lacks(MEASURES[name].needs)) is not None:
+        raise ConfigError(name, reason)
+    module, _, function = MEASURES[name].function.partition(":")
+    return cast("Callable[[Evidence], Finding]", getattr(import_module(module), function))(evidence)
+
+
+def _tell(name: str, finding: Finding, images: int, out: Path | None, listener: Listener) -> None:
+    """Write what was found, and say so."""
+    files: dict[str, str] = {}
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        if finding.table:
+            files["table"] = str(out / f"{name}.csv")
+            part = out / f"{name}.csv.part"
+            with part.open("w", encoding="utf-8", newline="") as stream:
+                csv.writer(stream, lineterminator="\n").writerows(finding.table)
+            part.replace(out / f"{name}.csv")
+        if finding.picture is not None:
+            files["picture"] = str(out / f"{name}.png")
+            part = out / f"{name}.png.part"
+            finding.picture.save(part, format="PNG")
+            part.replace(out / f"{name}.png")
+    for note in finding.notes:
+        listener.note(f"{name}: {note}")
+    listener.result(f"{MEASURES[name].title} ({MEASURES[name].unit})",
+                    {"measure": name, "images": images, **finding.figures, **files})
+
+
+def _evidence(request: EvaluateRequest, run: LocalRun, listener: Listener) -> Evidence:
+    """Return all that the request gives to look at."""
+    truth = read_labels(request.truth) if request.truth else {}
+    only = set(request.only.read_text(encoding="utf-8").splitlines()) if request.only else None
+    if request.labels is not None:
+        return _of_labels(request, truth, only, run)
+    if request.images is None:
+        raise ConfigError("images", "a model looks at images: give --images DIR")
+    if (request.source is None) != (request.source_truth is None):
+        raise ConfigError("source", NEEDS["source"])
+    evidence = dataclasses.replace(
+        _of_images(request.images, request.truth, truth, only, run, listener), sample=request.sample,
+        has_folder=request.out is not None, source=None if request.source is None or request.source_truth is None else
+        _of_images(request.source, request.source_truth, read_labels(request.source_truth), None, run, listener),
+        beside={_called(one): Classifier.load(unpacked(one, run.folder / f"beside-{number}"))
+                for number, one in enumerate(request.beside)})
+    if request.model is not None:
+        model = Classifier.load(unpacked(request.model, run.folder / "model"))
+        return dataclasses.replace(evidence, classifier=model, adapted=True,
+                                   backbones=tuple(member.backbone for member in model.members))
+    backbone = load_backbone(request.backbone or "")
+    reads = isinstance(backbone, ClipBackbone) and len(evidence.class_names) > 1
+    return dataclasses.replace(evidence, backbones=(backbone,), classifier=zero_shot(
+        cast("ClipBackbone", backbone), evidence.class_names, {}) if reads else None)
+
+
+def _of_labels(request: EvaluateRequest, truth: dict[str, str], only: set[str] | None, run: LocalRun) -> Evidence:
+    """Return the labels of a file beside the truth, by path."""
+    if request.labels is None or request.truth is None:
+        raise ConfigError("truth", "labels are compared with true ones: give --truth CSV")
+    given, confidence = read_labels(request.labels), read_confidences(request.labels)
+    paths = tuple(path for path in given if path in truth and (only is None or path in only))
+    if not paths:
+        raise DataError(str(request.truth), f"names none of the images in {request.labels}; both must give paths the "
+                                            "same way")
+    sure = np.array([confidence[path] for path in paths]) if all(path in confidence for path in paths) else None
+    return Evidence(run=run, paths=paths, true_names=tuple(truth[path] for path in paths),
+                    has_folder=request.out is not None,
+                    given=Answers(names=tuple(given[path] for path in paths), confidence=sure))
+
+
+def _of_images(source: Path, truth_file: Path | None, truth: dict[str, str], only: set[str] | None, run: LocalRun,
+               listener: Listener) -> Evidence:
+    """Return the images that have a true class; all, where no truth is given."""
+    images, refused = open_images(source, run.folder / f"images-{source.stem}")
+    for refusal in refused:
+        listener.note(f"left out {refusal.name}: {refusal.reason}")
+    kept = [index for index, path in enumerate(images.names)
+            if (not truth or path in truth) and (only is None or path in only)]
+    if not kept:
+        raise DataError(str(truth_file or source), f"names none of the images in {source}; give paths as labels.csv "
+                                                   "has them")
+    if len(kept) < len(images):
+        listener.note(f"measured on {len(kept)} of {len(images)} images: those with a true class that were asked for")
+    images = images.subset(kept)
+    return Evidence(run=run, paths=images.names, images=images,
+                    true_names=tuple(truth[path] for path in images.names) if truth else ())
+
+
+def _called(model: Path) -> str:
+    """Return what a model beside is called: its folder or file."""
+    return (model.parent if model.name in ("model", "package.zip") else model).stem

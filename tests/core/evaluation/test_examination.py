@@ -1,0 +1,163 @@
+"""``python -m core evaluate`` on real digits and random weights: what it measures, writes and refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.__main__ import main
+from core.evaluation.evidence import NEEDS
+from core.evaluation.examination import EvaluateRequest, evaluate
+from core.evaluation.measures import GROUPS, MEASURES
+
+Digits = tuple[Path, list[int]]
+
+
+@pytest.fixture
+def truth(digits: Digits, tmp_path: Path, digit_names: tuple[str, ...]) -> Path:
+    """Write what every digit is."""
+    file = tmp_path / "truth.csv"
+    rows = [f"digit-{index:04d}.png,{digit_names[label]}" for index, label in enumerate(digits[1])]
+    file.write_text("\n".join(["path,label", *rows]))
+    return file
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, dict[str, dict], list[str], str]:
+    """Return the exit code, results by measure, notes, and what was said on stderr."""
+    code = main(["evaluate", "--json", *map(str, arguments)])
+    said = capsys.readouterr()
+    events = [json.loads(line) for line in said.out.splitlines()]
+    return (code, {event["measure"]: event for event in events if event["event"] == "result"},
+            [event["text"] for event in events if event["event"] == "note"], said.err)
+
+
+def test_several_measures_at_once(starters: Path, digits: Digits, truth: Path, tmp_path: Path,
+                                  capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    code, found, notes, errors = run(
+        capsys, "--backbone", "starter-clip", "--images", digits[0], "--truth", truth, "--sample", "8", "--out", out,
+        "--measure", "labels,knn,probe,shots,silhouette,retrieval,invariance,attention,map")
+    assert code == 0, errors
+    assert set(found) == {"agreement", "confusion", "calibration", "knn", "probe", "shots", "silhouette", "retrieval",
+                          "invariance", "attention", "map"}
+    assert all(one["images"] == 60 for one in found.values())
+    assert all(0 <= found[name]["accuracy"] <= 1 for name in ("agreement", "confusion", "calibration", "knn", "probe"))
+    assert found["confusion"]["accuracy"] == pytest.approx(found["agreement"]["accuracy"])
+    assert found["probe"]["accuracy"] > 0.4  # real digits, random weights: pixels are told apart
+    assert any(note.startswith("shots: 5-shot: a class has") for note in notes)
+    assert "attention: columns: image, this model" in notes
+    with Image.open(out / "attention.png") as picture:
+        assert picture.size == (2 * 162 - 2, 8 * 162 - 2)
+    with (out / "map.csv").open(newline="") as stream:
+        assert len(list(csv.reader(stream))) == 61
+    assert {file.suffix for file in out.iterdir()} == {".csv", ".png"}
+
+
+def test_a_group_leaves_out_what_cannot_be_and_a_name_is_refused(starters: Path, digits: Digits, truth: Path,
+                                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    given = ("--backbone", "starter-mae", "--images", digits[0])
+    code, found, notes, _ = run(capsys, *given, "--measure", "pictures,labels,silhouette", "--truth", truth)
+    assert code == 0
+    assert list(found) == ["silhouette"]
+    assert f"left out map: {NEEDS['folder']}" in notes
+    assert any("starter-mae" not in note and note.startswith("left out agreement: needs answers") for note in notes)
+    code, found, _, errors = run(capsys, *given, "--measure", "knn")
+    assert (code, found) == (2, {})
+    assert errors == f"error: knn: {NEEDS['truth']}\n"
+
+
+def test_labels_bring_their_confidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels, truth = tmp_path / "labels.csv", tmp_path / "truth.csv"
+    labels.write_text("path,label,confidence\na,cat,1\nb,cat,0.6\n")
+    truth.write_text("path,label\na,cat\nb,dog\n")
+    code, found, _, _ = run(capsys, "--labels", labels, "--truth", truth, "--measure", "calibration")
+    assert code == 0
+    assert found["calibration"]["expected_calibration_error"] == pytest.approx(0.3)
+    labels.write_text("path,label,confidence\na,cat,2\n")
+    code, _, _, errors = run(capsys, "--labels", labels, "--truth", truth, "--measure", "calibration")
+    assert code == 2
+    assert "line 2: the confidence '2' is no number from 0 to 1" in errors
+
+
+BAD = {
+    "unknown measure": (("--backbone", "starter-mae", "--measure", "beauty"), "'beauty' is none of agreement"),
+    "no images": (("--backbone", "starter-mae"), "give --images DIR"),
+    "labels without truth": (("--labels", "{truth}"), "give --truth CSV"),
+    "an answer of what answers nothing": (("--backbone", "starter-mae", "--images", "{images}", "--truth", "{truth}",
+                                           "--measure", "corruptions"), "needs a model that answers"),
+    "a picture without a place": (("--backbone", "starter-mae", "--images", "{images}", "--measure", "map"),
+                                  "give --out DIR"),
+    "half a source": (("--backbone", "starter-mae", "--images", "{images}", "--source", "{images}"),
+                      "--source and --source-truth"),
+    "another collection's truth": (("--backbone", "starter-mae", "--images", "{images}", "--truth", "{other}"),
+                                   "names none of the images"),
+    "no image at all": (("--backbone", "starter-mae", "--images", "{images}", "--sample", "0"), "less than one image"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_it_says_what_is_missing(case: str, starters: Path, digits: Digits, truth: Path, tmp_path: Path,
+                                 capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("path,label\nx.png,zero\n")
+    arguments, words = BAD[case]
+    filled = [one.format(truth=truth, images=digits[0], other=other) for one in arguments]
+    code, _, _, errors = run(capsys, *filled)
+    assert code == 2
+    assert words in errors
+
+
+def test_measures_are_listed_with_unit_and_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["measures"]) == 0
+    said = capsys.readouterr().out
+    assert all(any(line.startswith(name) for line in said.splitlines()) for name in MEASURES)
+    assert main(["measures", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["measure"] for row in rows] == list(MEASURES)
+
+
+def test_the_table_of_measures_holds_together() -> None:
+    from importlib import import_module
+
+    for one in MEASURES.values():
+        module, _, function = one.function.partition(":")
+        assert callable(getattr(import_module(module), function))
+        assert set(one.needs) <= NEEDS.keys()
+        assert one.unit
+        assert one.source
+    assert all(name in MEASURES for names in GROUPS.values() for name in names)
+    assert not GROUPS.keys() & MEASURES.keys()
+
+
+def test_an_adapted_model_is_compared_with_what_it_was(
+        starters: Path, digits: Digits, truth: Path, digit_names: tuple[str, ...], tmp_path: Path,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(digit_names))
+    assert main(["adapt", "--images", str(digits[0]), "--names", str(names), "--set", "templates=one", "--out",
+                 str(tmp_path / "adapted")]) == 0
+    capsys.readouterr()
+    found = evaluate(EvaluateRequest(
+        model=tmp_path / "adapted", images=digits[0], truth=truth, source=digits[0], source_truth=truth,
+        out=tmp_path / "out", measure="forgetting,attention", beside=(tmp_path / "adapted" / "package.zip",)), Silent())
+    figures = found["forgetting"].figures  # zero-shot adapts nothing: nothing is forgotten
+    assert figures["bcubed_precision_before"] == pytest.approx(figures["bcubed_precision_after"])
+    assert figures["nearest_neighbours_lost"] == pytest.approx(0.0)
+    assert found["attention"].notes == ("columns: image, zero-shot, adapted, this model",)
+
+
+class Silent:
+    """Listens to nothing."""
+
+    def progress(self, progress: object) -> None:
+        """Take one report."""
+
+    def note(self, text: str) -> None:
+        """Take one sentence."""
+
+    def result(self, title: str, values: object) -> None:
+        """Take what came out."""

@@ -1,0 +1,114 @@
+"""Measures of frozen features, on features whose answer is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.data.images import ImageSet
+from core.errors import DataError
+from core.evaluation import clustering, neighbours, probe, shots
+from core.evaluation.evidence import Evidence, spread
+from core.shell import LocalRun
+
+
+class Known(Evidence):
+    """Evidence whose features are given."""
+
+    features = None
+
+
+def evidence(features: np.ndarray, truth: np.ndarray, folder: Path) -> Evidence:
+    """Return what measures look at, with these features (N, D) in place of a backbone's."""
+    paths = tuple(f"{index}.png" for index in range(len(truth)))
+    run = LocalRun(device=torch.device("cpu"), seed=0, folder=folder)
+    found = Known(run=run, paths=paths, true_names=tuple(f"class {one:02d}" for one in truth),
+                  images=ImageSet(tuple(map(Path, paths)), paths))
+    object.__setattr__(found, "features", features.astype(np.float32))
+    return found
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Evidence:
+    """Three far corners, 12 points around each."""
+    truth = np.repeat([0, 1, 2], 12)
+    return evidence(np.eye(3)[truth] * 20 + np.random.default_rng(0).normal(size=(36, 3)), truth, tmp_path)
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Evidence:
+    """Classes that have nothing to do with the features."""
+    generator = np.random.default_rng(1)
+    return evidence(generator.normal(size=(200, 5)), generator.integers(0, 2, 200), tmp_path)
+
+
+def test_classes_that_lie_apart_are_told_apart_by_everything(apart: Evidence) -> None:
+    assert probe.linear_probe(apart).figures == {"accuracy": 1.0, "accuracy_spread": 0.0}
+    assert neighbours.nearest_neighbours(apart).figures["accuracy"] == 1.0
+    assert neighbours.retrieval(apart).figures["top_5"] == 1.0
+    assert set(shots.low_shot(apart).figures) == {f"{k}_shot{end}" for k in (1, 2, 5) for end in ("", "_spread")}
+    assert min(value for name, value in shots.low_shot(apart).figures.items() if name.endswith("shot")) == 1.0
+    assert clustering.silhouette(apart).figures["silhouette"] > 0.8
+    found = clustering.group(apart.features, apart.truth, apart.run, starts=5)
+    assert max(found.accuracies) == 1.0
+    assert found.best.inertia < 36
+
+
+def test_classes_that_are_noise_are_not(noise: Evidence) -> None:
+    assert probe.linear_probe(noise).figures["accuracy"] == pytest.approx(0.5, abs=0.12)
+    assert neighbours.nearest_neighbours(noise).figures["accuracy"] == pytest.approx(0.5, abs=0.12)
+    assert neighbours.retrieval(noise).figures["top_5"] == pytest.approx(0.5, abs=0.12)
+    assert abs(clustering.silhouette(noise).figures["silhouette"]) < 0.05
+
+
+def test_retrieval_counts_the_nearest_by_angle() -> None:
+    labelled = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 9.0], [-1.0, 0.0]])
+    labels = torch.tensor([0, 1, 1, 1])
+    queries, truth = torch.tensor([[5.0, 0.0], [0.1, 0.1]]), torch.tensor([0, 1])
+    # Nearest two: of the first query images 0 and 1 (one right), of the second 1 and, at the same angle, 0 or 2.
+    assert neighbours.retrieved_share(labelled, labels, queries[:1], truth[:1], 2) == 0.5
+    assert neighbours.retrieved_share(labelled, labels, queries[1:], truth[1:], 1) == 1.0
+    assert neighbours.retrieved_share(labelled, labels, queries[:1], truth[:1], 9) == 0.25
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_probe_reads_features_as_they_are_although_it_was_fitted_to_standardised_ones(classes: int) -> None:
+    generator = np.random.default_rng(2)
+    truth = generator.integers(0, classes, 80)
+    features = 300 + 1e-3 * (np.eye(classes)[truth] + 0.1 * generator.normal(size=(80, classes)))
+    found = probe.fit(features, truth)
+    assert found.weight.shape == (classes, classes)
+    assert (found.answer(features) == truth).all()
+    assert (probe.fit(features, np.full(80, 3)).answer(features) == 3).all()
+
+
+def test_a_draw_shows_so_many_of_each_class_and_says_where_it_cannot() -> None:
+    truth = np.array([0, 0, 0, 1, 1, 1, 1])
+    shown = shots.draw(truth, 2, seed=0)
+    assert np.bincount(truth[shown]).tolist() == [2, 2]
+    assert (shown == shots.draw(truth, 2, seed=0)).all()
+    with pytest.raises(DataError, match="a class has 3 image\\(s\\), and at least 4 of each are needed"):
+        shots.draw(truth, 3, seed=0)
+
+
+def test_shots_that_cannot_be_are_noted_and_none_at_all_is_refused(tmp_path: Path) -> None:
+    truth = np.repeat([0, 1], 4)
+    found = shots.low_shot(evidence(np.eye(2)[truth], truth, tmp_path))
+    assert {"1_shot", "2_shot"} <= found.figures.keys()
+    assert "5_shot" not in found.figures
+    assert found.notes[0].startswith("5-shot: a class has 4 image(s)")
+    with pytest.raises(DataError, match="1-shot"):
+        shots.low_shot(evidence(np.eye(3), np.arange(3), tmp_path))
+
+
+def test_folds_need_images_and_classes(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="6 image\\(s\\) of 1 class"):
+        probe.linear_probe(evidence(np.eye(6), np.zeros(6, dtype=int), tmp_path))
+
+
+def test_spread_is_the_deviation_of_a_sample() -> None:
+    assert spread("x", [1.0, 2.0, 3.0]) == {"x": 2.0, "x_spread": 1.0}
+    assert spread("x", [4.0]) == {"x": 4.0, "x_spread": 0.0}
