@@ -19,8 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_score
 
 from benchmarks import bounds, report, rows
 from benchmarks.answers import AnswerCache
@@ -30,8 +28,10 @@ from core.backbones.load import load_backbone
 from core.backbones.weights import BUNDLED
 from core.catalog import METHODS, parse
 from core.classifier import Classifier
-from core.evaluation.label_free import label_free_score
+from core.evaluation.evidence import FOLDS
+from core.evaluation.label_free import label_free_score, stratified_folds
 from core.evaluation.metrics import evaluate
+from core.evaluation.probe import accuracies
 from core.evaluation.signals import agreement, signals
 from core.methods.resolve import resolve
 from core.presets.table import recommend
@@ -189,7 +189,8 @@ def without_labels(contender: Contender, target: Target, seed: int, probabilitie
 def probe(target: Target, frozen: torch.Tensor) -> rows.Row:
     """Return the ceiling: 5-fold accuracy of logistic regression on the truth itself."""
     began = time.monotonic()
-    found = cross_val_score(LogisticRegression(max_iter=1000), frozen.numpy(), target.truth, cv=5)
+    folds = stratified_folds(target.truth, FOLDS, np.random.default_rng(0))
+    found = np.array(accuracies(frozen.numpy(), target.truth, folds))
     return rows.Row(target=target.name, method=LINEAR_PROBE, seed=0, settings={}, label_free_score=None,
                     metrics={"accuracy": float(found.mean())}, seconds=round(time.monotonic() - began, 1),
                     weights=weights_digest())
