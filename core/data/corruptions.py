@@ -98,14 +98,11 @@ def glass_blur(image: Pixels, level: int, generator: np.random.Generator) -> Pix
     sigma, most, times = ((0.7, 1.0, 2), (0.9, 2.0, 1), (1.0, 2.0, 3), (1.1, 3.0, 2), (1.5, 4.0, 2))[level]
     sigma, most = sigma * _scale(image), most * _scale(image)
     height, width = image.shape[:2]
-    found = _blurred(image, sigma)
-    down, across = np.mgrid[:height, :width]
-    for _ in range(times):
-        # The reference swaps pixels one after the other; here each fetches its new value, all at once.
-        # Parts of a pixel are rounded by chance, so that small images, whose shifts are short, are shuffled too.
-        drawn = generator.uniform(-most, most, (2, height, width)) + generator.random((2, height, width))
-        moves = np.floor(drawn).astype(int)
-        found = found[(down + moves[0]).clip(0, height - 1), (across + moves[1]).clip(0, width - 1)]
+    # The reference swaps near pixels one after the other, several times over; here each fetches its new value, all
+    # at once, from where so many shifts lead. Parts of a pixel are rounded by chance, for small images' are short.
+    shifts = generator.uniform(-most, most, (times, 2, height, width)).sum(axis=0)
+    down, across = np.mgrid[:height, :width] + np.floor(shifts + generator.random(shifts.shape)).astype(int)
+    found = _blurred(image, sigma)[down.clip(0, height - 1), across.clip(0, width - 1)]
     return _blurred(found, sigma)
 
 
