@@ -14,7 +14,7 @@ from core.backbones.load import load_backbone
 from core.classifier import Classifier, Member
 from core.data.images import ImageSet, open_images
 from core.errors import ConfigError
-from core.evaluation import robustness, tokens
+from core.evaluation import finetuning, robustness, tokens
 from core.evaluation.colours import BINS, histogram_error, histograms
 from core.evaluation.evidence import Evidence
 from core.evaluation.foundation import zero_shot, zero_shot_twin
@@ -97,6 +97,22 @@ def test_clusters_have_no_zero_shot_twin(tiny: Evidence) -> None:
                     classifier=unnamed, backbones=tiny.backbones)
     with pytest.raises(ConfigError, match="relative to the zero-shot model, and there is none"):
         robustness.corruptions(lost)
+
+
+def test_finetuning_changes_a_copy_and_says_which_shots_cannot_be(
+        tiny: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finetuning, "EPOCHS", 3)
+    before = {name: one.clone() for name, one in tiny.backbones[0].state_dict().items()}
+    found = finetuning.few_shot(tiny)  # two images of each of six classes
+    assert set(found.figures) == {"1_shot", "1_shot_spread"}
+    assert 0 <= found.figures["1_shot"] <= 1
+    assert [note.split(":")[0] for note in found.notes] == ["2-shot", "4-shot", "8-shot"]
+    shown = np.arange(12) < 6
+    tuned, again = (finetuning.finetune(tiny.backbones[0], tiny, shown, trial=0) for _ in range(2))
+    assert torch.equal(tuned.weight, again.weight)
+    assert tuned.weight.abs().max() > 0.1
+    assert not torch.equal(tuned.backbone.visual.conv1.weight, tiny.backbones[0].visual.conv1.weight)
+    assert all(torch.equal(one, before[name]) for name, one in tiny.backbones[0].state_dict().items())
 
 
 def test_colour_histograms_sum_to_one_and_know_their_bins() -> None:
