@@ -9,6 +9,7 @@ from datetime import date
 
 from core.catalog import BACKBONES, METHODS, Settings, from_scratch, learns_from_labels
 from core.evaluation.result import Result
+from core.evaluation.spot_check import NOTHING_MEASURED
 from core.problem import Problem
 from core.settings import split_list
 
@@ -100,7 +101,7 @@ class Card:
                  f"Classes found: {result.classes_found} of {result.num_classes}",
                  f"Seconds: {result.seconds:.0f}"]
         if not result.measured:
-            return [*lines, "No figure was measured on true labels."]
+            return [*lines, NOTHING_MEASURED]
         return lines + [f"{MEASURES.get(name, f'measured {name}').capitalize()}: {value:.3f}"
                         for name, value in result.measured.items()]
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "webapp", "workers", "benchmarks")
 WEB_MAY_IMPORT = {"core.catalog", "core.settings", "core.presets.table", "core.errors", "core.names",
-                  "core.data.decoding", "core.data.archives"}
+                  "core.data.decoding", "core.data.archives", "core.evaluation.spot_check"}
 HEAVY = ("torch", "torchvision", "timm", "open_clip", "sklearn", "transformers")
 NAMES_THAT_ROT = {"utils", "util", "helpers", "helper", "misc", "common"}
 LONG_MODULES = {

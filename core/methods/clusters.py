@@ -105,7 +105,8 @@ def cluster_classifier(backbone: ClipBackbone | TimmBackbone, problem: Problem, 
     naming = backbone.name if BACKBONES[backbone.name].has_text else NAMING_BACKBONE
     read = features(backbone, problem.images, part, stage="reading images", total_steps=2 * count)
     space = Space(backbone=backbone, features=read.to(run.device))
-    texts = read_spaces((naming,), dataclasses.replace(problem, start=None), part, 2 * count, READ_AT_ONCE, first_step=count)
+    as_published = dataclasses.replace(problem, start=None)
+    texts = read_spaces((naming,), as_published, part, 2 * count, READ_AT_ONCE, first_step=count)
     found = standardised_clusters(space, num_clusters, starts, Part(run, first=first + reading, steps=1, total=total))
     extra: dict[str, object] = {"clusters_found": len(found.labels.unique())}
     if problem.class_names:

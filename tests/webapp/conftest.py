@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from tests.webapp.server import server  # noqa: F401 - a fixture, one server for every test in a browser
+
 
 @pytest.fixture(autouse=True)
 def home(settings, tmp_path):

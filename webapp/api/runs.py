@@ -24,6 +24,7 @@ from webapp.api.schemas import (
     RunListOut,
     RunOut,
     SettingOut,
+    SpotCheckOut,
 )
 from webapp.collections.permissions import get_own_class_list, get_own_collection
 from webapp.review.names import class_names
@@ -32,6 +33,7 @@ from webapp.runs.live import place, worker_notice
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_own_run
 from webapp.runs.starting import Asked, start_run
+from webapp.spot_checks.outcome import standing
 
 router = Router(tags=["runs"])
 PAGE = 20
@@ -155,5 +157,16 @@ def describe_run(request: HttpRequest, run: Run) -> RunOut:
         percent=run.percent, step=run.step, total=run.total, images_per_second=run.images_per_second,
         seconds_left=run.seconds_left, queue_position=where.waiting_ahead + 1 if where else None,
         notice=worker_notice(run), error=run.error, retryable=run.retryable, result=run.result or None,
+        spot_check=_spot_check(run),
         created_at=run.created_at, started_at=run.started_at, finished_at=run.finished_at,
         page=request.build_absolute_uri(reverse("runs:detail", args=[run.pk])))
+
+
+def _spot_check(run: Run) -> SpotCheckOut | None:
+    """Return what the run's standing spot check measured."""
+    found = standing(run)
+    if found is None or found.measured is None:
+        return None
+    return SpotCheckOut(accuracy=found.measured.accuracy, low=found.measured.low, high=found.measured.high,
+                        answered=found.measured.answered, unsure=found.unsure, design=found.spot_check.design,
+                        seed=found.spot_check.seed)

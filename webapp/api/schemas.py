@@ -131,6 +131,18 @@ class RunIn(Schema):
                                                  "unsupervised finetuning")
 
 
+class SpotCheckOut(Schema):
+    """What a person's labels for a random sample measured: shares in 0 … 1, with the 95 % interval."""
+
+    accuracy: float
+    low: float
+    high: float
+    answered: int = Field(description="images a person labelled")
+    unsure: int = Field(description="images of the sample that nobody could tell")
+    design: str = Field(description="uniform, or stratified by the answered class and weighted back")
+    seed: int
+
+
 class RunOut(Schema):
     """A run as its row says; `result` is there once it has succeeded."""
 
@@ -157,6 +169,7 @@ class RunOut(Schema):
     error: str
     retryable: bool
     result: dict[str, Any] | None
+    spot_check: SpotCheckOut | None = Field(description="measured accuracy, once a person has labelled a sample")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "webapp.collections",
     "webapp.runs",
     "webapp.review",
+    "webapp.spot_checks",
     "webapp.api",
     "webapp.panel",
     "workers",  # its management commands: up, worker

@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *collections,
     path("", include("webapp.runs.urls")),
     path("", include("webapp.review.urls")),
+    path("", include("webapp.spot_checks.urls")),
     path("api/v1/", include("webapp.api.urls")),
 ]
 

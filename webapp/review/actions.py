@@ -46,6 +46,19 @@ def correct(run: Run, author: AbstractBaseUser, image_ids: Iterable[int], class_
     return _record(run, author, f"labeled {_images(len(ids))} {name}"[:200], dict.fromkeys(ids, class_index))
 
 
+def correct_each(run: Run, author: AbstractBaseUser, answers: Mapping[int, int], what: str) -> ReviewAction:
+    """Record a class for each of these images, by image id, as one action described as `what` and how many.
+
+    Raises:
+        ConfigError: the run has no such class.
+        DataError: no image is given, or one is not an image of the run.
+    """
+    for class_index in set(answers.values()):
+        _checked_name(run, class_index)
+    ids = _of_run(run, answers)
+    return _record(run, author, f"{what} {_images(len(ids))}", {one: answers[one] for one in ids})
+
+
 def name_cluster(run: Run, author: AbstractBaseUser, class_index: int, name: str) -> ReviewAction:
     """Call a cluster `name`; two clusters may share a name, which makes them one label.
 

@@ -19,6 +19,7 @@ from webapp.config.files import TYPES, file_response
 from webapp.review import labels
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_own_run
+from webapp.spot_checks import card
 
 
 @require_safe
@@ -48,6 +49,7 @@ def package_response(request: HttpRequest, run: Run) -> HttpResponseBase:
     if run.status != Run.Status.SUCCEEDED:
         raise Http404("this run has no package")
     path = Path(settings.RUNS_ROOT) / str(run.pk) / "package.zip"
+    card.refresh(run, path)
     return file_response(request, path, download_as=file_name(run, "model.zip"))
 
 

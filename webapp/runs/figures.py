@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.evaluation.spot_check import sentence
 from webapp.review.names import class_names
 from webapp.runs.models import Run
 from webapp.runs.words import title_of
+from webapp.spot_checks.outcome import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +74,13 @@ def measures(run: Run, part: str = "measured") -> list[Measure]:
     return found
 
 
-def headline(run: Run) -> str:
-    """Return the one sentence a person can repeat. What was not measured is never called accuracy."""
+def headline(run: Run, checked: Outcome | None = None) -> str:
+    """Return the one sentence a person can repeat. What was not measured is never called accuracy.
+
+    Args:
+        run: a finished one.
+        checked: its standing spot check, if any.
+    """
     result, title = run.result, title_of(run.method)
     answered = sum(result.get("histogram") or [])
     measured = next(iter(measures(run)), None)
@@ -81,6 +88,8 @@ def headline(run: Run) -> str:
         than = f"; {title_of(run.baseline.method)} had {measured.baseline:.1f}\u00a0%" if (
             run.baseline and measured.baseline is not None) else ""
         return f"Measured {measured.own:.1f}\u00a0% right where the answers are known{than}."
+    if checked is not None and checked.measured is not None:
+        return f"Measured {sentence(checked.measured)}."
     compared, found = score(run), result.get("classes_found")
     of = f"{found} of {result.get('num_classes')} classes" if result.get("num_classes") else f"{found} classes"
     start = f"{title} sorted {answered:,} images into {of}"

@@ -20,6 +20,7 @@ from webapp.runs.permissions import get_own_run
 from webapp.runs.recommendation import obstacle, recommend_method
 from webapp.runs.starting import question_of, start_again
 from webapp.runs.timeline import timeline
+from webapp.spot_checks import outcome as spot_checks
 
 POINTS_A_PAGE = 2000
 RUNS_A_PAGE = 50
@@ -137,7 +138,10 @@ def _context(run: Run) -> dict[str, object]:
     if not run.is_terminal:
         context["samples"] = state.samples(run)
     if run.status == Run.Status.SUCCEEDED:
-        context |= {"headline": figures.headline(run), "score": figures.score(run), "measures": figures.measures(run),
+        checked = spot_checks.standing(run)
+        context |= {"headline": figures.headline(run, checked), "spot_check": checked,
+                    "latest_check": spot_checks.latest(run),
+                    "score": figures.score(run), "measures": figures.measures(run),
                     "held_out_measures": figures.measures(run, "held_out"),
                     "confidence_columns": histograms.confidence_columns(run), "suggested": figures.suggested_names(run)}
     return context

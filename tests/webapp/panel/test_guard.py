@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.webapp.panel.conftest import Server
+from tests.webapp.server import Server
 
 HTML = {"Accept": "text/html"}
 GRADIO_GETS = [

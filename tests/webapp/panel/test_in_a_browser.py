@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.webapp.panel.conftest import Server
+from tests.webapp.server import Server
 
 PATIENCE_MILLISECONDS = 60_000
 """The machine may be busy with other tests."""

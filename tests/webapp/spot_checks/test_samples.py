@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from core.errors import ConfigError, DataError
+from tests.webapp.review.gallery import Gallery
+from webapp.review import actions
+from webapp.review.labels import labels_csv
+from webapp.review.names import class_names
+from webapp.runs.models import Run
+from webapp.spot_checks import samples
+from webapp.spot_checks.models import SampledImage, SpotCheck
+from webapp.spot_checks.outcome import latest, outcome, standing
+
+pytestmark = pytest.mark.django_db
+Verdict = SampledImage.Verdict
+
+
+def answer_all(check: SpotCheck, gallery: Gallery, skip: int = 0) -> None:
+    """Answer as the truth is, but for the last `skip` images."""
+    asked = list(check.sampled.select_related("image"))
+    for one in asked[:len(asked) - skip]:
+        assert samples.answer(check, one.place, Verdict.NAMED, gallery.truth[one.image.number])
+
+
+def share_right(run: Run, gallery: Gallery, images: set[int]) -> float:
+    rows = run.predictions.filter(image__in=images).values_list("image__number", "class_index")
+    return sum(gallery.truth[number] == index for number, index in rows) / len(rows)
+
+
+@pytest.fixture
+def alice(gallery: Gallery) -> Client:
+    client = Client()
+    client.force_login(gallery.owner)
+    return client
+
+
+def labels_of(run: Run) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO("".join(labels_csv(run)))))
+
+
+@pytest.mark.parametrize("design", ["uniform", "stratified"])
+def test_right_answers_measure_the_run_and_its_baseline_on_the_same_images(gallery: Gallery, design: str) -> None:
+    check = samples.start(gallery.run, gallery.owner, 40, design)
+    answer_all(check, gallery, skip=1)
+    assert outcome(check).measured is None and standing(gallery.run) is None
+    last = check.sampled.get(place=39)
+    samples.answer(check, 39, Verdict.NAMED, gallery.truth[last.image.number])
+    found = standing(gallery.run)
+    assert found is not None and found.measured is not None and found.baseline is not None
+    assert found.measured.answered == 40
+    if design == "uniform":
+        asked = set(check.sampled.values_list("image_id", flat=True))
+        assert found.measured.accuracy == pytest.approx(share_right(gallery.run, gallery, asked))
+        assert found.baseline.accuracy == pytest.approx(share_right(gallery.baseline, gallery, asked))
+    assert found.measured.low < share_right(gallery.run, gallery, set(
+        gallery.collection.images.values_list("pk", flat=True))) < found.measured.high
+    assert {one.answered != one.person for one in found.mistakes} == {True}
+
+
+def test_a_whole_collection_is_measured_exactly(gallery: Gallery) -> None:
+    check = samples.start(gallery.run, gallery.owner, 200, "stratified")
+    answer_all(check, gallery)
+    found = outcome(check).measured
+    assert found is not None and found.width == 0
+    assert found.accuracy == pytest.approx(share_right(gallery.run, gallery, set(
+        gallery.collection.images.values_list("pk", flat=True))))
+
+
+def test_none_of_these_is_wrong_and_cannot_tell_counts_for_nothing(gallery: Gallery) -> None:
+    check = samples.start(gallery.run, gallery.owner, 10, "uniform")
+    asked = list(check.sampled.select_related("image"))
+    predicted = dict(gallery.run.predictions.values_list("image_id", "class_index"))
+    for one in asked[:6]:
+        samples.answer(check, one.place, Verdict.NAMED, predicted[one.image_id])
+    for one in asked[6:8]:
+        samples.answer(check, one.place, Verdict.NONE)
+    for one in asked[8:]:
+        samples.answer(check, one.place, Verdict.UNSURE)
+    found = outcome(check)
+    assert found.measured is not None and found.measured.accuracy == pytest.approx(6 / 8)
+    assert (found.unsure, [one.person for one in found.mistakes]) == (2, ["none of them"] * 2)
+
+
+def test_where_nothing_could_be_told_nothing_is_measured(gallery: Gallery) -> None:
+    check = samples.start(gallery.run, gallery.owner, 5, "uniform")
+    for place in range(5):
+        samples.answer(check, place, Verdict.UNSURE)
+    assert outcome(check).is_finished and outcome(check).measured is None and standing(gallery.run) is None
+
+
+def test_an_answer_stands_until_it_is_undone(gallery: Gallery) -> None:
+    check = samples.start(gallery.run, gallery.owner, 5, "uniform")
+    assert samples.answer(check, 0, Verdict.NAMED, 3)
+    assert not samples.answer(check, 0, Verdict.NAMED, 4)  # a second click of a slow page
+    samples.answer(check, 1, Verdict.NONE)
+    samples.undo(check)
+    assert list(check.sampled.values_list("verdict", "class_index"))[:2] == [("named", 3), ("open", None)]
+    samples.undo(check)
+    samples.undo(check)
+    assert outcome(check).done == 0
+
+
+@pytest.mark.parametrize(("verdict", "index"), [
+    ("named", None), ("named", 10), ("none", 1), ("open", None), ("x", None)])
+def test_an_answer_that_means_nothing_is_refused(gallery: Gallery, verdict: str, index: int | None) -> None:
+    check = samples.start(gallery.run, gallery.owner, 5, "uniform")
+    with pytest.raises(ConfigError):
+        samples.answer(check, 0, verdict, index)
+    assert outcome(check).done == 0
+
+
+def test_no_label_changes_until_the_person_says_so_and_that_can_be_undone(gallery: Gallery) -> None:
+    before = labels_of(gallery.run)
+    check = samples.start(gallery.run, gallery.owner, 10, "uniform")
+    answer_all(check, gallery)
+    assert labels_of(gallery.run) == before
+    measured = outcome(check).measured
+    samples.adopt(check, gallery.owner)
+    by_person = [row for row in labels_of(gallery.run) if row["source"] == "person"]
+    assert len(by_person) == 10
+    assert outcome(SpotCheck.objects.get()).measured == measured  # of the model, not of the corrected labels
+    actions.undo(gallery.run, gallery.owner)
+    assert labels_of(gallery.run) == before
+
+
+def test_clusters_are_checked_by_the_names_a_person_gave_them(gallery: Gallery) -> None:
+    run = gallery.clusters
+    assert "Name the clusters" in samples.obstacle(run)
+    with pytest.raises(DataError, match="Name the clusters"):
+        samples.start(run, gallery.owner, 10, "uniform")
+    for index in (0, 1, 2):
+        actions.name_cluster(run, gallery.owner, index, "round" if index < 2 else "straight")
+    assert samples.choices(run) == [(0, "round"), (2, "straight")]
+    check = samples.start(run, gallery.owner, 60, "uniform")
+    predicted = dict(run.predictions.values_list("image_id", "class_index"))
+    for one in check.sampled.all():
+        samples.answer(check, one.place, Verdict.NAMED, 0)
+    found, named = outcome(check).measured, [index for index in predicted.values() if index < 2]
+    assert found is not None and found.accuracy == pytest.approx(len(named) / 60)  # two clusters, one name
+    assert class_names(run)[3] == "cluster 4"
+
+
+def test_another_sample_is_another_draw_and_the_newest_finished_one_stands(gallery: Gallery) -> None:
+    first = samples.start(gallery.run, gallery.owner, 20, "uniform")
+    answer_all(first, gallery)
+    second = samples.start(gallery.run, gallery.owner, 20, "uniform")
+    assert second.seed == first.seed + 1
+    assert list(first.sampled.values_list("image", flat=True)) != list(second.sampled.values_list("image", flat=True))
+    found, begun = standing(gallery.run), latest(gallery.run)
+    assert found is not None and begun is not None
+    assert (found.spot_check, begun.spot_check) == (first, second)
+
+
+def test_the_run_page_the_api_and_the_card_say_what_was_measured(gallery: Gallery, alice: Client, settings) -> None:
+    page, api = reverse("runs:detail", args=[gallery.run.pk]), f"/api/v1/runs/{gallery.run.pk}"
+    package = Path(settings.RUNS_ROOT) / str(gallery.run.pk) / "package.zip"
+    package.parent.mkdir(parents=True)
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("CARD.md", "## What is known\n\n- No figure was measured on true labels.\n\n## Limits\n")
+        archive.writestr("model.safetensors", bytes(1000))
+    assert "Start a spot check" in alice.get(page).content.decode()
+    assert alice.get(api).json()["spot_check"] is None
+    check = samples.start(gallery.run, gallery.owner, 20, "uniform")
+    answer_all(check, gallery, skip=3)
+    assert "Go on: 17 of 20 named" in alice.get(page).content.decode()
+    for place in (17, 18, 19):
+        samples.answer(check, place, Verdict.UNSURE)
+
+    found = outcome(check).measured
+    assert found is not None
+    assert f"Measured {100 * found.accuracy:.0f} % right" in alice.get(page).content.decode()
+    assert alice.get(api).json()["spot_check"] == {
+        "accuracy": found.accuracy, "low": found.low, "high": found.high, "answered": 17, "unsure": 3,
+        "design": "uniform", "seed": check.seed}
+    sent = alice.get(reverse("runs:package", args=[gallery.run.pk]))
+    with zipfile.ZipFile(io.BytesIO(b"".join(sent) if sent.streaming else sent.content)) as archive:
+        assert f"- Measured by spot check: {100 * found.accuracy:.0f} % right" in archive.read("CARD.md").decode()
+        assert archive.read("model.safetensors") == bytes(1000)
+    samples.undo(check)
+    alice.get(reverse("runs:package", args=[gallery.run.pk]))
+    with zipfile.ZipFile(package) as archive:
+        assert "No figure was measured" in archive.read("CARD.md").decode()
+    assert list(package.parent.iterdir()) == [package]
+
+
+def test_a_stranger_and_a_foreign_sample_are_not_found(gallery: Gallery, alice: Client) -> None:
+    check = samples.start(gallery.run, gallery.owner, 5, "uniform")
+    other = Client()
+    other.force_login(gallery.stranger)
+    answer = reverse("spot_checks:answer", args=[gallery.run.pk])
+    assert other.post(answer, {"spot_check": check.pk, "place": 0, "answer": "none"}).status_code == 404
+    foreign = reverse("spot_checks:answer", args=[gallery.clusters.pk])
+    assert alice.post(foreign, {"spot_check": check.pk, "place": 0, "answer": "none"}).status_code == 404
+    assert alice.get(answer).status_code == 405
+    assert outcome(check).done == 0
+
+
+@pytest.mark.parametrize("form", [{"count": "-3", "design": "uniform"}, {"count": "50"}, {}])
+def test_a_sample_without_sense_is_refused_in_words(gallery: Gallery, alice: Client, form: dict[str, str]) -> None:
+    response = alice.post(reverse("spot_checks:start", args=[gallery.run.pk]), form, follow=True)
+    assert "give a positive number" in response.content.decode()
+    assert not SpotCheck.objects.exists()
+
+
+def test_the_page_works_without_script_and_never_shows_the_models_answer(gallery: Gallery, alice: Client) -> None:
+    page = reverse("spot_checks:detail", args=[gallery.run.pk])
+    alice.post(reverse("spot_checks:start", args=[gallery.run.pk]), {"count": "50", "design": "uniform"})
+    check = SpotCheck.objects.get()
+    shown = alice.get(page).content.decode()
+    assert "1 of 50" in shown and shown.count('name="answer"') == 12
+    assert "confidence" not in shown.lower()
+    response = alice.post(reverse("spot_checks:answer", args=[gallery.run.pk]),
+                          {"spot_check": check.pk, "place": 0, "answer": "4"}, follow=True)
+    assert "2 of 50" in response.content.decode()
+    alice.post(reverse("spot_checks:undo", args=[gallery.run.pk]), {"spot_check": check.pk})
+    assert "1 of 50" in alice.get(page).content.decode()

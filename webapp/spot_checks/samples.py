@@ -1,0 +1,97 @@
+"""What is done with a spot check: drawing it, answering it, taking an answer back, making corrections of it."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+
+from core.errors import ConfigError, DataError
+from core.evaluation.spot_check import draw
+from webapp.review import actions
+from webapp.review.names import class_names, has_class_list, standing_cluster_names
+from webapp.runs.models import Prediction, Run
+from webapp.spot_checks.models import SampledImage, SpotCheck
+
+Verdict = SampledImage.Verdict
+SEEDS_A_RUN = 1_000
+LEAST_NAMES = 2
+"""Clusters that need a name before a person can be asked which an image belongs to."""
+
+
+def obstacle(run: Run) -> str:
+    """Return why this run cannot be spot-checked yet and what to do, or ""."""
+    if run.status != Run.Status.SUCCEEDED:
+        return "There is something to check once the run has succeeded."
+    if not has_class_list(run) and len(standing_cluster_names(run)) < LEAST_NAMES:
+        return "A person cannot know what “cluster 3” means. Name the clusters in Review first, then check them here."
+    return ""
+
+
+def choices(run: Run) -> list[tuple[int, str]]:
+    """Return the classes a person may answer, as index and name: clusters without a name of their own are none."""
+    names = class_names(run)
+    allowed = range(len(names)) if has_class_list(run) else sorted(standing_cluster_names(run))
+    first: dict[str, int] = {}
+    for index in allowed:
+        first.setdefault(names[index], index)  # clusters of one name are one class
+    return [(index, name) for name, index in first.items()]
+
+
+def start(run: Run, author: AbstractBaseUser, count: int, design: str) -> SpotCheck:
+    """Draw a sample of a finished run's images.
+
+    The seed follows from the run and the number of samples drawn before: nobody can draw until one pleases
+    without it being seen in the seed.
+
+    Raises:
+        DataError: the run cannot be checked yet.
+        ConfigError: no such sample can be drawn.
+    """
+    if reason := obstacle(run):
+        raise DataError(f"run {run.pk}", reason)
+    answered = list(Prediction.objects.filter(run=run).order_by("image__number").values_list("image_id", "class_index"))
+    with transaction.atomic():
+        seed = run.pk * SEEDS_A_RUN + run.spot_checks.count()
+        places = draw([label for _, label in answered], count, seed, design)
+        made = SpotCheck.objects.create(run=run, author_id=author.pk, design=design, seed=seed)
+        SampledImage.objects.bulk_create([SampledImage(spot_check=made, place=place, image_id=answered[one][0])
+                                          for place, one in enumerate(places)])
+    return made
+
+
+def answer(check: SpotCheck, place: int, verdict: str, class_index: int | None = None) -> bool:
+    """Record what a person says of the image at a place; an image answered already keeps its answer.
+
+    Returns:
+        Whether this was the answer that counts.
+
+    Raises:
+        ConfigError: there is no such verdict or class.
+    """
+    if verdict not in (Verdict.NAMED, Verdict.NONE, Verdict.UNSURE):
+        raise ConfigError("answer", f"{verdict!r}: name a class, or say none or unsure")
+    if (verdict == Verdict.NAMED) != (class_index is not None):
+        raise ConfigError("answer", "a class goes with the verdict “named”, and with no other")
+    if class_index is not None and class_index not in dict(choices(check.run)):
+        raise ConfigError("class", f"there is no class {class_index} to choose: take one that is shown")
+    changed = check.sampled.filter(place=place, verdict=Verdict.OPEN).update(verdict=verdict, class_index=class_index)
+    return bool(changed)
+
+
+def undo(check: SpotCheck) -> None:
+    """Open the image answered last once more; they are asked in order."""
+    last = check.sampled.exclude(verdict=Verdict.OPEN).order_by("-place").first()
+    if last is not None:
+        check.sampled.filter(pk=last.pk).update(verdict=Verdict.OPEN, class_index=None)
+
+
+def adopt(check: SpotCheck, author: AbstractBaseUser) -> None:
+    """Make corrections of the classes that a person named, as one action that Review can undo.
+
+    Raises:
+        DataError: no class was named.
+    """
+    named = dict(check.sampled.filter(verdict=Verdict.NAMED).values_list("image_id", "class_index"))
+    with transaction.atomic():
+        action = actions.correct_each(check.run, author, named, "took over a spot check of")
+        SpotCheck.objects.filter(pk=check.pk).update(adopted=action)
