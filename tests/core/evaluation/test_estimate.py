@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.evaluation.estimate import ESTIMATORS, Calibration, Known, calibrate, left_out_estimates, read, write
+
+
+def results(noise: float, collections: int = 8, seed: int = 0) -> list[Known]:
+    """Return results on which each estimator is accuracy on a scale of its own, but for noise of each collection."""
+    random = np.random.default_rng(seed)
+    found = []
+    for collection in range(collections):
+        off = random.normal(0, noise)
+        for _ in range(4):
+            accuracy = float(random.uniform(0.1, 0.9))
+            shown = dict.fromkeys(ESTIMATORS, 0.3 + 0.5 * (accuracy + off))
+            found.append(Known(collection=str(collection), accuracy=accuracy, shown=shown))
+    return found
+
+
+def test_signs_that_follow_accuracy_give_it_back_on_a_collection_never_seen() -> None:
+    found = calibrate(results(noise=0.0))
+    assert found is not None and found.holds
+    assert found.error < 1e-6 and found.half_width == 0.01
+    estimate = found.estimate(dict.fromkeys(ESTIMATORS, 0.3 + 0.5 * 0.62))
+    assert estimate is not None and estimate.accuracy == pytest.approx(0.62)
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.15])
+def test_the_interval_is_as_wide_as_the_errors_on_collections_left_out(noise: float) -> None:
+    covered, widths = [], []
+    for seed in range(30):
+        for one, estimate in left_out_estimates(results(noise, seed=seed)):
+            covered.append(estimate.low <= one.accuracy <= estimate.high)
+            widths.append(estimate.high - estimate.low)
+    assert np.mean(covered) >= 0.8
+    assert noise < np.mean(widths) < 8 * noise
+
+
+def test_a_collection_left_out_cannot_change_its_own_estimate() -> None:
+    first = results(noise=0.1)
+    lied = [one if one.collection != "3" else Known(collection="3", shown=one.shown, accuracy=0.0) for one in first]
+    pairs = zip(left_out_estimates(first), left_out_estimates(lied), strict=True)
+    assert all(one[1] == other[1] for one, other in pairs if one[0].collection == "3")
+
+
+def test_signs_that_tell_nothing_do_not_hold() -> None:
+    random = np.random.default_rng(1)
+    noise = [Known(collection=str(number // 4), accuracy=float(random.uniform()),
+                   shown={name: float(random.uniform()) for name in ESTIMATORS}) for number in range(32)]
+    found = calibrate(noise)
+    assert found is not None and not found.holds and found.half_width > 0.2
+
+
+def test_too_few_collections_give_no_estimate_to_show() -> None:
+    assert calibrate(results(0.0, collections=2)) is None
+    few = calibrate(results(0.0, collections=5))
+    assert few is not None and not few.holds
+
+
+def test_a_result_without_a_baseline_is_estimated_from_the_rest() -> None:
+    found = calibrate(results(noise=0.0))
+    assert found is not None
+    estimate = found.estimate({"mean_confidence": 0.55})
+    assert estimate is not None and estimate.accuracy == pytest.approx(0.5)
+    assert found.estimate({"images": 100.0}) is None
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    found = calibrate(results(noise=0.05))
+    assert isinstance(found, Calibration)
+    write({"names": found}, "2026-11-21", tmp_path / "estimate.json")
+    assert read(tmp_path / "estimate.json") == {"names": found}
+    assert read(tmp_path / "none.json") == {}
