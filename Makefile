@@ -12,7 +12,7 @@ STARTER := $(VENV)/.starter
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo run worker test browser lint format starter bench-accuracy bench-check clean
+.PHONY: help demo run worker test browser lint format starter bench-accuracy bench-check bench-trust clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -70,6 +70,9 @@ bench-accuracy: $(APP)  ## measure every method on labelled targets, resumable: 
 
 bench-check: $(APP)  ## hold the committed measurements against their bounds, in seconds
 	$(PYTHON) -m benchmarks.bounds
+
+bench-trust: $(APP)  ## how far estimates, spot check and guard can be believed, from the committed rows, in seconds
+	$(PYTHON) -m benchmarks.trust
 
 clean:  ## remove the environment and caches; your data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from core.data.byol import turned_hue
+from core.data.recolouring import turned_hue
 from core.data.views import EvaluationView
 from core.evaluation.evidence import Evidence, Finding
 from core.evaluation.probe import judge

@@ -6,7 +6,7 @@ Shapes: N images, K classes, D features of a space.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from core.classifier import Classifier, Predictions
 from core.evaluation.label_free import label_free_score
+from core.evaluation.signals import signals
 
 CONFIDENCE_BINS = 20
 
@@ -34,6 +35,7 @@ class Result:
         baseline: how the cheap first answer compares; None where none was stored.
         suggested_names: names suggested for each cluster, best first; () where names were given.
         refused: files that could not be read.
+        signals: what else the answers show without labels; see `core.evaluation.signals`.
     """
 
     label_free_score: float
@@ -47,6 +49,7 @@ class Result:
     baseline: Mapping[str, object] | None = None
     suggested_names: tuple[tuple[str, ...], ...] = ()
     refused: int = 0
+    signals: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """Return what ``json.dumps`` takes."""
@@ -85,4 +88,5 @@ def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence
         baseline=baseline,
         suggested_names=tuple(tuple(names) for names in classifier.settings.get("suggested_names", ())),
         refused=refused,
+        signals=signals(predictions.probabilities.numpy()),
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.evaluation import estimate, guard
+from core.evaluation.estimate import Estimate
 from core.evaluation.spot_check import sentence
-from webapp.review.names import class_names
+from webapp.review.names import class_names, has_class_list
 from webapp.runs.models import Run
 from webapp.runs.words import title_of
 from webapp.spot_checks.outcome import Outcome
@@ -17,13 +19,6 @@ class Score:
 
     own: float | None
     baseline: float | None
-
-    @property
-    def is_better(self) -> bool | None:
-        """Tell whether the run beats its baseline; None where one of the two is unknown."""
-        if self.own is None or self.baseline is None:
-            return None
-        return self.own > self.baseline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +90,30 @@ def headline(run: Run, checked: Outcome | None = None) -> str:
     start = f"{title} sorted {answered:,} images into {of}"
     if compared.own is None:
         return f"{start}."
-    if compared.is_better is None or run.baseline is None:
+    if compared.baseline is None or run.baseline is None:
         return f"{start}; label-free score {compared.own:.1f}."
-    verdict = "better than" if compared.is_better else "no better than"
-    return (f"{start}, {verdict} {title_of(run.baseline.method)} by the label-free score: "
-            f"{compared.own:.1f} against {compared.baseline:.1f}.")
+    baseline = title_of(run.baseline.method)
+    if reason := objection(run):
+        return f"{start}. Keep {baseline}: {reason}."
+    return f"{start}; label-free score {compared.own:.1f}, {baseline} {compared.baseline:.1f}."
+
+
+def estimated(run: Run) -> Estimate | None:
+    """Return the estimated accuracy; None where none is good enough to be shown, which `make bench-trust` tells."""
+    calibration = estimate.read().get("names" if has_class_list(run) else "groups")
+    if calibration is None or not calibration.holds:
+        return None
+    shown = dict(run.result.get("signals") or {}) | {"label_free_score": run.result.get("label_free_score")}
+    shown["baseline_agreement"] = (run.result.get("baseline") or {}).get("agreement")
+    return calibration.estimate({name: value for name, value in shown.items() if value is not None})
+
+
+def objection(run: Run) -> str:
+    """Return why the run should not replace its baseline, or ""; see `core.evaluation.guard`."""
+    if run.baseline is None:
+        return ""
+    baseline = (run.result.get("baseline") or {}).get("histogram") or run.baseline.result.get("histogram") or []
+    return guard.objection(run.result.get("histogram") or [], baseline)
 
 
 def suggested_names(run: Run) -> list[tuple[str, list[str]]]:

@@ -141,6 +141,7 @@ def _context(run: Run) -> dict[str, object]:
         checked = spot_checks.standing(run)
         context |= {"headline": figures.headline(run, checked), "spot_check": checked,
                     "latest_check": spot_checks.latest(run),
+                    "objection": figures.objection(run), "estimated": figures.estimated(run),
                     "score": figures.score(run), "measures": figures.measures(run),
                     "held_out_measures": figures.measures(run, "held_out"),
                     "confidence_columns": histograms.confidence_columns(run), "suggested": figures.suggested_names(run)}

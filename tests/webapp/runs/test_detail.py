@@ -117,19 +117,21 @@ def test_the_result_is_compared_with_the_baseline(collection, page):
     compared = {"run": baseline.pk, "label_free_score": 0.8, "histogram": [30, 20, 10], "agreement": 0.66}
     mine = rows.run(collection, baseline=baseline, result=rows.result(0.9, baseline=compared, refused=2))
     shown = text(page(mine))
-    assert ("MUST sorted 60 images into 3 of 3 classes, better than Zero-shot by the label-free score: "
-            "90.0 against 80.0.") in shown
+    assert "MUST sorted 60 images into 3 of 3 classes; label-free score 90.0, Zero-shot 80.0." in shown
     assert "66 % answered as the baseline did" in shown
     assert "2 images refused" in shown
-    assert "No better than its baseline" not in shown
+    assert "Keep" not in shown and "better than" not in shown
     assert "accuracy" not in shown
 
 
-@pytest.mark.parametrize("score", [0.8, 0.7])
-def test_a_run_that_is_no_better_says_so_and_offers_the_baseline(collection, page, score):
+@pytest.mark.parametrize(("histogram", "reason"), [
+    ((58, 1, 1), "it crowds the images into fewer classes than the baseline: 58 in the largest"),
+    ((30, 30, 0), "it answers 2 of 3 classes, the baseline 3")])
+def test_a_run_that_collapses_is_never_called_better_and_the_baseline_is_offered(collection, page, histogram, reason):
     baseline = rows.run(collection, "zeroshot", result=rows.result(0.8))
-    html = page(rows.run(collection, baseline=baseline, result=rows.result(score)))
-    assert "No better than its baseline." in html
+    html = page(rows.run(collection, baseline=baseline, result=rows.result(0.99, histogram)))
+    assert f"Keep Zero-shot: {reason}." in text(html)
+    assert "Keep the baseline." in html
     assert f'href="{reverse("runs:detail", args=[baseline.pk])}">Take the Zero-shot result' in html
 
 

@@ -1,0 +1,123 @@
+"""What may be believed without labels, from the committed rows: ``python -m benchmarks.trust``, in seconds.
+
+Prints, each as figure and bound: how far off estimated accuracy is on targets left out of its calibration, how
+often the spot check's interval holds the truth, and what the never-worse guard accepted and rejected. With
+``--write DAY`` the calibration that ships (``core/evaluation/estimate.json``) is fitted on all targets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks import rows
+from benchmarks.bounds import ACCURACY, BASELINE, Bound
+from core.evaluation import estimate
+from core.evaluation.estimate import Calibration, Known
+from core.evaluation.guard import is_less_even
+from core.evaluation.spot_check import Stratum, measure
+
+KINDS = {"names": "accuracy", "groups": "hungarian_accuracy"}
+"""What a method is given -> what its results are scored by."""
+BASELINES = {"names": BASELINE, "groups": "k-means"}
+SAMPLE, SAMPLES = 50, 1_000
+
+
+def score(row: rows.Row) -> float:
+    """Return a row's accuracy, 0 … 1."""
+    return next(row.metrics[key] for key in KINDS.values() if key in row.metrics)
+
+
+def of_kind(found: list[rows.Row], kind: str) -> list[rows.Row]:
+    """Return the rows of methods that get names, or of those that group."""
+    return [row for row in found if KINDS[kind] in row.metrics and row.label_free_score is not None]
+
+
+def known(found: list[rows.Row]) -> list[Known]:
+    """Return what calibration needs of the rows that kept it."""
+    return [Known(collection=row.target, accuracy=score(row),
+                  shown=row.label_free | {"label_free_score": row.label_free_score or 0.0})
+            for row in found if row.label_free]
+
+
+def estimates(found: list[rows.Row]) -> dict[str, Calibration]:
+    """Return the calibration of each kind that has rows enough to leave targets out."""
+    made = {kind: estimate.calibrate(known(of_kind(found, kind))) for kind in KINDS}
+    return {kind: one for kind, one in made.items() if one is not None}
+
+
+def estimate_lines(found: list[rows.Row]) -> Iterator[str]:
+    """Yield what estimated accuracy is worth, all signs together and each alone."""
+    made = estimates(found)
+    for kind in KINDS:
+        one = made.get(kind)
+        if one is None or one.collections < estimate.LEAST_COLLECTIONS:
+            count = one.collections if one else 0
+            yield f"short estimated accuracy, {kind}: not enough measured (rows of {count} targets)"
+            continue
+        of = f"{kind}, {one.results} results of {one.collections} targets, each left out"
+        yield str(Bound(f"estimated accuracy off by, points, negated ({of})", -100 * one.error,
+                        -100 * estimate.LARGEST_ERROR))
+        yield str(Bound(f"its 90 % interval covers, % ({of})", 100 * one.covered, 100 * estimate.LEAST_COVERED))
+        yield f"      interval ± {100 * one.half_width:.0f} points; {'' if one.holds else 'not '}to be shown to people"
+        for name, source in estimate.ESTIMATORS.items():
+            pairs = list(estimate.left_out_estimates(known(of_kind(found, kind)), (name,)))
+            off = [abs(left_out.accuracy - result.accuracy) for result, left_out in pairs]
+            if off:
+                yield f"      {source} alone: off by {100 * np.mean(off):.1f} points ({len(off)} results)"
+
+
+def spot_check_bound(found: list[rows.Row]) -> Bound:
+    """Return how often the interval holds the truth, over samples of collections as accurate as the rows."""
+    generator = np.random.default_rng(0)
+    shares = [score(row) for row in found]
+    covered = 0
+    for number in range(SAMPLES if shares else 0):
+        images = int(generator.integers(1000, 5000))
+        right = round(shares[number % len(shares)] * images)
+        answered = int(generator.hypergeometric(right, images - right, SAMPLE))
+        one = measure([Stratum(images=images, answered=SAMPLE, right=answered)])
+        covered += one is not None and one.low <= right / images <= one.high
+    return Bound(f"spot check of {SAMPLE}: the 95 % interval holds the truth, % of {SAMPLES:,} samples",
+                 100 * covered / SAMPLES if shares else None, 92)
+
+
+def guard_lines(found: list[rows.Row]) -> Iterator[str]:
+    """Yield what the never-worse guard did to every result that has a baseline."""
+    accepted, rejected = [], []
+    for kind, title in BASELINES.items():
+        baselines = {row.target: row for row in of_kind(found, kind) if row.method == title and row.seed == 0}
+        for row in of_kind(found, kind):
+            before = baselines.get(row.target)
+            if row.method == title or before is None or not row.label_free or not before.label_free:
+                continue
+            lost = row.label_free["classes_found"] < before.label_free["classes_found"] - 1e-9
+            less_even = is_less_even(row.label_free["histogram_entropy"], before.label_free["histogram_entropy"])
+            change = 100 * (score(row) - score(before))
+            (rejected if lost or less_even else accepted).append((change, f"{row.method} on {row.target}"))
+    worst = min(accepted, default=None)
+    yield str(Bound(f"never worse: the worst of {len(accepted)} accepted results against its baseline, points",
+                    worst[0] if worst else None, -2)) + (f", {worst[1]}" if worst else "")
+    good = sorted(one for one in rejected if one[0] > 0)
+    listed = "; ".join(f"{name} {change:+.1f}" for change, name in sorted(rejected))
+    yield f"      rejected {len(rejected)}, of them {len(good)} that had gained: {listed or 'none'}"
+
+
+def main() -> int:
+    """Print every line; return 1 where one is short."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.trust", description=__doc__)
+    parser.add_argument("--write", metavar="DAY", help="fit and write the calibration that ships, with this date")
+    given = parser.parse_args()
+    found = list(rows.current(rows.read(ACCURACY)))
+    lines = [*estimate_lines(found), str(spot_check_bound(found)), *guard_lines(found)]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    if given.write:
+        estimate.write(estimates(found), given.write)
+    return 1 if any(line.startswith("short") for line in lines) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from benchmarks import rows, trust
+
+
+def row(target: str, method: str, accuracy: float, evenness: float, classes: float = 1.0) -> rows.Row:
+    return rows.Row(target=target, method=method, seed=0, settings={}, metrics={"accuracy": accuracy},
+                    label_free_score=0.9, seconds=1.0, weights="x",
+                    label_free={"histogram_entropy": evenness, "classes_found": classes, "mean_confidence": accuracy,
+                                "nuclear_norm": accuracy, "baseline_agreement": accuracy})
+
+
+def test_the_guard_tells_what_it_accepted_and_what_it_threw_away() -> None:
+    found = [row("a", trust.BASELINE, 0.5, 0.9), row("a", "gains", 0.6, 0.95), row("a", "loses", 0.3, 0.7),
+             row("b", trust.BASELINE, 0.4, 0.9), row("b", "gains though uneven", 0.7, 0.8),
+             row("b", "loses a class", 0.39, 0.9, classes=0.9), row("b", "falls unseen", 0.35, 0.9)]
+    bound, rejected = trust.guard_lines(found)
+    assert bound.startswith("short never worse: the worst of 2 accepted") and "falls unseen on b" in bound
+    assert rejected == ("      rejected 3, of them 1 that had gained: loses on a -20.0; loses a class on b -1.0; "
+                        "gains though uneven on b +30.0")
+
+
+def test_too_few_targets_are_not_enough_and_rows_without_signs_do_not_count() -> None:
+    found = [row(target, trust.BASELINE, 0.5, 0.9) for target in "abcde"]
+    lines = list(trust.estimate_lines(found))
+    assert lines == ["short estimated accuracy, names: not enough measured (rows of 5 targets)",
+                     "short estimated accuracy, groups: not enough measured (rows of 0 targets)"]
+
+
+def test_the_committed_rows_hold_the_spot_check_and_the_guard() -> None:
+    found = list(rows.current(rows.read(trust.ACCURACY)))
+    assert trust.spot_check_bound(found).holds
+    assert next(iter(trust.guard_lines(found))).startswith("ok")
