@@ -20,8 +20,9 @@ from torch.nn import functional
 
 from core.backbones.clip import ClipBackbone, rebuild_clip
 from core.backbones.vit import TimmBackbone, rebuild_timm
+from core.data.batches import batches
 from core.data.images import ImageSet
-from core.data.views import EvaluationView, View, batches, normalise
+from core.data.views import EvaluationView, View, normalise
 from core.errors import CheckpointError
 from core.run import Progress, Run
 

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from core.backbones.clip import ClipBackbone
 from core.backbones.vit import TimmBackbone
+from core.data.batches import batches
 from core.data.images import ImageSet
-from core.data.views import PREPROCESSING_VERSION, EvaluationView, batches, normalise
+from core.data.views import PREPROCESSING_VERSION, EvaluationView, normalise
 from core.run import Progress, Run
 
 CACHE_VARIABLE = "LABELFREE_CACHE"

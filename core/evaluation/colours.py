@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.data.views import EvaluationView, batches
+from core.data.batches import batches
+from core.data.views import EvaluationView
 from core.errors import DataError
 from core.evaluation.evidence import FOLDS, Evidence, Finding
 from core.evaluation.tokens import blocks_of, class_tokens

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.classifier import Classifier, Member
-from core.data.views import CropView, batches, normalise, shuffled
+from core.data.batches import batches, shuffled
+from core.data.views import CropView, normalise
 from core.errors import DataError
 from core.evaluation.evidence import Backbone, Evidence, Finding, spread
 from core.evaluation.shots import splits

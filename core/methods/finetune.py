@@ -21,9 +21,10 @@ from core.backbones.instance_encoder import EMBEDDING_WIDTH, InstanceEncoder
 from core.backbones.load import load_backbone
 from core.catalog import FinetuneSettings, replays
 from core.classifier import Classifier
+from core.data.batches import training_batches
 from core.data.images import ImageSet
 from core.data.mixing import draw_mix
-from core.data.views import MocoView, normalise, training_batches
+from core.data.views import MocoView, normalise
 from core.errors import DataError
 from core.losses.neighbours import NeighbourQueue
 from core.methods.clusters import cluster_classifier, reading_steps

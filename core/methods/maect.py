@@ -25,7 +25,8 @@ from core.backbones.start import Start
 from core.backbones.vit import TimmBackbone
 from core.catalog import MaectSettings
 from core.classifier import Classifier
-from core.data.views import normalise, training_batches
+from core.data.batches import training_batches
+from core.data.views import normalise
 from core.errors import ConfigError, DataError
 from core.losses.neighbours import NeighbourQueue
 from core.methods.clusters import cluster_classifier, reading_steps

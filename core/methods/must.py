@@ -22,8 +22,9 @@ from core.backbones.clip import ClipBackbone
 from core.backbones.masked import MaskedClassifier
 from core.catalog import MustSettings
 from core.classifier import Classifier, Member
+from core.data.batches import batches, shuffled, training_batches
 from core.data.images import ImageSet
-from core.data.views import StrongView, WeakView, batches, normalise, shuffled, training_batches
+from core.data.views import StrongView, WeakView, normalise
 from core.errors import ConfigError
 from core.losses.pseudolabel import MovingAverage
 from core.losses.reconstruction import hidden_patches

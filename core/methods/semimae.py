@@ -22,7 +22,8 @@ from core.backbones.start import Start
 from core.backbones.vit import TimmBackbone, new_timm
 from core.catalog import SemiMaeSettings
 from core.classifier import Classifier, Member
-from core.data.views import ShiftedView, View, batches, normalise, shuffled
+from core.data.batches import batches, shuffled
+from core.data.views import ShiftedView, View, normalise
 from core.errors import ConfigError, DataError
 from core.methods.identity import identity
 from core.methods.labelled import person_labels

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from core.data.batches import batches, shuffled, training_batches, view_seed
 from core.data.images import ImageSet
 from core.data.views import (
     BYOL_SCALE,
@@ -23,11 +24,7 @@ from core.data.views import (
     WeakView,
     _random_box,
     as_tensor,
-    batches,
     normalise,
-    shuffled,
-    training_batches,
-    view_seed,
 )
 from core.errors import DataError
 
