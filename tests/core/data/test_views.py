@@ -29,8 +29,8 @@ from core.data.views import (
 from core.errors import DataError
 
 VIEWS = (WeakView(64), StrongView(64, mirror=True), CropView(64, mirror=True), ShiftedView(64, mirror=True),
-         ShiftedView(64, mirror=True, strong=True), MocoView(64, mirror=True), EvaluationView(64),
-         ContrastView(64, mirror=True, second=False), ContrastView(64, mirror=True, second=True))
+         ShiftedView(64, mirror=True, strong=True), MocoView(64, mirror=True),
+         ContrastView(64, mirror=True, second=False), ContrastView(64, mirror=True, second=True), EvaluationView(64))
 
 
 def seen(view: View, image: Image.Image, seed: int = 0) -> torch.Tensor:
