@@ -13,8 +13,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-LARGEST_LOSS = 0.02
-"""Of evenness against the baseline's: more is the beginning of collapse."""
+LARGEST_LOSS = 0.05
+"""Of evenness against the baseline's: more is the beginning of collapse. Runs that gained lost 0.027 at most, runs
+that were harmed 0.098 at least."""
 
 
 def evenness(histogram: Sequence[int]) -> float:
