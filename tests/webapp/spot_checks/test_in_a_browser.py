@@ -39,6 +39,7 @@ def test_keys_answer_and_the_run_page_leads_back(server: Server, chromium: Path)
             expect(page.get_by_text(f"{number + 1} of {SIZE}", exact=True)).to_be_visible()
             source = page.locator(".asked img").get_attribute("src") or ""
             page.keyboard.press(KEYS[truth[int(source.rsplit("/", 1)[1]) - 1]])
+        expect(page.get_by_text(f"{ANSWERED + 1} of {SIZE}", exact=True)).to_be_visible()
         page.keyboard.press("z")
         expect(page.get_by_text(f"{ANSWERED} of {SIZE}", exact=True)).to_be_visible()
         page.get_by_role("button", name="Cannot tell").click()
