@@ -25,14 +25,13 @@ class Compared:
     Attributes:
         measured: the first figure on known answers, or None where there are none.
         agreements: with each run of the table in its order, 0 … 1; None with itself and where no image has both.
-        scores_best, measures_best: whether no other row has a higher figure.
+        measures_best: whether no other row has a higher one. (The label-free score ranks no methods.)
     """
 
     run: Run
     score: Score
     measured: Measure | None
     agreements: Sequence[float | None]
-    scores_best: bool
     measures_best: bool
 
 
@@ -77,21 +76,20 @@ def choose(collection: Collection, wanted: Iterable[str]) -> list[Run]:
 
 def table(runs: Sequence[Run]) -> list[Compared]:
     """Return the runs' figures in their order."""
-    scores = [score(run) for run in runs]
     measured = [next(iter(measures(run)), None) for run in runs]
-    best_score = max((one.own for one in scores if one.own is not None), default=None)
     best_measured = max((one.own for one in measured if one is not None), default=None)
     pairs = {(one.pk, other.pk): agreement(one, other) for at, one in enumerate(runs) for other in runs[:at]}
     return [Compared(
-        run=run, score=own, measured=figure, scores_best=own.own is not None and own.own == best_score,
-        measures_best=figure is not None and figure.own == best_measured,
+        run=run, score=score(run), measured=figure, measures_best=figure is not None and figure.own == best_measured,
         agreements=[pairs.get((run.pk, other.pk), pairs.get((other.pk, run.pk))) for other in runs],
-    ) for run, own, figure in zip(runs, scores, measured, strict=True)]
+    ) for run, figure in zip(runs, measured, strict=True)]
 
 
 def reviewed(rows: Sequence[Compared]) -> Run:
-    """Return the run whose labels a person would rather mend: measured best, else scored best."""
-    return max(rows, key=lambda row: (row.measured.own if row.measured else -1.0, row.score.own or 0.0, row.run.pk)).run
+    """Return the run whose labels a person would rather mend: measured best, else the newest that is no baseline."""
+    baselines = {row.run.baseline_id for row in rows}
+    return max(rows, key=lambda row: (row.measured.own if row.measured else -1.0, row.run.pk not in baselines,
+                                      row.run.pk)).run
 
 
 def disputed(run: Run, runs: Sequence[Run]) -> QuerySet[Prediction, Any]:

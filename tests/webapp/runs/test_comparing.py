@@ -49,11 +49,20 @@ def test_runs_without_an_image_in_common_have_no_agreement(collection):
     assert agreement(rows.run(collection, "must"), rows.run(collection, "zeroshot")) is None
 
 
-def test_the_table_marks_the_best(three):
+def test_the_table_has_each_run_with_each_other(three):
     found = comparison.table(three)
-    assert [row.scores_best for row in found] == [False, True, False]
+    assert [row.measures_best for row in found] == [False, False, False]  # nothing was measured
     assert [row.agreements[1] for row in found] == [pytest.approx(52 / 60), None, 1.0]
-    assert comparison.reviewed(found) == three[1]
+
+
+@pytest.mark.parametrize(("measured", "reviewed"), [((None, None, None), 2), ((0.9, 0.4, 0.3), 0)],
+                         ids=["the newest that is no baseline", "the best measured"])
+def test_the_run_to_mend_is_the_best_measured_else_no_baseline(measured, reviewed, three):
+    for run, accuracy in zip(three, measured, strict=True):
+        run.result["measured"] = accuracy and {"accuracy": accuracy}
+    found = comparison.table(three)
+    assert comparison.reviewed(found) == three[reviewed]
+    assert [row.measures_best for row in found] == [bool(accuracy) and at == 0 for at, accuracy in enumerate(measured)]
 
 
 def test_what_most_runs_contradict_comes_first(three):
@@ -66,8 +75,8 @@ def test_what_most_runs_contradict_comes_first(three):
 
 
 def test_the_page_shows_figures_agreement_and_disputes(three, signed_in, collection):
-    page = signed_in.get(reverse("runs:compare", args=[collection.pk])).content.decode()
-    assert "<strong>90.0</strong>" in page and "87 %" in page
+    page = signed_in.get(reverse("runs:compare", args=[collection.pk]) + f"?review={three[1].pk}").content.decode()
+    assert "90.0" in page and "87 %" in page and 'width="86.7"' in page
     assert page.count('class="dispute"') == 8
 
 
