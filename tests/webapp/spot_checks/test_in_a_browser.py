@@ -11,6 +11,7 @@ from tests.webapp.server import Server
 
 KEYS = "1234567890"
 SIZE, ANSWERED = 50, 6
+PATIENCE_MILLISECONDS = 60_000
 
 
 def fits(page: Page) -> None:
@@ -22,10 +23,11 @@ def fits(page: Page) -> None:
 
 
 def test_keys_answer_and_the_run_page_leads_back(server: Server, chromium: Path) -> None:
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
         window = browser.new_context(viewport={"width": 1440, "height": 900})
-        window.set_default_timeout(60_000)
+        window.set_default_timeout(PATIENCE_MILLISECONDS)
         window.add_cookies([{"name": "labelfree_session", "value": server.owner, "url": server.url}])
         page, faults = window.new_page(), []
         page.on("pageerror", lambda error: faults.append(str(error)))
