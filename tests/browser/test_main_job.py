@@ -28,6 +28,7 @@ def page(browser: Browser) -> Page:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
     opened = context.new_page()
     opened.set_default_timeout(60 * SECOND)
+    expect.set_options(timeout=60 * SECOND)
     yield opened
     context.close()
 
