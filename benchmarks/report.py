@@ -21,9 +21,12 @@ Written by `make bench-accuracy DATA=DIR` from the rows in `benchmarks/results/`
 the bounds again from the same rows. Percent right on the very images that were adapted to (transductive),
 mean and spread (standard deviation) over three seeds. Methods with class names are scored by accuracy;
 k-means and TURTLE, which get only the number of classes, by Hungarian accuracy. All on starter-clip, 20,000
-image views a MUST run. The linear probe is 5-fold logistic regression on the truth: the ceiling of frozen features.
+image views a MUST run. The linear probe is 5-fold logistic regression on the truth, features
+standardised: the ceiling of frozen features.
 
 *Tuned on* marks the targets that settings were tuned on; the others were run once with the chosen preset.
+That preset is the third: two earlier ones had been run on them too, and what they showed is in `docs/decisions.md`.
+Where MUST's figure is zero-shot's, the names had drifted and zero-shot was kept.
 """
 
 
