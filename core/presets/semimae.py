@@ -55,8 +55,9 @@ SMALL_COLLECTION = Preset(
         "layer_decay": 0.65,
     },
     source="ours, for a few thousand images and the bundled starter on two CPU cores; a first guess, not tuned",
-    cost="about three minutes on 2 CPU cores (bfloat16) at 64 px",
-    expected="unmeasured")
+    cost="about a second of one CPU core a step, three minutes in all, at 64 px; timed on a busy machine",
+    expected="scikit-learn's digits, four labels a class, one seed, 84 % of these views: 81.2 % of the others right; "
+             "without the autoencoder (FixMatch) 78.4 %")
 
 PRESETS: Mapping[str, Preset] = {"from-scratch": FROM_SCRATCH, "finetune": FINETUNE,
                                  "small-collection": SMALL_COLLECTION}
