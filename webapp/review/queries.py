@@ -78,11 +78,14 @@ def matched_classes(run: Run, other: Run | None) -> dict[int, int] | None:
 
     Clusterings number their clusters by chance: they are matched one to one, largest overlap first.
     """
-    if other is None or same_words(run, other):
-        return None
+    return None if other is None or same_words(run, other) else _matched(overlaps(run, other))
+
+
+def _matched(found: Sequence[tuple[int, int, int]]) -> dict[int, int]:
+    """Match the classes of `overlaps` one to one, largest overlap first."""
     matched: dict[int, int] = {}
     taken: set[int] = set()
-    for theirs_index, ours, _ in sorted(overlaps(run, other), key=lambda one: (-one[2], one[0], one[1])):
+    for theirs_index, ours, _ in sorted(found, key=lambda one: (-one[2], one[0], one[1])):
         if theirs_index not in matched and ours not in taken:
             matched[theirs_index] = ours
             taken.add(ours)
@@ -103,9 +106,10 @@ def overlaps(run: Run, other: Run) -> list[tuple[int, int, int]]:
 
 def agreement(run: Run, other: Run) -> float | None:
     """Return the share of images that both runs answer alike, classes matched; None where no image has both."""
-    matched = matched_classes(run, other)
+    found = overlaps(run, other)
+    matched = None if same_words(run, other) else _matched(found)
     alike = total = 0
-    for theirs, ours, images in overlaps(run, other):
+    for theirs, ours, images in found:
         alike += images * ((theirs if matched is None else matched.get(theirs)) == ours)
         total += images
     return alike / total if total else None
