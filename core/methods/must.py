@@ -31,6 +31,7 @@ from core.losses.reconstruction import hidden_patches
 from core.methods import must_calibration as calibration
 from core.methods.must_calibration import Answers
 from core.methods.must_objective import Batch, Objective, Weights
+from core.methods.newest_answers import newest_answers
 from core.methods.zeroshot import class_embeddings, load_text_backbone, template_sentences
 from core.problem import Problem
 from core.run import Progress, Run
@@ -41,7 +42,6 @@ from core.training.heartbeat import Heartbeat
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 LAST_BASE_RATE = 1e-6
 """Of 256 images: where the cosine ends (the reference's ``min_lr``)."""
-SAMPLES_SHOWN = 12
 ADAPTING = "adapting"
 
 
@@ -112,7 +112,7 @@ def _adapt(plan: Plan, settings: MustSettings, weights: Weights, student: Masked
            run: Heartbeat, identity: str) -> tuple[Objective, float]:
     """Run one stage; return its objective, teacher and all, and the share of zero-shot's answers that it kept.
 
-    The share is 1 where nobody asks for it (`settings.least_kept` 0).
+    The share is 1 where nobody asks for it: `settings.least_kept` is 0, or this is the warm-up.
     """
     teacher = ema.Teacher(student)  # Δ starts as θ
     chunk_size = settings.images_at_once or images_at_once(
@@ -141,7 +141,7 @@ def _adapt(plan: Plan, settings: MustSettings, weights: Weights, student: Masked
         after_step=lambda step: teacher.follow(student, ema.ramp(step, start, end, ramp_steps)),  # Eq. 1
         answers=lambda: _answers(plan, objective), memory=_memory(student, teacher.model, objective), identity=identity,
     ), run)
-    if zero_shot is None or settings.least_kept == 0:
+    if zero_shot is None or settings.least_kept == 0 or plan.name != ADAPTING:
         return objective, 1.0
     adapted = _ask(plan, objective, backbone.image_size_px, run, "comparing with zero-shot", plan.first + plan.steps)
     return objective, calibration.share_kept(objective, zero_shot, adapted)
@@ -235,11 +235,7 @@ def _answers(plan: Plan, objective: Objective) -> loop.Answers:
     """
     if plan.name != ADAPTING or objective.last_seen is None:
         return loop.Answers()
-    indices, answers, changed = objective.last_seen
-    counts = objective.latest[objective.latest >= 0].bincount(minlength=objective.student.classifier.shape[1])
-    shown = changed.int().argsort(descending=True, stable=True)[:SAMPLES_SHOWN]
-    return loop.Answers(histogram=tuple(counts.tolist()), samples=tuple(zip(
-        indices[shown].tolist(), answers.labels[shown].tolist(), answers.confidence[shown].tolist(), strict=True)))
+    return newest_answers(objective.latest, objective.last_seen, objective.student.classifier.shape[1])
 
 
 def _memory(student: MaskedClassifier, teacher: MaskedClassifier, objective: Objective) -> dict[str, Tensor]:

@@ -27,6 +27,7 @@ from core.data.views import ShiftedView, View, normalise
 from core.errors import ConfigError, DataError
 from core.methods.identity import identity
 from core.methods.labelled import person_labels
+from core.methods.newest_answers import newest_answers
 from core.methods.semimae_objective import Batch, Head, Objective
 from core.problem import Problem
 from core.run import Progress, Run
@@ -36,7 +37,6 @@ from core.training.heartbeat import Heartbeat
 
 WARMING, ADAPTING = "learning your labels", "adapting"
 IMAGES_LOOKED_AT, LOOKED_AT_ONCE = 1024, 64
-SAMPLES_SHOWN = 12
 
 
 class Network(nn.Module):
@@ -188,14 +188,10 @@ class _Training:
 
 
 def _answers(objective: Objective) -> loop.Answers:
-    """Return the histogram of the newest own labels, and images of the last batch, changed answers first."""
+    """Return what the page shows of the model's own labels."""
     if objective.last_seen is None:
         return loop.Answers()
-    indices, answers, changed = objective.last_seen
-    counts = objective.latest[objective.latest >= 0].bincount(minlength=objective.head.linear.out_features)
-    shown = changed.int().argsort(descending=True, stable=True)[:SAMPLES_SHOWN]
-    return loop.Answers(histogram=tuple(counts.tolist()), samples=tuple(zip(
-        indices[shown].tolist(), answers.labels[shown].tolist(), answers.confidence[shown].tolist(), strict=True)))
+    return newest_answers(objective.latest, objective.last_seen, objective.head.linear.out_features)
 
 
 def _backbone(settings: SemiMaeSettings, start: Start | None, seed: int) -> TimmBackbone:
