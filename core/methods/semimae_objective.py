@@ -138,7 +138,8 @@ class Objective:
 
     def logits(self, views: Tensor) -> Tensor:
         """Return the logits (B, K) of views (B, 3, H, W) in [0, 1]."""
-        return self.head(self.features(views))  # type: ignore[no-any-return]
+        found: Tensor = self.head(self.features(views))
+        return found
 
     def features(self, views: Tensor) -> Tensor:
         """Return the features (B, D) of views (B, 3, H, W) in [0, 1], in float32."""
