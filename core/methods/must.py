@@ -29,14 +29,15 @@ from core.errors import ConfigError
 from core.losses.pseudolabel import MovingAverage
 from core.losses.reconstruction import hidden_patches
 from core.methods import must_calibration as calibration
-from core.methods.must_calibration import Answers
+from core.methods.must_calibration import Answers, FirstAnswers
 from core.methods.must_objective import Batch, Objective, Weights
+from core.methods.must_pictures import Sample
 from core.methods.newest_answers import newest_answers
 from core.methods.zeroshot import class_embeddings, load_text_backbone, template_sentences
 from core.problem import Problem
 from core.run import Progress, Run
 from core.training import ema, loop, optim
-from core.training.chunks import images_at_once
+from core.training.chunks import images_at_once, within
 from core.training.heartbeat import Heartbeat
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -80,6 +81,7 @@ def adapt(settings: MustSettings, problem: Problem, run: Run) -> Classifier:
     student = MaskedClassifier(backbone.visual, head, backbone.logit_scale, run.generator("new weights"))
     _check_blocks(settings, student, backbone.image_size_px)
     student.to(run.device)
+    sample = Sample(settings, problem, run, _member(backbone, head))
     identity = _identity(settings, problem, run.seed)
 
     if warming.steps:  # section 4.4: the frozen classifier anchors the embeddings in their space
@@ -87,19 +89,30 @@ def adapt(settings: MustSettings, problem: Problem, run: Run) -> Classifier:
         student.classifier = torch.nn.Parameter(anchor, requires_grad=False)
         _adapt(warming, settings, weights, student, backbone, run, identity)
         student.classifier = torch.nn.Parameter(head.clone())
-    objective, kept = _adapt(adapting, settings, weights, student, backbone, run, identity)
+    objective, first = _adapt(adapting, settings, weights, student, backbone, run, identity)
 
-    said = asdict(settings) | ({"answers_kept": round(kept, 3)} if settings.least_kept > 0 else {})
-    if kept < settings.least_kept:  # the names have moved from class to class: they are worth no more than a guess
-        run.report(Progress(stage="keeping zero-shot: names drifted", step=adapting.total, total=adapting.total))
-        backbone = load_text_backbone(settings.backbone, problem.start).to(run.device)
-        member = Member(backbone=backbone, weight=head.cpu(), normalise=True, scale=backbone.logit_scale)
-        return Classifier(members=(member,), class_names=problem.class_names, method="must", settings=said)
+    said, stands = asdict(settings), True
+    if first is not None and max(settings.least_kept, settings.least_used) > 0:
+        adapted = _ask(adapting, objective, backbone.image_size_px, run, "comparing with zero-shot", adapting.total)
+        said["answers_kept"] = kept = round(calibration.share_kept(objective, first, adapted), 3)
+        said["classes_used"] = used = round(calibration.share_used(objective, adapted), 3)
+        stands = kept >= settings.least_kept and used >= settings.least_used  # of what is said, so that both agree
     answering = objective.teacher if settings.labels_from == "teacher" else student
     backbone.visual = answering.visual.requires_grad_(False)
-    member = Member(backbone=backbone.eval(), weight=answering.classifier.detach().cpu(), normalise=True,
-                    scale=backbone.logit_scale, bias=objective.balance.bias.cpu() if objective.balance else None)
+    member = _member(backbone.eval(), answering.classifier, objective.balance.bias if objective.balance else None)
+    sample.draw(student, member, kept=stands)
+    if first is not None and not stands:  # the names have moved: they are worth no more than a guess
+        run.report(Progress(stage="keeping zero-shot: names drifted", step=adapting.total, total=adapting.total))
+        # What balances a model that was warmed up fits no other.
+        bias = None if warming.steps else first.bias
+        member = _member(load_text_backbone(settings.backbone, problem.start).to(run.device), head, bias)
     return Classifier(members=(member,), class_names=problem.class_names, method="must", settings=said)
+
+
+def _member(backbone: ClipBackbone, classifier: Tensor, bias: Tensor | None = None) -> Member:
+    """Return the backbone with a classifier (E, K), and the bias (K,) that balances its answers."""
+    return Member(backbone=backbone, weight=classifier.detach().cpu(), normalise=True, scale=backbone.logit_scale,
+                  bias=None if bias is None else bias.cpu())
 
 
 def _zero_shot(settings: MustSettings, backbone: ClipBackbone, run: Heartbeat, names: tuple[str, ...]) -> Tensor:
@@ -109,11 +122,8 @@ def _zero_shot(settings: MustSettings, backbone: ClipBackbone, run: Heartbeat, n
 
 
 def _adapt(plan: Plan, settings: MustSettings, weights: Weights, student: MaskedClassifier, backbone: ClipBackbone,
-           run: Heartbeat, identity: str) -> tuple[Objective, float]:
-    """Run one stage; return its objective, teacher and all, and the share of zero-shot's answers that it kept.
-
-    The share is 1 where nobody asks for it: `settings.least_kept` is 0, or this is the warm-up.
-    """
+           run: Heartbeat, identity: str) -> tuple[Objective, FirstAnswers | None]:
+    """Run one stage; return its objective, teacher and all, and what it began with, where that was asked."""
     teacher = ema.Teacher(student)  # Δ starts as θ
     chunk_size = settings.images_at_once or images_at_once(
         student.mask_token.shape[-1], student.num_blocks, student.rows**2 + 1, run.device)
@@ -122,11 +132,12 @@ def _adapt(plan: Plan, settings: MustSettings, weights: Weights, student: Masked
         moving=_moving_average(settings, plan.batch_size, student.classifier.shape[1], run.device),
         balance=calibration.balance(settings.label_balance, student.classifier.shape[1], run.device),
         latest=torch.full((len(plan.images),), -1), normalise=partial(normalise, mean=backbone.mean, std=backbone.std),
-        device=run.device, precision=settings.precision, chunk_size=chunk_size, between_chunks=run.beat)
-    zero_shot = None
-    if settings.threshold_share > 0 or settings.least_kept > 0 or objective.balance is not None:
+        device=run.device, precision=settings.precision,
+        chunk_size=within(run.memory_share, chunk_size, plan.batch_size), between_chunks=run.beat)
+    first = None
+    if max(settings.threshold_share, settings.least_kept, settings.least_used) > 0 or objective.balance is not None:
         zero_shot = _ask(plan, objective, backbone.image_size_px, run, "finding the threshold", plan.first)
-        calibration.calibrate(objective, settings, zero_shot, run.seed, run.beat)
+        first = calibration.calibrate(objective, settings, zero_shot, run.seed, run.beat)
     peak = optim.scaled_rate(settings.base_learning_rate, plan.batch_size)
     floor = min(peak, optim.scaled_rate(LAST_BASE_RATE, plan.batch_size))
     optimiser = torch.optim.AdamW(optim.parameter_groups(
@@ -141,10 +152,7 @@ def _adapt(plan: Plan, settings: MustSettings, weights: Weights, student: Masked
         after_step=lambda step: teacher.follow(student, ema.ramp(step, start, end, ramp_steps)),  # Eq. 1
         answers=lambda: _answers(plan, objective), memory=_memory(student, teacher.model, objective), identity=identity,
     ), run)
-    if zero_shot is None or settings.least_kept == 0 or plan.name != ADAPTING:
-        return objective, 1.0
-    adapted = _ask(plan, objective, backbone.image_size_px, run, "comparing with zero-shot", plan.first + plan.steps)
-    return objective, calibration.share_kept(objective, zero_shot, adapted)
+    return objective, first
 
 
 def _batches(plan: Plan, settings: MustSettings, weights: Weights, student: MaskedClassifier, image_size_px: int,

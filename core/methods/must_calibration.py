@@ -38,13 +38,25 @@ class Answers(NamedTuple):
     embeddings: Tensor
 
 
+class FirstAnswers(NamedTuple):
+    """What zero-shot says of a sample, balanced: where the teaching starts.
+
+    Attributes:
+        labels: (N,).
+        bias: (K,) the balance's, or None without one.
+    """
+
+    labels: Tensor
+    bias: Tensor | None
+
+
 def balance(choice: str, num_classes: int, device: torch.device) -> Balance | None:
     """Return how unevenly the teacher may name the classes, or None for the paper's way: as it likes."""
     return None if choice == "off" else Balance(num_classes, 1.0 if choice == "even" else LOOSE, device)
 
 
 def calibrate(objective: Objective, settings: MustSettings, zero_shot: Answers, seed: int,
-              beat: Callable[[], None]) -> None:
+              beat: Callable[[], None]) -> FirstAnswers:
     """Fit the objective's balance, and set the confidence that `settings.threshold_share` of the images exceed."""
     logits = zero_shot.logits
     if objective.balance is not None:
@@ -56,6 +68,8 @@ def calibrate(objective: Objective, settings: MustSettings, zero_shot: Answers, 
     if settings.threshold_share > 0:
         confidence = logits.softmax(dim=1).amax(dim=1)  # (N,)
         objective.threshold.copy_(confidence.quantile(1 - settings.threshold_share))
+    bias = None if objective.balance is None else objective.balance.bias.clone()  # it follows the teacher from now on
+    return FirstAnswers(logits.argmax(dim=1), bias)
 
 
 def better_balance(loose: Balance, logits: Tensor, features: Tensor, seed: int, beat: Callable[[], None]) -> Balance:
@@ -63,7 +77,7 @@ def better_balance(loose: Balance, logits: Tensor, features: Tensor, seed: int, 
 
     Evenness helps where zero-shot can tell the classes apart and only favours some, and harms where it cannot: then
     it spreads guesses over classes. The label-free score of the labels on frozen features tells which; a loss of
-    less than its standard error is none.
+    less than two standard errors is none.
 
     Args:
         loose: fitted.
@@ -77,10 +91,22 @@ def better_balance(loose: Balance, logits: Tensor, features: Tensor, seed: int, 
     loosely, evenly = (label_free_score(features.cpu().numpy(), one(logits).argmax(dim=1).cpu().numpy(), seed,
                                         lambda _fold: beat()) for one in (loose, even))
     standard_error = math.sqrt(loosely * (1 - loosely) / len(logits))
-    return even if evenly >= loosely - standard_error else loose
+    return even if evenly >= loosely - 2 * standard_error else loose
 
 
-def share_kept(objective: Objective, zero_shot: Answers, adapted: Answers) -> float:
-    """Return the share of images that the adapted teacher still answers as zero-shot did, 0 … 1."""
-    logits = adapted.logits if objective.balance is None else objective.balance(adapted.logits)
-    return float((logits.argmax(dim=1) == zero_shot.logits.argmax(dim=1)).float().mean())
+def share_kept(objective: Objective, first: FirstAnswers, adapted: Answers) -> float:
+    """Return the share of images to which the adapted teacher still gives its first label, 0 … 1."""
+    return float((_labels(objective, adapted) == first.labels).float().mean())
+
+
+def share_used(objective: Objective, adapted: Answers) -> float:
+    """Return how many of the K classes are in use, as a share: the perplexity of the adapted labels over K, 1/K … 1."""
+    num_images, num_classes = adapted.logits.shape
+    shares = _labels(objective, adapted).bincount(minlength=num_classes) / num_images  # (K,)
+    return float(torch.special.entr(shares).sum().exp()) / num_classes
+
+
+def _labels(objective: Objective, answers: Answers) -> Tensor:
+    """Return the labels (N,) of answers, balanced as the objective balances now."""
+    logits = answers.logits if objective.balance is None else objective.balance(answers.logits)
+    return logits.argmax(dim=1)

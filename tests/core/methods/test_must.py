@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.backbones.masked import MaskedClassifier
 from core.catalog import MustSettings, ZeroShotSettings
 from core.classifier import Classifier
 from core.data.images import ImageSet, open_images
+from core.data.views import normalise
 from core.errors import Cancelled, ConfigError
-from core.methods import must, zeroshot
+from core.methods import must, must_pictures, zeroshot
 from core.methods.must_objective import Batch, Objective
+from core.methods.zeroshot import load_text_backbone
 from core.problem import Problem
 from core.run import Progress
 from core.shell import LocalRun
@@ -328,7 +331,60 @@ def test_where_names_drift_the_answers_stay_zero_shot_s(shapes: ImageSet, tmp_pa
     kept = float((after.labels == before.labels).float().mean())
     assert 0 < kept < 1
     strict = dataclasses.replace(QUICK, least_kept=1.0)
-    guarded = must.adapt(strict, problem, local_run(tmp_path / "strict", recorder))
+    run = local_run(tmp_path / "strict", recorder)
+    guarded = must.adapt(strict, problem, run)
+    assert all(one.caption.endswith("which was not kept.") for one in run.pictures.drawn)
     assert torch.equal(guarded.predict(shapes).probabilities, before.probabilities)
     assert guarded.settings["answers_kept"] == pytest.approx(kept, abs=0.1)
     assert recorder.reports[-1].stage == "keeping zero-shot: names drifted"
+
+
+def test_where_the_answers_crowd_into_few_classes_zero_shot_is_kept(shapes: ImageSet, tmp_path: Path):
+    problem = Problem(images=shapes, class_names=NAMES)
+    before = zeroshot.adapt(ZeroShotSettings(templates="one"), problem, local_run(tmp_path / "before")).predict(shapes)
+    for least, stands in ((0.1, True), (1.0, False)):
+        settings = dataclasses.replace(QUICK, least_used=least)
+        found = must.adapt(settings, problem, local_run(tmp_path / str(least)))
+        assert 0.1 < found.settings["classes_used"] < 1
+        assert torch.equal(found.predict(shapes).probabilities, before.probabilities) is not stands
+
+
+def test_the_zero_shot_that_is_kept_is_balanced_as_the_teaching_was(shapes: ImageSet, tmp_path: Path):
+    problem = Problem(images=shapes, class_names=NAMES)
+    before = zeroshot.adapt(ZeroShotSettings(templates="one"), problem, local_run(tmp_path / "before")).predict(shapes)
+    settings = dataclasses.replace(QUICK, least_kept=1.0, label_balance="even")
+    after = must.adapt(settings, problem, local_run(tmp_path / "after")).predict(shapes)
+    even = torch.full((len(NAMES),), 1 / len(NAMES))
+    assert (before.probabilities.mean(0) - even).abs().max() > 0.05
+    torch.testing.assert_close(after.probabilities.mean(0), even, atol=0.02, rtol=0)
+
+
+def test_what_is_filled_in_stands_where_it_was_hidden_and_nothing_else_changes(tmp_path: Path):
+    backbone = load_text_backbone("starter-clip")
+    student = MaskedClassifier(backbone.visual, torch.rand(backbone.width, 3), 1.0, torch.Generator().manual_seed(0))
+    colour = torch.tensor([0.8, 0.4, 0.1])
+    as_seen = normalise(colour.view(1, 3, 1, 1), backbone.mean, backbone.std).flatten()
+    with torch.no_grad():  # a decoder that always says this colour
+        student.decoder.weight.zero_()
+        student.decoder.bias.copy_(as_seen.repeat_interleave(student.patch_px**2))
+    images = torch.rand(2, 3, backbone.image_size_px, backbone.image_size_px)
+    hidden = torch.zeros(2, student.rows**2, dtype=torch.bool)
+    hidden[0, 0] = hidden[1, student.rows + 1] = True  # the first patch, and the second of the second row
+    masked, found = must_pictures.recover(student, backbone, images, hidden)
+    side = student.patch_px
+    for image, corner in ((0, 0), (1, side)):
+        patch = (image, slice(None), slice(corner, corner + side), slice(corner, corner + side))
+        torch.testing.assert_close(found[patch], colour.view(3, 1, 1).expand(3, side, side))
+        assert (masked[patch] == 0.5).all()
+        found[patch] = masked[patch] = images[patch]
+    torch.testing.assert_close(found, images)
+    assert torch.equal(masked, images)
+
+
+def test_without_masked_modelling_nothing_is_said_to_be_recovered(shapes: ImageSet, tmp_path: Path):
+    run = local_run(tmp_path)
+    must.adapt(dataclasses.replace(QUICK, epochs=1, masked_modelling=False), Problem(images=shapes, class_names=NAMES),
+               run)
+    (attention,) = run.pictures.drawn
+    assert (attention.name, len(attention.rows)) == ("attention", must_pictures.SHOWN)
+    assert all(set(row.split(" → ")) <= set(NAMES) for row in attention.rows)

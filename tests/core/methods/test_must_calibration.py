@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -25,3 +27,12 @@ def test_an_even_balance_is_taken_unless_its_labels_are_harder_to_learn(smaller:
 def test_a_choice_is_a_tolerance(choice: str, tolerance: float | None):
     found = calibration.balance(choice, 4, torch.device("cpu"))
     assert (found and found.tolerance) == tolerance
+
+
+@pytest.mark.parametrize(("labels", "used"), [([0, 1, 2, 3], 1.0), ([0, 0, 1, 1], 0.5), ([2, 2, 2, 2], 0.25)])
+def test_the_classes_in_use_are_counted_by_perplexity(labels: list[int], used: float):
+    answers = calibration.Answers(torch.eye(4)[labels], torch.zeros(4, 2))
+    assert calibration.share_used(SimpleNamespace(balance=None), answers) == pytest.approx(used)
+    even = Balance(4, 1.0)
+    even.bias = torch.tensor([0.0, 0.0, -9.0, 0.0])  # a class that the balance rules out is not in use
+    assert calibration.share_used(SimpleNamespace(balance=even), answers) < 1
