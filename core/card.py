@@ -65,6 +65,7 @@ class Card:
             *self._foundation(), "",
             "## What is known", "",
             *(f"- {line}" for line in self._figures()), "",
+            *self._pictures(),
             "## Limits", "",
             *(f"- {line}" for line in LIMITS), "",
             "## Classes", "",
@@ -94,12 +95,20 @@ class Card:
                 *(f"| {_cell(name)} | {count} | {', '.join(suggested)} |"
                   for (name, count), suggested in zip(rows, self.result.suggested_names, strict=True))]
 
+    def _pictures(self) -> list[str]:
+        """Return the pictures that travel with the model; those with a person's images in them do not."""
+        shown = [one for one in self.result.pictures if not one.shows_images]
+        return [line for one in shown for line in (f"![{one.title}]({one.name}.png)", "", one.caption, "")]
+
     def _figures(self) -> list[str]:
         """Return one line a figure; only what was measured on true labels is called accuracy."""
         result = self.result
-        lines = [f"Label-free score: {result.label_free_score:.3f} (10-fold; see Limits)",
+        lines = [*result.notes,
+                 f"Label-free score: {result.label_free_score:.3f} (10-fold; see Limits)",
                  f"Classes found: {result.classes_found} of {result.num_classes}",
                  f"Seconds: {result.seconds:.0f}"]
+        if result.peak_memory_bytes:
+            lines.append(f"Memory at most: {result.peak_memory_bytes / 1024**3:.1f} GiB")
         if not result.measured:
             return [*lines, NOTHING_MEASURED]
         return lines + [f"{MEASURES.get(name, f'measured {name}').capitalize()}: {value:.3f}"

@@ -183,8 +183,11 @@ class MustSettings:
                                            "Above 0: sets the teacher's average from the number of steps, for "
                                            "short runs.", low=0.0, high=1.0)
     least_kept: float = setting(0.0, "Least share of zero-shot's answers kept", "Where the adapted model answers fewer "
-                                "images as zero-shot did, names have moved from class to class, and the result is "
-                                "zero-shot's own. 0, the paper: whatever comes.", low=0.0, high=1.0)
+                                "images as zero-shot, balanced, did, names have moved from class to class, and the "
+                                "result is zero-shot, balanced. 0, the paper: whatever comes.", low=0.0, high=1.0)
+    least_used: float = setting(0.0, "Least share of the classes in use", "Where the adapted model's answers crowd "
+                                "into fewer (by their perplexity), the names meant nothing here, and the result is "
+                                "zero-shot, balanced. 0, the paper: whatever comes.", low=0.0, high=1.0)
     warm_up_epochs: float = setting(1.0, "Warm-up epochs", "On the warm-up collection, classifier frozen (Table 4).",
                                     low=0.0, high=100.0)
     labels_from: str = setting("teacher", "Answers come from", choices=("teacher", "student"))
@@ -335,6 +338,7 @@ class Method:
         function: dotted path of ``adapt(settings, problem, run) -> Classifier``, resolved when used.
         needs: "names", "count" (names or K) or "nothing" (K may be unknown).
         queue: "gpu" for methods that train or embed, "cpu" for those in seconds.
+        adapts: whether its model has an encoder of its own, with which another run can begin.
     """
 
     title: str
@@ -343,6 +347,7 @@ class Method:
     function: str
     needs: str
     queue: str
+    adapts: bool = False
 
 
 METHODS: Mapping[str, Method] = {
@@ -358,16 +363,19 @@ METHODS: Mapping[str, Method] = {
         summary="Finds the classes hidden in the images themselves; needs only how many, or not even that."),
     "must": Method(
         title="MUST", settings=MustSettings, function="core.methods.must:adapt", needs="names", queue="gpu",
+        adapts=True,
         summary="Starts from your class names and teaches the model on your own photographs."),
     "maect": Method(
         title="MAE-CT", settings=MaectSettings, function="core.methods.maect:adapt", needs="count", queue="gpu",
+        adapts=True,
         summary="Tunes a model that knows no words until its features form groups of things, then takes the groups."),
     "finetune": Method(
         title="Unsupervised finetuning", settings=FinetuneSettings, function="core.methods.finetune:adapt",
-        needs="count", queue="gpu",
+        needs="count", queue="gpu", adapts=True,
         summary="Teaches any model, ResNets too, to tell your own images apart, then takes the groups they form."),
     "semimae": Method(
         title="Semi-MAE", settings=SemiMaeSettings, function="core.methods.semimae:adapt", needs="names", queue="gpu",
+        adapts=True,
         summary="Learns from the images that you confirmed or corrected in review, and from all others besides."),
 }
 

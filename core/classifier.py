@@ -25,6 +25,7 @@ from core.data.images import ImageSet
 from core.data.views import EvaluationView, View, normalise
 from core.errors import CheckpointError
 from core.run import Progress, Run
+from core.training.chunks import within
 
 FORMAT_VERSION = 1
 """Of the saved folder; 1: model.safetensors and settings.json."""
@@ -174,7 +175,8 @@ class Classifier:
         total = len(images) if total_steps is None else total_steps
         found: list[Tensor] = []
         done = 0
-        for indices, pixels in batches(images, views, range(len(images)), batch_size, seed=0):
+        at_once = within(run.memory_share, batch_size, batch_size) if run is not None else batch_size
+        for indices, pixels in batches(images, views, range(len(images)), at_once, seed=0):
             looked_at = {one.image_size_px: seen.to(device) for one, seen in zip(views, pixels)}
             found.append(self._logits(looked_at).softmax(1).cpu())
             done += len(indices)

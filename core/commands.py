@@ -31,6 +31,7 @@ from core.problem import Problem
 from core.settings import describe
 from core.shell import Listener, LocalRun, best_device
 from core.training.checkpoint import Checkpoints
+from core.training.memory import peak_memory_bytes
 
 REQUEST_FILE = "request.json"
 
@@ -58,7 +59,9 @@ class AdaptRequest:
 
 
 def adapt(request: AdaptRequest, listener: Listener) -> Result:
-    """Adapt a model and write ``package.zip``, ``model/``, ``labels.csv`` and ``result.json`` into ``request.out``."""
+    """Adapt a model and write ``package.zip``, ``model/``, ``labels.csv``, ``result.json`` and ``pictures/`` into
+    ``request.out``.
+    """
     class_names = _question(request)
     parse(request.method, _asked(request))  # a bad setting is refused before any work
     work = _begin(request)
@@ -87,14 +90,18 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
         warm_up=open_images(request.warm_up, work / "warm-up")[0] if request.warm_up else None,
         replay=open_images(request.replay, work / "replay")[0] if request.replay else None,
         start=_start(request, settings, work))
-    run = LocalRun(device=best_device(request.device), seed=request.seed, folder=work, listener=listener)
+    run = LocalRun(device=best_device(request.device), seed=request.seed, folder=work, listener=listener,
+                   pictures=request.out / "pictures")
     with run.stopped_by_ctrl_c():
         classifier = resolve(METHODS[request.method].function)(settings, problem, run)
         classifier = replace(classifier, settings={**classifier.settings, **origin_of(settings, problem)})
         predictions = classifier.predict(images, run)
         spaces = [features(load_backbone(name), images, run) for name in judges_of(asdict(settings))]
         result = summarise(classifier, predictions, spaces, seed=request.seed, seconds=time.monotonic() - began,
-                           refused=len(refused))
+                           peak_memory_bytes=peak_memory_bytes(run.device), refused=len(refused),
+                           pictures=run.pictures.drawn)
+    for note in result.notes:
+        listener.note(note)
     card = card_of(request.method, settings, problem, result, datetime.now(UTC).date(), request.images.name)
     write_labels(request.out / "labels.csv", _rows(images, classifier, predictions))
     (request.out / "result.json").write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n",
@@ -102,7 +109,7 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
     if held_out:
         paths = "\n".join(images.names[index] for index in sorted(held_out))
         (request.out / "held_out.txt").write_text(paths + "\n", encoding="utf-8")
-    write_package(classifier, request.out / "package.zip", card, request.out / "model")
+    write_package(classifier, request.out / "package.zip", card, request.out / "model", run.pictures.travelling)
     shutil.rmtree(work)
     listener.result(f"{METHODS[request.method].title}: {len(images)} images, {request.out}", _headline(result))
     return result

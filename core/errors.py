@@ -44,10 +44,11 @@ class WeightsUnavailable(LabelfreeError):
 class CheckpointError(LabelfreeError):
     """A checkpoint or a saved model that cannot be read or written."""
 
-    def __init__(self, file: str, reason: str) -> None:
+    def __init__(self, file: str, reason: str, *, retryable: bool = False) -> None:
         super().__init__(f"{file}: {reason}")
         self.file = file
         self.reason = reason
+        self.retryable = retryable
 
 
 class Diverged(LabelfreeError):
@@ -57,6 +58,13 @@ class Diverged(LabelfreeError):
         super().__init__(f"{term} is {value} at step {step} of {stage}: lower the learning rate")
         self.term = term
         self.step = step
+
+
+class Paused(LabelfreeError):
+    """Raised by ``run.report`` when the person asked to stop for now: what is learnt is in the checkpoint."""
+
+    def __init__(self) -> None:
+        super().__init__("paused")
 
 
 class Cancelled(LabelfreeError):

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,7 +24,8 @@ MAX_RATIO = 100
 """Weights hardly compress; a package that unpacks to more than this many times its size is an attack."""
 
 
-def write_package(classifier: Classifier, destination: Path, card: Card, folder: Path | None = None) -> None:
+def write_package(classifier: Classifier, destination: Path, card: Card, folder: Path | None = None,
+                  pictures: Mapping[str, Path] | None = None) -> None:
     """Write the package of a classifier as a zip archive, whole or not at all.
 
     Args:
@@ -31,6 +33,7 @@ def write_package(classifier: Classifier, destination: Path, card: Card, folder:
         destination: the archive; replaced if it exists.
         card: what travels with it as CARD.md.
         folder: where the same files are left unpacked as well, if anywhere.
+        pictures: files that the card shows, by their names in the package.
 
     Raises:
         CheckpointError: when the disk is full or cannot be written.
@@ -40,6 +43,8 @@ def write_package(classifier: Classifier, destination: Path, card: Card, folder:
         with tempfile.TemporaryDirectory(prefix=".package-", dir=destination.parent) as temporary:
             filled = folder or Path(temporary)
             write_folder(classifier, filled, card)
+            for name, file in (pictures or {}).items():
+                shutil.copyfile(file, filled / name)
             with zipfile.ZipFile(part, "w") as archive:
                 for file in sorted(filled.iterdir()):
                     _add(archive, file)

@@ -1,8 +1,9 @@
 """All that a method may know of its surroundings: a device, a seed, a folder, a listener.
 
 A method calls ``run.report`` at least once a second of work; that call raises `Cancelled` when
-the person asked to stop. It saves through ``run.checkpoints`` and reads nothing else of the world,
-so it runs the same in a test, a shell and a worker.
+the person asked to stop, or `Paused` where it shall go on later. It saves through ``run.checkpoints``,
+leaves what is to be looked at in ``run.pictures`` and reads nothing else of the world, so it runs the same
+in a test, a shell and a worker.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import torch
 
+    from core.pictures import Pictures
     from core.training.checkpoint import Checkpoints
 
 
@@ -51,6 +53,9 @@ class Run(Protocol):
     seed: int
     folder: Path
     checkpoints: Checkpoints
+    pictures: Pictures
+    memory_share: float
+    """1, or less once memory has run out: of the images that would be held at once, so many are."""
 
     def generator(self, purpose: str) -> torch.Generator:
         """Return a CPU generator seeded by the run's seed and `purpose` ("masks", "order", …)."""

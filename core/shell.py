@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from core.errors import Cancelled
+from core.pictures import Pictures
 from core.randomness import seeded
 from core.run import Progress
 from core.training.checkpoint import Checkpoints
@@ -116,11 +117,14 @@ class LocalRun:
         cancel_requested: set to stop at the next report.
     """
 
-    def __init__(self, *, device: torch.device, seed: int, folder: Path, listener: Listener | None = None) -> None:
+    def __init__(self, *, device: torch.device, seed: int, folder: Path, listener: Listener | None = None,
+                 pictures: Path | None = None) -> None:
         self.device = device
         self.seed = seed
         self.folder = folder
         self.checkpoints = Checkpoints(folder)
+        self.pictures = Pictures(pictures or folder / "pictures")
+        self.memory_share = 1.0
         self.cancel_requested = False
         self._listener = listener
 

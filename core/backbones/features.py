@@ -21,6 +21,7 @@ from core.data.batches import batches
 from core.data.images import ImageSet
 from core.data.views import PREPROCESSING_VERSION, EvaluationView, normalise
 from core.run import Progress, Run
+from core.training.chunks import within
 
 CACHE_VARIABLE = "LABELFREE_CACHE"
 
@@ -67,7 +68,8 @@ def features(backbone: ClipBackbone | TimmBackbone, images: ImageSet, run: Run, 
     view = EvaluationView(backbone.image_size_px)
     parts: list[Tensor] = []
     done, began = 0, time.monotonic()
-    for _, (pixels,) in batches(images, (view,), range(len(images)), batch_size, seed=0):
+    at_once = within(run.memory_share, batch_size, batch_size)
+    for _, (pixels,) in batches(images, (view,), range(len(images)), at_once, seed=0):
         parts.append(backbone(normalise(pixels.to(run.device), backbone.mean, backbone.std)).float().cpu())
         done += len(pixels)
         rate = done / max(time.monotonic() - began, 1e-9)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from core.data import tiffs
 from core.errors import DataError
 
 if TYPE_CHECKING:
@@ -67,12 +68,12 @@ def decode(source: Path | bytes, name: str, at_least_px: int | None = None) -> I
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         image = _open(content, name)
         _check_size(image, name)
+        tiffs.check(image, name)
         try:
             if at_least_px is not None:
                 image.draft(None, (at_least_px, at_least_px))
             image.load()
-            upright = _upright(image)
-            colour = _rgb(upright)
+            colour = _upright(_rgb(image), image)
         except _BROKEN as error:
             raise DataError(name, f"damaged {image.format} file: {error}; it cannot be decoded to its end") from error
         except MemoryError:
@@ -129,20 +130,20 @@ def _check_size(image: Image.Image, name: str) -> None:
         raise DataError(name, f"{image.width} x {image.height} pixels; each side needs at least {MIN_SIDE_PX}")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation; damaged EXIF counts as none."""
+def _upright(colour: Image.Image, image: Image.Image) -> Image.Image:
+    """Turn the pixels of `image` by its EXIF orientation; damaged EXIF counts as none."""
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
     except _BROKEN:
-        return image
+        return colour
     turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
-    return image if turn is None else image.transpose(turn)
+    return colour if turn is None else colour.transpose(turn)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     """Return a copy in RGB; transparency over white, deep channels scaled to 8 bits."""
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+        return Image.fromarray(_eight_bits(tiffs.values(image))).convert("RGB")
     if image.mode in {"La", "RGBa"}:
         image = image.convert("LA" if image.mode == "La" else "RGBA")
     if image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info:
@@ -189,7 +190,7 @@ def _what_else(content: bytes) -> str:
         if head.startswith(start):
             return f"{kind}, not an image; export it as JPEG or PNG"
     if content.startswith(_STARTS) or content[8:12] in {b"WEBP", b"avif", b"avis"}:
-        return "damaged: it begins like an image, but its header cannot be read"
+        return "damaged, or of a kind that cannot be read here; if other programs show it, export it as JPEG or PNG"
     if content[4:8] == b"ftyp":
         return "a video or an unknown kind of image; export it as JPEG or PNG"
     return "not an image; JPEG, PNG, WebP, TIFF, GIF, BMP and AVIF can be read"

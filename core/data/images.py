@@ -15,6 +15,7 @@ from PIL import Image
 from core.data import archives
 from core.data.archives import Limits, Skipped
 from core.data.decoding import SUFFIXES, decode
+from core.data.members import is_hidden
 from core.errors import DataError
 
 HASHED_WHOLE_BYTES = 1 << 20
@@ -146,8 +147,8 @@ def _from_folder(folder: Path, decoded: Decoded,
     found: list[tuple[str, Path]] = []
     refused: list[Refusal] = []
     for where, folders, files in os.walk(folder):
-        folders[:] = sorted(one for one in folders if not one.startswith(".") and one != "__MACOSX")
-        for file in sorted(one for one in files if not one.startswith(".")):
+        folders[:] = sorted(one for one in folders if not is_hidden(one))
+        for file in sorted(one for one in files if not is_hidden(one)):
             path = Path(where) / file
             name = path.relative_to(folder).as_posix()
             if seen is not None:

@@ -10,7 +10,11 @@ from core.errors import DataError
 
 NESTED_SUFFIXES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".jar")
 HIDDEN = "a hidden file of the operating system"
-_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
+_SYSTEM_NAMES = frozenset({
+    "__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "icon\r", "lost+found",
+    "$recycle.bin", "system volume information", "@eadir",
+})
+"""What macOS, Windows, Picasa and network drives leave beside photographs, in lower case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +71,16 @@ def refusal(name: str) -> str:
         return "an absolute path; an archive must not say where to put its files"
     if ".." in parts:
         return "points outside its archive (..)"
-    if "__MACOSX" in parts or any(part.startswith(".") for part in parts) or parts[-1].lower() in _SYSTEM_FILES:
+    if is_hidden(name):
         return HIDDEN
     if name.lower().endswith(NESTED_SUFFIXES):
         return "an archive inside the archive; unpack it first"
     return ""
+
+
+def is_hidden(name: str) -> bool:
+    """Tell a hidden file, or one that an operating system keeps for itself, by its name or a folder's above it."""
+    return any(part.startswith(".") or part.lower() in _SYSTEM_NAMES for part in PurePosixPath(name).parts)
 
 
 def plain(name: str) -> str:

@@ -43,11 +43,15 @@ def recovered(evidence: Evidence) -> Finding:
     images = torch.stack([as_tensor(view.pixels(evidence.pictures.load(one))) for one in evidence.shown])
     masked, found, hidden = recover(model, images, backbone, run.generator("hidden patches"))
     error = ((found - images).abs().mean(dim=1, keepdim=True) * hidden).sum() / hidden.sum()
-    rows = [[as_image(one).resize((TILE_PX, TILE_PX), Image.Resampling.NEAREST) for one in row]
-            for row in zip(images, masked, found, strict=True)]
-    return Finding(picture=sheet(rows, TILE_PX), figures={"mean_absolute_error": float(error)},
+    return Finding(picture=triplets(images, masked, found), figures={"mean_absolute_error": float(error)},
                    notes=("columns: image, masked, recovered",),
                    table=[["row", "path"], *([row + 1, evidence.paths[one]] for row, one in enumerate(evidence.shown))])
+
+
+def triplets(images: Tensor, masked: Tensor, found: Tensor) -> Image.Image:
+    """Return a sheet with a row an image: itself, masked and recovered, each (B, 3, H, W) in [0, 1]."""
+    return sheet([[as_image(one).resize((TILE_PX, TILE_PX), Image.Resampling.NEAREST) for one in row]
+                  for row in zip(images, masked, found, strict=True)], TILE_PX)
 
 
 @torch.no_grad()

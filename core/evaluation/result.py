@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from torch import Tensor
 from core.classifier import Classifier, Predictions
 from core.evaluation.label_free import label_free_score
 from core.evaluation.signals import signals
+from core.pictures import Picture
 
 CONFIDENCE_BINS = 20
 
@@ -31,10 +33,13 @@ class Result:
         histogram: images of each class.
         confidence_histogram: images in each of 20 equal steps of confidence from 0 to 1.
         seconds: wall time of adapting and answering.
+        peak_memory_bytes: the most memory that it held at once; see `core.training.memory`. 0 where nobody looked.
         measured: figures measured on true labels, by name; None where there is no truth.
         baseline: how the cheap first answer compares; None where none was stored.
         suggested_names: names suggested for each cluster, best first; () where names were given.
         refused: files that could not be read.
+        notes: sentences a person should read before the figures.
+        pictures: what the method drew, in that order.
         signals: what else the answers show without labels; see `core.evaluation.signals`.
     """
 
@@ -45,10 +50,13 @@ class Result:
     histogram: tuple[int, ...]
     confidence_histogram: tuple[int, ...]
     seconds: float
+    peak_memory_bytes: int = 0
     measured: Mapping[str, float] | None = None
     baseline: Mapping[str, object] | None = None
     suggested_names: tuple[tuple[str, ...], ...] = ()
     refused: int = 0
+    notes: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
     signals: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
@@ -57,9 +65,9 @@ class Result:
 
 
 def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence[Tensor], *, seed: int,
-              seconds: float, measured: Mapping[str, float] | None = None,
+              seconds: float, peak_memory_bytes: int = 0, measured: Mapping[str, float] | None = None,
               baseline: Mapping[str, object] | None = None, refused: int = 0,
-              on_fold: Callable[[int], None] = lambda fold: None) -> Result:
+              pictures: Sequence[Picture] = (), on_fold: Callable[[int], None] = lambda fold: None) -> Result:
     """Return the record of a run's answers.
 
     Args:
@@ -68,9 +76,11 @@ def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence
         spaces: frozen features (N, D) of each backbone that the settings name.
         seed: fixes the folds of the label-free score.
         seconds: wall time so far.
+        peak_memory_bytes: the most memory so far.
         measured: from `core.evaluation.metrics`, where there is a truth.
         baseline: how the baseline compares.
         refused: files that could not be read.
+        pictures: what the method drew.
         on_fold: called before each regression of the score; may raise `Cancelled`.
     """
     labels: NDArray[np.integer] = predictions.labels.numpy()
@@ -84,9 +94,27 @@ def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence
         histogram=tuple(histogram.tolist()),
         confidence_histogram=tuple(np.histogram(confidence, CONFIDENCE_BINS, (0, 1))[0].tolist()),
         seconds=seconds,
+        peak_memory_bytes=peak_memory_bytes,
         measured=measured,
         baseline=baseline,
         suggested_names=tuple(tuple(names) for names in classifier.settings.get("suggested_names", ())),
         refused=refused,
+        notes=notes_on(classifier.settings),
+        pictures=tuple(pictures),
         signals=signals(predictions.probabilities.numpy()),
     )
+
+
+def notes_on(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a person should know before the figures, read from a classifier's settings: MUST kept zero-shot."""
+    kept, least_kept = settings.get("answers_kept", 1.0), settings.get("least_kept", 0.0)
+    used, least_used = settings.get("classes_used", 1.0), settings.get("least_used", 0.0)
+    begun = "Zero-shot was kept. MUST adapted the model, but then"
+    if kept < least_kept:
+        return (f"{begun} only {100 * kept:.0f} % of the images asked still got the answer that they had begun with; "
+                f"below {100 * least_kept:.0f} % the names have probably moved to other classes, so what it had learnt "
+                "was thrown away.",)
+    if used < least_used:
+        return (f"{begun} its answers crowded into {100 * used:.0f} % of the classes; below {100 * least_used:.0f} % "
+                "the names probably mean little in these images, so what it had learnt was thrown away.",)
+    return ()

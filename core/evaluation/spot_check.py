@@ -22,7 +22,7 @@ DESIGNS = ("uniform", "stratified")
 """Every image alike; or from every class the model answered, weighted back by how many images it has."""
 LEAST_A_CLASS = 2
 """Images of each answered class in a stratified sample: one alone says nothing of its spread."""
-SIZES = (50, 100, 200)
+SIZES = (20, 50, 100, 200)
 CONFIDENCE = 0.95
 NOTHING_MEASURED = "No figure was measured on true labels."
 """What a model card says until something was."""

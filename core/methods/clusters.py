@@ -13,6 +13,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from core.backbones.features import features
 from core.backbones.vit import TimmBackbone
 from core.catalog import BACKBONES
 from core.classifier import Classifier, Member, cluster_names
+from core.evaluation.typical import draw_typical
 from core.methods.kmeans import confidence_sharpness
 from core.methods.naming import name_clusters, suggest_names
 from core.methods.part import Part
@@ -55,6 +57,10 @@ class Clusters:
     centres: Tensor
     sharpness: float
     probabilities: Tensor
+
+    def distances(self, features: Tensor) -> Tensor:
+        """Return the squared distance of features (N, D) from each centre, (N, K)."""
+        return torch.cdist((features - self.mean) / self.deviation, self.centres).square()
 
     @property
     def labels(self) -> Tensor:
@@ -113,8 +119,12 @@ def cluster_classifier(backbone: ClipBackbone | TimmBackbone, problem: Problem, 
         found = found.in_order(name_clusters(found.probabilities, texts, problem.class_names))
     else:
         extra["suggested_names"] = suggest_names(found.labels, num_clusters, texts)
-    return Classifier(members=(found.member(backbone),), method=method,
-                      class_names=problem.class_names or cluster_names(num_clusters), settings={**settings, **extra})
+    names = problem.class_names or cluster_names(num_clusters)
+    draw_typical(run.pictures, problem.images, found.distances(space.features), names,
+                 title="The images nearest to each group's centre", measure="nearest to the group's centre",
+                 beat=partial(run.report, Progress(stage="drawing", step=total, total=total)))
+    return Classifier(members=(found.member(backbone),), method=method, class_names=names,
+                      settings={**settings, **extra})
 
 
 @dataclass(frozen=True, kw_only=True)

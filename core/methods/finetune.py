@@ -33,7 +33,7 @@ from core.methods.identity import identity
 from core.problem import Problem
 from core.run import Progress, Run
 from core.training import ema, loop, optim
-from core.training.chunks import measured_at_once
+from core.training.chunks import measured_at_once, within
 from core.training.heartbeat import Heartbeat
 
 SGD_MOMENTUM = 0.9
@@ -105,12 +105,13 @@ def _objective(settings: FinetuneSettings, encoder: InstanceEncoder, follower: I
                run: Heartbeat) -> Objective:
     """Return the loss of a batch."""
     backbone = encoder.backbone
-    chunk_size = settings.images_at_once or measured_at_once(
+    at_once = settings.images_at_once or measured_at_once(
         encoder, backbone.image_size_px, run.device, settings.precision)
     return Objective(
         encoder=encoder, key_encoder=follower, queue=queue, temperature=settings.temperature,
         unmixed=not settings.mixed_only, normalise=partial(normalise, mean=backbone.mean, std=backbone.std),
-        device=run.device, precision=settings.precision, chunk_size=chunk_size, between_chunks=run.beat)
+        device=run.device, precision=settings.precision,
+        chunk_size=within(run.memory_share, at_once, settings.batch_size), between_chunks=run.beat)
 
 
 def _batches(settings: FinetuneSettings, images: ImageSet, image_size_px: int, batch_size: int, run: Run,

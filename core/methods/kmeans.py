@@ -9,6 +9,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from sklearn.cluster import KMeans
@@ -19,6 +20,7 @@ from torch.nn import functional
 from core.catalog import KMeansSettings
 from core.classifier import Classifier, Member, cluster_names
 from core.errors import DataError
+from core.evaluation.typical import draw_typical
 from core.methods.identity import identity, kept_state
 from core.methods.naming import name_clusters, suggest_names
 from core.methods.spaces import Space, names_to_read, read_spaces
@@ -54,14 +56,16 @@ def adapt(settings: KMeansSettings, problem: Problem, run: Run) -> Classifier:
     found: dict[str, object] = {"clusters_found": len(labels.unique())}
     if problem.class_names:
         order = name_clusters((-sharpness * squared).softmax(dim=1), every, problem.class_names)
-        centres = centres[order]
+        centres, squared = centres[order], squared[:, order]
     else:
         found["suggested_names"] = suggest_names(labels, problem.count, every)
-    run.report(Progress(stage="naming", step=total, total=total))
+    names = problem.class_names or cluster_names(problem.count)
+    draw_typical(run.pictures, problem.images, squared, names, title="The images nearest to each group's centre",
+                 measure="nearest to the group's centre",
+                 beat=partial(run.report, Progress(stage="naming", step=total, total=total)))
     return Classifier(
         members=members_of(spaces, centres, sharpness), combination="sum_of_logits", method="kmeans",
-        class_names=problem.class_names or cluster_names(problem.count),
-        settings={**dataclasses.asdict(settings), **found})
+        class_names=names, settings={**dataclasses.asdict(settings), **found})
 
 
 def best_start(points: Tensor, num_clusters: int, starts: int, run: Run, own: str,

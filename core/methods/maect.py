@@ -37,7 +37,7 @@ from core.methods.maect_stages import PREPARING, PRETRAINING, TUNING, Plan, plan
 from core.problem import Problem
 from core.run import Run
 from core.training import ema, loop, optim
-from core.training.chunks import images_at_once
+from core.training.chunks import images_at_once, within
 from core.training.heartbeat import Heartbeat
 
 BETAS = (0.9, 0.95)
@@ -158,7 +158,7 @@ class _Tuning:
             reconstruction_weight=plan.reconstruction_weight, visible_count=visible_count, detached=plan.detached,
             lookup=plan.nearest > 0, labels=self.labels, device=self.run.device, precision=settings.precision,
             normalise=partial(normalise, mean=self.backbone.mean, std=self.backbone.std),
-            chunk_size=chunk_size, between_chunks=self.run.beat)
+            chunk_size=within(self.run.memory_share, chunk_size, self.batch_size), between_chunks=self.run.beat)
 
     def _memory(self) -> dict[str, Tensor]:
         """Return every tensor on which the next step depends."""

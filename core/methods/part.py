@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from core.pictures import Pictures
 from core.run import Progress, Run
 from core.training.checkpoint import Checkpoints
 
@@ -19,7 +20,9 @@ class Part:
         self.device: torch.device = run.device
         self.seed: int = run.seed
         self.folder: Path = run.folder
+        self.memory_share: float = run.memory_share
         self.checkpoints: Checkpoints = run.checkpoints
+        self.pictures: Pictures = run.pictures
         self._run, self._first, self._steps, self._total = run, first, steps, total
 
     def generator(self, purpose: str) -> torch.Generator:

@@ -23,19 +23,22 @@ from core.backbones.vit import TimmBackbone, new_timm
 from core.catalog import SemiMaeSettings
 from core.classifier import Classifier, Member
 from core.data.batches import batches, shuffled
-from core.data.views import ShiftedView, View, normalise
+from core.data.views import EvaluationView, ShiftedView, View, as_tensor, normalise
 from core.errors import ConfigError, DataError
+from core.evaluation.recovery import recover, triplets
 from core.methods.identity import identity
 from core.methods.labelled import person_labels
 from core.methods.newest_answers import newest_answers
 from core.methods.semimae_objective import Batch, Head, Objective
+from core.pictures import Picture
 from core.problem import Problem
 from core.run import Progress, Run
 from core.training import loop, optim
-from core.training.chunks import images_at_once
+from core.training.chunks import images_at_once, within
 from core.training.heartbeat import Heartbeat
 
 WARMING, ADAPTING = "learning your labels", "adapting"
+SHOWN = 6
 IMAGES_LOOKED_AT, LOOKED_AT_ONCE = 1024, 64
 
 
@@ -59,6 +62,8 @@ def adapt(settings: SemiMaeSettings, problem: Problem, run: Run) -> Classifier:
     training = _Training(settings, problem, Heartbeat(run))
     training.train()
     training.backbone.visual.requires_grad_(False).eval()
+    if settings.reconstruction_weight:
+        training.draw_recovered()
     weight, bias = training.network.head.folded()
     member = Member(backbone=training.backbone, weight=weight.cpu(), bias=bias.cpu())
     return Classifier(members=(member,), class_names=problem.class_names, method="semimae",
@@ -111,6 +116,19 @@ class _Training:
         if self.steps:
             self._stage(ADAPTING, self.warming_steps, self.steps, self.settings.consistency_weight)
 
+    def draw_recovered(self) -> None:
+        """Leave a picture of what the autoencoder makes of a few images, as it does while it learns."""
+        view = EvaluationView(self.backbone.image_size_px)
+        chosen = torch.randperm(len(self.problem.images), generator=self.run.generator("shown"))[:SHOWN].tolist()
+        images = torch.stack([as_tensor(view.pixels(self.problem.images.load(one))) for one in chosen])
+        masked, found, _ = recover(self.network.model.cpu().eval(), images, self.backbone,
+                                   self.run.generator("hidden patches of the pictures"))
+        self.run.pictures.draw(Picture(
+            name="recovered", title="Filling in what is hidden", columns=("image", "hidden", "filled in"),
+            caption="Three quarters of an image are hidden, and the model guesses them from the rest. Guessing well "
+                    "takes knowing how these things look, so it learns that from all images, also from those without "
+                    "a label."), triplets(images, masked, found))
+
     @torch.no_grad()
     def _look(self) -> None:
         """Learn the mean and the deviation of the features, from weak views of at most `IMAGES_LOOKED_AT` images."""
@@ -148,13 +166,14 @@ class _Training:
         """Return the loss of a stage."""
         settings, encoder = self.settings, self.backbone.visual
         patches = encoder.patch_embed.num_patches
-        at_once = images_at_once(self.backbone.width, len(encoder.blocks), patches + 1, self.run.device)
+        at_once = settings.images_at_once or max(1, images_at_once(
+            self.backbone.width, len(encoder.blocks), patches + 1, self.run.device) // 2)  # two graphs kept
         return Objective(
             model=self.network.model, head=self.network.head, pooling=settings.pooling, threshold=settings.threshold,
             consistency_weight=consistency_weight, reconstruction_weight=settings.reconstruction_weight,
             visible_count=max(1, round(patches * (1 - settings.mask_ratio))), latest=self.latest,
             normalise=partial(normalise, mean=self.backbone.mean, std=self.backbone.std), device=self.run.device,
-            precision=settings.precision, chunk_size=settings.images_at_once or max(1, at_once // 2),  # two graphs kept
+            precision=settings.precision, chunk_size=within(self.run.memory_share, at_once, settings.batch_size),
             between_chunks=self.run.beat)
 
     def _steps(self, epochs: float) -> int:

@@ -150,7 +150,7 @@ class Trials:
             terms = search.step()
             if not math.isfinite(terms["loss"]):
                 raise Diverged("loss", terms["loss"], search.done, stage)
-            at_interval = search.done % interval == 0 or search.done == trial.steps
+            at_interval = search.done % interval == 0 or search.done == trial.steps or self.run.checkpoints.is_wanted
             if at_interval:
                 self._save(search)
             if at_interval or time.monotonic() - last_report > REPORT_SECONDS:

@@ -8,15 +8,18 @@ Gadetsky, Jiang, Brbić, "Let Go of Your Labels with Unsupervised Transfer", ICM
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from core.catalog import TurtleSettings
 from core.classifier import Classifier, Member, cluster_names
+from core.evaluation.typical import draw_typical
 from core.methods import class_count
 from core.methods.naming import name_clusters, suggest_names
 from core.methods.spaces import names_to_read, read_spaces
 from core.methods.trials import Outcome, Trial, Trials, steps_of
+from core.methods.turtle_pictures import draw_sweep
 from core.problem import Problem
 from core.run import Progress, Run
 from core.settings import split_list
@@ -62,8 +65,11 @@ def adapt(settings: TurtleSettings, problem: Problem, run: Run) -> Classifier:
     members = tuple(
         Member(backbone=space.backbone, weight=weight.detach()[order].T.cpu(), bias=bias.detach()[order].cpu())
         for space, (weight, bias) in zip(spaces, found.task.linears(), strict=True))
-    run.report(Progress(stage="naming", step=total, total=total))
-    return Classifier(members=members, method="turtle", class_names=problem.class_names or cluster_names(count),
+    names = problem.class_names or cluster_names(count)
+    draw_typical(run.pictures, problem.images, 1 - labeling[:, order], names, title="The surest images of each group",
+                 measure="that it is surest of",
+                 beat=functools.partial(run.report, Progress(stage="naming", step=total, total=total)))
+    return Classifier(members=members, method="turtle", class_names=names,
                       settings={**dataclasses.asdict(settings), **extra})
 
 
@@ -92,10 +98,12 @@ def _sweep(trials: Trials, sweep: Trial, settings: TurtleSettings,
     attempt(class_count.coarse_counts(settings.classes_from, settings.classes_to, num_images))
     attempt(class_count.fine_counts([outcome.trial.num_classes for outcome in outcomes],
                                     class_count.choose_count(outcomes)))
+    chosen = class_count.choose_count(outcomes)
+    draw_sweep(trials.run.pictures, outcomes, chosen)
     tried = [{"num_classes": outcome.trial.num_classes, "classes_found": outcome.classes_found,
               "score": outcome.score, "height": height}
              for outcome, height in zip(outcomes, class_count.heights(outcomes), strict=True)]
-    return class_count.choose_count(outcomes), sorted(tried, key=lambda one: one["num_classes"])
+    return chosen, sorted(tried, key=lambda one: one["num_classes"])
 
 
 def _search(trials: Trials, search: Sequence[Trial]) -> Outcome:

@@ -27,10 +27,15 @@ class Checkpoints:
 
     There is at most one: a new one takes the old one's place by a rename, so that a process killed
     at any moment, and a disk that fills, leave the previous one as it was.
+
+    Attributes:
+        is_wanted: set by whoever is about to stop the run, so that the next step is saved and nothing is
+            done twice; falls with every checkpoint.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.is_wanted = False
         self.path = folder / "checkpoint.safetensors"
 
     def save(self, state: Mapping[str, object], step: int) -> None:
@@ -53,7 +58,9 @@ class Checkpoints:
             _flush_to_disk(self.folder)
         except (OSError, SafetensorError) as error:
             part.unlink(missing_ok=True)
-            raise CheckpointError(str(self.path), self._why_not_written(tensors, error)) from error
+            raise CheckpointError(str(self.path), self._why_not_written(tensors, error),
+                                  retryable=True) from error
+        self.is_wanted = False
 
     def load(self) -> dict[str, Any] | None:
         """Return the saved state with its "step" (CPU tensors), or None where nothing was saved.

@@ -50,6 +50,19 @@ def measured_at_once(network: nn.Module, image_size_px: int, device: torch.devic
     return max(8, int(_budget_bytes(device) / max(1, each)))
 
 
+def within(memory_share: float, fitting: int, batch_size: int) -> int:
+    """Return how many images to hold at once in a run whose memory has run out before, or has not.
+
+    Args:
+        memory_share: the run's, 0 … 1 (see `core.run.Run`); at 1 what fits is taken at its word.
+        fitting: how many were thought to fit.
+        batch_size: of a step; less than this must be held for a smaller share to save anything.
+    """
+    if memory_share == 1:
+        return fitting
+    return max(1, int(min(fitting, batch_size) * memory_share))
+
+
 def _budget_bytes(device: torch.device) -> float:
     """Return how much memory activations may take."""
     if device.type == "cuda":

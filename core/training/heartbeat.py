@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from core.pictures import Pictures
 from core.run import Progress, Run
 from core.training.checkpoint import Checkpoints
 
@@ -22,6 +23,8 @@ class Heartbeat:
         self.seed: int = run.seed
         self.folder: Path = run.folder
         self.checkpoints: Checkpoints = run.checkpoints
+        self.pictures: Pictures = run.pictures
+        self.memory_share: float = run.memory_share
         self._run = run
         self._last: Progress | None = None
         self._reported_at = 0.0

@@ -121,11 +121,12 @@ class _Pace:
     def made(self, done: int, values: dict[str, float]) -> None:
         """Take note that `done` steps of the stage are made."""
         last, now = done == self.stage.steps, time.monotonic()
+        wanted = self.run.checkpoints.is_wanted
         due = done - self.saved_step >= self.steps_between or now - self.saved_at >= SECONDS_BETWEEN_CHECKPOINTS
-        if due or last:
+        if due or last or wanted:
             self.run.checkpoints.save(_state(self.stage), self.stage.first + done)
             self.saved_step, self.saved_at = done, time.monotonic()
-        if last or now - self.reported_at >= SECONDS_BETWEEN_REPORTS:
+        if last or wanted or now - self.reported_at >= SECONDS_BETWEEN_REPORTS:
             self.report(done, values, now)
 
     def report(self, done: int, values: dict[str, float], now: float) -> None:

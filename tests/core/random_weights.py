@@ -1,4 +1,4 @@
-"""Weights at random, in the real formats of the real models, for machines and tests that have no others."""
+"""Starter models at random, in the format of those that ship, for machines and tests that have no others."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from pathlib import Path
 import core.torchvision_schemas  # noqa: F401
 
 import open_clip
-import timm
 import torch
 from safetensors.torch import save_file
 
-from core.catalog import BACKBONES
 from core.starter.masked_autoencoder import masked_autoencoder
 
 MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
@@ -39,16 +37,3 @@ def write_starters(folder: Path, seed: int = 0) -> Path:
         save_file({key: value.half().contiguous() for key, value in tensors.items()}, folder / f"{name}.safetensors")
         (folder / f"{name}.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
-
-
-def write_catalogued(folder: Path, name: str, seed: int = 0) -> torch.nn.Module:
-    """Write a catalogued model at random in the format that its library publishes, and return that model."""
-    row = BACKBONES[name]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if row.library == "open_clip":
-            model = open_clip.CLIP(**open_clip.get_model_config(row.architecture))
-        else:  # as published: with whatever classifier and image size timm's own configuration says
-            model = timm.create_model(row.architecture, pretrained=False)
-    save_file({key: value.contiguous() for key, value in model.state_dict().items()}, folder / f"{name}.safetensors")
-    return model.eval()

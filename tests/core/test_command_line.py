@@ -68,6 +68,7 @@ def test_names_in_labels_and_a_model_out(digits: Digits, names: Path, tmp_path: 
     result = json.loads((out / "result.json").read_text())
     assert sum(result["histogram"]) == sum(result["confidence_histogram"]) == 60
     assert result["measured"] is None
+    assert 100 * 1024**2 < result["peak_memory_bytes"] < 4 * 1024**3, "torch alone takes more than 100 MiB"
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert {"progress", "result"} <= {event["event"] for event in events}
     assert all(event["step"] <= event["total"] for event in events if event["event"] == "progress")
@@ -92,6 +93,10 @@ def test_a_number_of_classes_is_enough(digits: Digits, tmp_path: Path, capsys: p
     assert measured["images"] == 60
     assert 0 < measured["hungarian_accuracy"] <= 1
     assert "accuracy" not in measured
+    (picture,) = json.loads((out / "result.json").read_text())["pictures"]
+    assert picture["name"] == "typical" and len(picture["rows"]) == 10
+    assert [file.name for file in (out / "pictures").iterdir()] == ["typical.png"]
+    assert "typical.png" not in zipfile.ZipFile(out / "package.zip").namelist(), "a person's images stay at home"
 
 
 def test_evaluation_compares_names_and_can_keep_to_what_was_held_out(
@@ -148,6 +153,18 @@ def test_labels_are_learnt_and_a_run_begins_with_an_earlier_model(
     assert code == 2
     assert "holds an adapted starter-mae, the settings ask for starter-clip" in words
     assert not (tmp_path / "third").exists()
+
+
+def test_where_names_drift_the_terminal_and_the_card_say_that_zero_shot_was_kept(
+        digits: Digits, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ("templates=one", "epochs=1", "batch_size=20", "base_learning_rate=0.1", "least_kept=1")
+    code, said = refusal(capsys, "adapt", "--images", digits[0], "--names", names, "--method", "must",
+                         *(part for one in settings for part in ("--set", one)), "--out", tmp_path / "out")
+    assert code == 0, said
+    (note,) = json.loads((tmp_path / "out" / "result.json").read_text())["notes"]
+    assert note.startswith("Zero-shot was kept. MUST adapted the model, but then only ")
+    assert note in said
+    assert f"\n- {note}\n" in (tmp_path / "out" / "model" / "CARD.md").read_text()
 
 
 def test_it_refuses_to_overwrite_or_to_resume_something_else(

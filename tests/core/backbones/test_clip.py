@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
+from benchmarks.random_weights import write_catalogued
 from core.backbones.clip import ClipBackbone
 from core.backbones.load import load_backbone
 from core.catalog import BACKBONES
@@ -98,7 +99,7 @@ def test_the_image_tower_can_be_adapted(clip):
 @pytest.mark.parametrize("name", ["clip-vit-b32", "clip-rn50"])
 def test_real_clips_load_through_the_same_path(name, tmp_path, monkeypatch):
     """Random weights in the published format: what open_clip's own model answers, we answer."""
-    theirs = random_weights.write_catalogued(tmp_path, name)
+    theirs = write_catalogued(tmp_path, name)
     monkeypatch.setenv("LABELFREE_WEIGHTS", str(tmp_path))
     ours = load_backbone(name)
     (tmp_path / f"{name}.safetensors").unlink()

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 from timm.layers import resample_abs_pos_embed
 
+from benchmarks.random_weights import write_catalogued
 from core.backbones.load import load_backbone
 from core.backbones.vit import TimmBackbone
 from core.catalog import BACKBONES
@@ -39,7 +40,7 @@ def test_a_starter_gives_the_mean_of_its_patches_and_leaves_the_decoder_out(star
 def published(tmp_path, monkeypatch):
     """Write a model at random in the published format and return it with what we load from that file."""
     def write(name: str) -> tuple[torch.nn.Module, TimmBackbone]:
-        theirs = random_weights.write_catalogued(tmp_path, name)
+        theirs = write_catalogued(tmp_path, name)
         monkeypatch.setenv("LABELFREE_WEIGHTS", str(tmp_path))
         ours = load_backbone(name)
         (tmp_path / f"{name}.safetensors").unlink()

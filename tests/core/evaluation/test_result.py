@@ -46,6 +46,17 @@ def test_it_takes_the_names_that_a_method_suggests() -> None:
     assert found.suggested_names == (("heron", "crane"), ())
 
 
+def test_it_says_where_must_kept_zero_shot() -> None:
+    found = summary([[1.0, 0.0], [0.0, 1.0]] * 5, answers_kept=0.132, least_kept=0.4)
+    (note,) = found.notes
+    assert note.startswith("Zero-shot was kept.")
+    assert "only 13 %" in note and "below 40 %" in note
+    assert summary([[1.0, 0.0], [0.0, 1.0]] * 5, answers_kept=0.4, least_kept=0.4).notes == ()
+    (crowded,) = summary([[1.0, 0.0], [0.0, 1.0]] * 5, answers_kept=0.6, classes_used=0.34, least_used=0.5).notes
+    assert "crowded into 34 % of the classes" in crowded
+    assert summary([[1.0, 0.0], [0.0, 1.0]] * 5, least_kept=0.0).notes == ()
+
+
 def test_it_is_json_as_it_stands() -> None:
     found = summary([[1.0, 0.0], [0.0, 1.0]] * 5)
     again = json.loads(json.dumps(found.to_json()))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from shutil import copy
 
 import pytest
 import torch
+from PIL import Image
 
 from core.backbones.weights import BUNDLED
 from core.catalog import METHODS, parse
@@ -35,6 +37,12 @@ SMALL: Mapping[str, Mapping[str, Value]] = {
     "semimae": {"epochs": 2.0, "warming_epochs": 1.0, "batch_size": 20, "threshold": 0.1, "precision": "float32"},
 }
 """Settings with which a method is through in a moment; a new method adds its own."""
+
+PICTURES: Mapping[str, Sequence[str]] = {
+    "zeroshot": (), "kmeans": ("typical",), "turtle": ("typical",), "must": ("recovered", "attention"),
+    "maect": ("typical",), "finetune": ("typical",), "semimae": ("recovered",),
+}
+"""What each leaves to be looked at; a new method adds its own."""
 
 every_method = pytest.mark.parametrize("method", METHODS)
 
@@ -89,6 +97,11 @@ def adapt(method: str, problem: Problem, folder: Path, reports: Reports | None =
     return resolve(METHODS[method].function)(parse(method, SMALL[method]), problem, run)
 
 
+def pictures(folder: Path) -> dict[str, bytes]:
+    """Return what a run in this folder drew, by name."""
+    return {file.stem: file.read_bytes() for file in (folder / "pictures").glob("*")}
+
+
 def difference(first: Predictions, second: Predictions) -> float:
     """Return the largest difference of two runs' probabilities."""
     return float((first.probabilities - second.probabilities).abs().max())
@@ -101,6 +114,7 @@ class Unbroken:
     classifier: Classifier
     predictions: Predictions
     reports: list[Progress]
+    pictures: dict[str, bytes]
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +123,9 @@ def unbroken(weights, problem, tmp_path_factory) -> Callable[[str], Unbroken]:
 
     @cache
     def of(method: str) -> Unbroken:
-        reports = Reports()
-        classifier = adapt(method, problem, tmp_path_factory.mktemp(method), reports)
-        return Unbroken(classifier, classifier.predict(problem.images), reports.seen)
+        reports, folder = Reports(), tmp_path_factory.mktemp(method)
+        classifier = adapt(method, problem, folder, reports)
+        return Unbroken(classifier, classifier.predict(problem.images), reports.seen, pictures(folder))
 
     return of
 
@@ -134,6 +148,15 @@ def test_its_progress_rises_and_ends_at_its_total(method, unbroken):
     assert {progress.total for progress in reports} == {steps[-1]}
     assert all(progress.stage for progress in reports)
     assert all(sum(progress.histogram) in {0, 60} for progress in reports if method in {"kmeans", "turtle"})
+
+
+@every_method
+def test_it_leaves_its_own_pictures(method, unbroken):
+    drawn = unbroken(method).pictures
+    assert set(drawn) == set(PICTURES[method])
+    for content in drawn.values():
+        with Image.open(BytesIO(content)) as picture:
+            assert picture.format == "PNG" and len(picture.getcolors(2**24)) > 50, "something is to be seen"
 
 
 @every_method
@@ -167,6 +190,7 @@ def test_killed_and_resumed_it_gives_the_unbroken_answer(method, unbroken, probl
         adapt(method, problem, tmp_path, Reports(kill))
     resumed = adapt(method, problem, tmp_path).predict(problem.images)
     assert difference(resumed, unbroken(method).predictions) == 0
+    assert pictures(tmp_path) == unbroken(method).pictures
 
 
 @every_method

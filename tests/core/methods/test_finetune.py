@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.random_weights import write_catalogued
 from core.backbones.instance_encoder import EMBEDDING_WIDTH, InstanceEncoder
 from core.backbones.load import load_backbone
 from core.catalog import parse
@@ -29,7 +30,6 @@ from core.run import Progress
 from core.settings import Value
 from core.shell import LocalRun
 from core.training import ema, loop
-from tests.core.random_weights import write_catalogued
 
 QUICK: Mapping[str, Value] = {
     "epochs": 1.0, "batch_size": 12, "optimiser": "adamw", "base_learning_rate": 1e-2, "momentum": 0.9, "starts": 2,

@@ -118,8 +118,11 @@ def test_fewer_clusters_than_asked_are_reported(grouped, digit_images, tmp_path)
 def test_an_unknown_number_of_classes_is_swept_and_every_score_kept(grouped, digit_images, tmp_path):
     listener = Listener()
     settings = dataclasses.replace(QUICK, classes_to=8)
-    classifier = turtle.adapt(settings, Problem(images=digit_images), local_run(tmp_path, listener))
+    run = local_run(tmp_path, listener)
+    classifier = turtle.adapt(settings, Problem(images=digit_images), run)
     assert len(classifier.class_names) == 3
+    assert [one.title for one in run.pictures.drawn] == ["Why 3 classes", "The surest images of each group"]
+    assert list(run.pictures.travelling) == ["score-over-k.png"]
     tried = classifier.settings["class_counts"]
     assert [one["num_classes"] for one in tried] == [2, 3, 4, 5, 6, 7, 8]
     assert max(tried, key=lambda one: one["height"])["num_classes"] == 3

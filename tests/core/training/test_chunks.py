@@ -8,7 +8,7 @@ from torch import nn
 
 from core.errors import Cancelled
 from core.losses.pseudolabel import fairness, log_batch_average
-from core.training.chunks import images_at_once, in_chunks
+from core.training.chunks import images_at_once, in_chunks, within
 
 
 def gradient(chunk_size: int) -> tuple[float, torch.Tensor]:
@@ -72,3 +72,10 @@ def test_larger_models_are_computed_in_smaller_pieces():
     starter, large = images_at_once(192, 6, 65, device), images_at_once(1024, 24, 257, device)
     assert starter >= 512
     assert 8 <= large < 32
+
+
+def test_a_run_whose_memory_ran_out_holds_less_than_a_batch():
+    assert within(1.0, 500, 64) == 500
+    assert [within(share, 500, 64) for share in (0.5, 0.25, 0.0625)] == [32, 16, 4]
+    assert within(0.5, 10, 64) == 5
+    assert within(0.0625, 8, 8) == 1
