@@ -136,21 +136,22 @@ def frozen_features(target: Target, cache: Path) -> torch.Tensor:
         return features(load_backbone(BACKBONE), target.images, run, cache=cache)
 
 
-def answer(contender: Contender, target: Target, seed: int) -> np.ndarray:
-    """Run one cell and return its probabilities (N, K)."""
+def answer(contender: Contender, target: Target, seed: int) -> tuple[np.ndarray, dict[str, float]]:
+    """Run one cell and return its probabilities (N, K), and the share of its first labels that MUST kept."""
     problem = Problem(images=target.images, class_names=contender.class_names(target),
                       num_classes=len(target.class_names))
     with tempfile.TemporaryDirectory() as folder:
         run = LocalRun(device=torch.device("cpu"), seed=seed, folder=Path(folder))
         adapt = resolve(METHODS[contender.method].function)
         classifier: Classifier = adapt(parse(contender.method, contender.settings(target)), problem, run)
-        return classifier.predict(target.images).probabilities.numpy()
+        kept = {name: value for name, value in classifier.settings.items() if name == "answers_kept"}
+        return classifier.predict(target.images).probabilities.numpy(), kept
 
 
 def measure(contender: Contender, target: Target, seed: int, frozen: torch.Tensor, kept: AnswerCache) -> rows.Row:
     """Run one cell and compare its answers with the truth, and with its baseline's and other seeds'."""
     began = time.monotonic()
-    probabilities = answer(contender, target, seed)
+    probabilities, share_kept = answer(contender, target, seed)
     seconds = time.monotonic() - began
     kept.keep(target.name, contender.title, seed, probabilities)
     found = probabilities.argmax(1)
@@ -158,7 +159,7 @@ def measure(contender: Contender, target: Target, seed: int, frozen: torch.Tenso
     return rows.Row(target=target.name, method=contender.title, seed=seed, settings=contender.settings(target),
                     metrics=metrics, label_free_score=label_free_score(frozen.numpy(), found, seed=0),
                     seconds=round(seconds, 1), weights=weights_digest(),
-                    label_free=without_labels(contender, target, seed, probabilities, frozen, kept))
+                    label_free=without_labels(contender, target, seed, probabilities, frozen, kept) | share_kept)
 
 
 def without_labels(contender: Contender, target: Target, seed: int, probabilities: np.ndarray, frozen: torch.Tensor,
@@ -174,7 +175,7 @@ def without_labels(contender: Contender, target: Target, seed: int, probabilitie
     if contender.title != baseline.title:
         theirs = kept.find(target.name, baseline.title, 0)
         if theirs is None:
-            theirs = answer(baseline, target, 0).astype(np.float16)
+            theirs = answer(baseline, target, 0)[0].astype(np.float16)
             kept.keep(target.name, baseline.title, 0, theirs)
         labels = theirs.argmax(1)
         shown |= {"baseline_agreement": agreement(found, labels, same_classes=named),

@@ -16,6 +16,11 @@ from urllib.parse import urljoin, urlsplit
 CHUNK_BYTES = 128 * 1024
 
 
+def say(line: str) -> None:
+    """Tell the person."""
+    print(line, flush=True)
+
+
 class Refused(Exception):
     """The app did not do what it was asked; the message says what."""
 
@@ -61,6 +66,47 @@ class Api:
                 headers = {**speaks, "Upload-Offset": str(stream.tell() - len(chunk)),
                            "Content-Type": "application/offset+octet-stream"}
                 self._send("PATCH", urlsplit(place).path, chunk, headers)
+
+    def send_images(self, name: str, archive: Path, count: int, *, mirror: bool = True) -> int:
+        """Make a collection, send the archive in chunks, wait until a worker has read it; return the collection's id.
+
+        Raises:
+            Refused: not all `count` images arrived.
+        """
+        collection = int(self.post("/api/v1/collections", {"name": name, "mirror": mirror})["id"])
+        self.upload(archive, collection)
+        say(f"Sent {count:,} images ({archive.stat().st_size / 1024:.0f} kB) in chunks; a worker reads them …")
+        while True:
+            state = self.get(f"/api/v1/collections/{collection}")
+            if not state["pending_upload_count"]:
+                break
+            self.pause()
+        if state["images"] != count or state["refusal_count"]:
+            raise Refused(f"{state['images']} of {count} images arrived; refused: {state['refusals'][:3]}")
+        return collection
+
+    def watch(self, title: str, run: int) -> dict[str, Any]:
+        """Show a run's progress until it ends; return it, with the last rate that was seen.
+
+        Raises:
+            Refused: it failed or was cancelled.
+        """
+        shown, shown_at, rate = "", 0.0, None
+        while True:
+            state = self.get(f"/api/v1/runs/{run}")
+            if state["status"] not in ("queued", "running", "paused"):
+                break
+            rate = state["images_per_second"] or rate
+            left = f", about {state['seconds_left']:.0f} s left" if state["seconds_left"] else ""
+            line = f"  {title}: {state['stage'] or state['status']}"
+            if line != shown or time.monotonic() - shown_at > 10:
+                say(f"{line} · {state['percent']} %{left}{' · ' + state['notice'] if state['notice'] else ''}")
+                shown, shown_at = line, time.monotonic()
+            self.pause()
+        if state["status"] != "succeeded":
+            raise Refused(f"{title} {state['status']}: {state['error']}")
+        say(f"  {title}: done")
+        return state | {"images_per_second": rate}
 
     def pause(self) -> None:
         """Wait a moment, but not for ever."""

@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 RESULTS = Path(__file__).parent / "results"
+RowT = TypeVar("RowT", "Row", "SizeRow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +43,52 @@ class Row:
         return self.target, self.method, self.seed, self.weights
 
 
+@dataclass(frozen=True, kw_only=True)
+class SizeRow:
+    """A few steps of a method on a model of the papers' sizes, with weights at random: does it run, and how fast.
+
+    Attributes:
+        backbone, method, preset, machine: the cell.
+        steps, images: how many, of how many images.
+        seconds: wall time of the run.
+        images_per_second: at the end of the steps; None for a method that makes none.
+        peak_memory_bytes: of the GPU, or resident.
+    """
+
+    backbone: str
+    method: str
+    preset: str
+    machine: str
+    steps: int
+    images: int
+    seconds: float
+    images_per_second: float | None
+    peak_memory_bytes: int
+
+    @property
+    def cell(self) -> tuple[str, str, str, str]:
+        """Return what makes a second measurement unnecessary."""
+        return self.backbone, self.method, self.preset, self.machine
+
+
 def read(file: Path) -> list[Row]:
-    """Return the rows of a file, oldest first; none where there is no file."""
+    """Return the accuracies of a file, oldest first; none where there is no file."""
+    return _read(file, Row)
+
+
+def read_sizes(file: Path) -> list[SizeRow]:
+    """Return the sizes of a file, oldest first; none where there is no file."""
+    return _read(file, SizeRow)
+
+
+def _read(file: Path, kind: type[RowT]) -> list[RowT]:
+    """Return the rows of a file."""
     if not file.exists():
         return []
-    return [Row(**json.loads(line)) for line in file.read_text().splitlines()]
+    return [kind(**json.loads(line)) for line in file.read_text().splitlines()]
 
 
-def append(file: Path, row: Row) -> None:
+def append(file: Path, row: Row | SizeRow) -> None:
     """Add one row at the end, flushed before returning."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a") as stream:

@@ -1,7 +1,8 @@
 """What may be believed without labels, from the committed rows: ``python -m benchmarks.trust``, in seconds.
 
 Prints, each as figure and bound: how far off estimated accuracy is on targets left out of its calibration, how
-often the spot check's interval holds the truth, and what the never-worse guard accepted and rejected. With
+often the spot check's interval holds the truth, what the never-worse guard accepted and rejected, and how far the
+recommended method is from the best. With
 ``--write DAY`` the calibration that ships (``core/evaluation/estimate.json``) is fitted on all targets.
 """
 
@@ -14,16 +15,21 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks import rows
-from benchmarks.bounds import ACCURACY, BASELINE, Bound
+from benchmarks.bounds import ACCURACY, BASELINE, Bound, Table
+from benchmarks.targets import ARCHIVES
 from core.evaluation import estimate
 from core.evaluation.estimate import Calibration, Known
 from core.evaluation.guard import is_less_even
 from core.evaluation.spot_check import Stratum, measure
+from webapp.runs.recommendation import Question, recommend_method
 
 KINDS = {"names": "accuracy", "groups": "hungarian_accuracy"}
 """What a method is given -> what its results are scored by."""
 BASELINES = {"names": BASELINE, "groups": "k-means"}
+TITLES = {"names": {"zeroshot": BASELINE, "must": "MUST"}, "groups": {"kmeans": "k-means", "turtle": "TURTLE"}}
+"""What a person can choose from with names or with a number, and which rows say how good it is."""
 SAMPLE, SAMPLES = 50, 1_000
+CLOSE = 2.0
 
 
 def score(row: rows.Row) -> float:
@@ -106,13 +112,40 @@ def guard_lines(found: list[rows.Row]) -> Iterator[str]:
     yield f"      rejected {len(rejected)}, of them {len(good)} that had gained: {listed or 'none'}"
 
 
+def recommender_lines(found: list[rows.Row]) -> Iterator[str]:
+    """Yield on how many of the seven targets the recommended method is close to the best of those measured."""
+    table = Table(found)
+    for kind, titles in TITLES.items():
+        behind = {}
+        for target in ARCHIVES:
+            means = {method: table.mean(target, title) for method, title in titles.items()}
+            measured = {method: mean for method, mean in means.items() if mean is not None}
+            if len(measured) == len(titles):
+                question = _question(found, target, kind)
+                behind[target] = max(measured.values()) - measured[recommend_method(question).method]
+        close = sum(one <= CLOSE for one in behind.values()) if len(behind) == len(ARCHIVES) else None
+        worst = max(behind, key=behind.__getitem__, default="")
+        among = ", ".join(titles.values())
+        bound = Bound(f"recommended with {kind}: within {CLOSE:.0f} points of the best among {among}, "
+                      "targets of seven", close, 5)
+        yield str(bound) + (f", {worst} behind by {behind[worst]:.1f}" if worst else "")
+
+
+def _question(found: list[rows.Row], target: str, kind: str) -> Question:
+    """Return what a person with this target would ask."""
+    shown = next((row.label_free for row in found if row.target == target and row.label_free), {})
+    count = int(shown.get("classes", 2))
+    names = tuple(f"class {number}" for number in range(count)) if kind == "names" else ()
+    return Question(num_images=int(shown.get("images", 0)), class_names=names, num_classes=count)
+
+
 def main() -> int:
     """Print every line; return 1 where one is short."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trust", description=__doc__)
     parser.add_argument("--write", metavar="DAY", help="fit and write the calibration that ships, with this date")
     given = parser.parse_args()
     found = list(rows.current(rows.read(ACCURACY)))
-    lines = [*estimate_lines(found), str(spot_check_bound(found)), *guard_lines(found)]
+    lines = [*estimate_lines(found), str(spot_check_bound(found)), *guard_lines(found), *recommender_lines(found)]
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     if given.write:
         estimate.write(estimates(found), given.write)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks import rows, trust
 
 
@@ -29,3 +31,15 @@ def test_too_few_targets_are_not_enough_and_rows_without_signs_do_not_count() ->
 
 def test_the_spot_check_holds_on_collections_as_hard_as_the_committed_rows() -> None:
     assert trust.spot_check_bound(list(rows.current(rows.read(trust.ACCURACY)))).holds
+
+
+def test_the_recommended_method_is_compared_with_the_best() -> None:
+    found = []
+    for target in trust.ARCHIVES:
+        gain = -0.1 if target in ("trash", "cartoon", "cifar10") else 0.1
+        found += [row(target, trust.BASELINE, 0.5, 0.9), row(target, "MUST", 0.5 + gain, 0.9)]
+    seen = {"images": 900.0, "classes": 7.0}
+    names, groups = trust.recommender_lines([replace(one, label_free=seen) for one in found])
+    assert names.startswith("short recommended with names") and "targets of seven: +4.0" in names
+    assert names.endswith("behind by 10.0")
+    assert groups.startswith("short recommended with groups") and "not measured" in groups
