@@ -26,6 +26,6 @@ def first_link() -> str | None:
     return base_url() + reverse("sign_in_link", args=[SignInLink.objects.issue(None)])
 
 
-def link_for(user: AbstractBaseUser, next_url: str = "/") -> str:
-    """Return a link that signs `user` in once and goes on to `next_url`."""
+def link_for(user: AbstractBaseUser, next_url: str = "") -> str:
+    """Return a link that signs `user` in once and goes on to `next_url`, or to the first page."""
     return base_url() + reverse("sign_in_link", args=[SignInLink.objects.issue(user, next_url)])

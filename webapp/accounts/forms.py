@@ -1,10 +1,14 @@
-"""The forms of signing in, of the first administrator and of API tokens."""
+"""The forms of signing in, of a new account and of API tokens."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from django import forms
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.contrib.auth.models import User
+
+from webapp.accounts.models import Scope
 
 
 class SignInForm(forms.Form):
@@ -18,8 +22,8 @@ class SignInForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
 
 
-class FirstAdministratorForm(BaseUserCreationForm):
-    """The name and password of the one who may do everything."""
+class NewUserForm(BaseUserCreationForm):
+    """The name and password of somebody new."""
 
     class Meta:
         model = User
@@ -35,8 +39,21 @@ class FirstAdministratorForm(BaseUserCreationForm):
         self.fields["password2"].help_text = ""
 
 
+LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("0", "until it is revoked"))
+
+
 class TokenForm(forms.Form):
-    """What a token is for."""
+    """What a token is for, what it may do and for how long."""
 
     name = forms.CharField(label="What is it for?", max_length=100,
                            widget=forms.TextInput(attrs={"placeholder": "upload script on the field laptop"}))
+    scopes = forms.MultipleChoiceField(
+        label="What may it do?", choices=Scope.choices, initial=[Scope.READ, Scope.WRITE],
+        widget=forms.CheckboxSelectMultiple, error_messages={"required": "Choose at least one."})
+    days = forms.TypedChoiceField(label="For how long?", choices=LIFETIMES, initial="90", coerce=int)
+
+    @property
+    def lifetime(self) -> timedelta | None:
+        """Return how long the token is to last; None for ever."""
+        days = self.cleaned_data["days"]
+        return timedelta(days=days) if days else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.conf import settings
@@ -19,7 +20,7 @@ def digest(secret: str) -> str:
 class SignInLinkManager(models.Manager["SignInLink"]):
     """Makes links and takes them back."""
 
-    def issue(self, user: settings.AUTH_USER_MODEL | None, next_url: str = "/",
+    def issue(self, user: settings.AUTH_USER_MODEL | None, next_url: str = "",
               lifetime: timedelta = timedelta(hours=24)) -> str:
         """Store a new link for `user` (None: the first run, which makes the administrator); return its secret."""
         secret = secrets.token_urlsafe(32)
@@ -43,6 +44,19 @@ class SignInLink(models.Model):
         return f"sign-in link for {self.user or 'the first administrator'}"
 
 
+class Scope(models.TextChoices):
+    """What a token may be used for, within what its owner may do."""
+
+    READ = "read", "Read"
+    WRITE = "write", "Write"
+    REVIEW = "review", "Review"
+
+
+def every_scope() -> list[str]:
+    """Return all scopes."""
+    return list(Scope.values)
+
+
 class ApiToken(models.Model):
     """A key for programs; shown once, stored as its digest."""
 
@@ -52,12 +66,21 @@ class ApiToken(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
+    scopes = models.JSONField(default=every_scope, help_text="some of Scope")
 
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_expired(self) -> bool:
+        """Tell whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
     @classmethod
-    def issue(cls, user: settings.AUTH_USER_MODEL, name: str) -> tuple[ApiToken, str]:
-        """Make a token; return it and its secret, which cannot be shown again."""
+    def issue(cls, user: settings.AUTH_USER_MODEL, name: str, scopes: Iterable[str] = Scope.values,
+              lifetime: timedelta | None = None) -> tuple[ApiToken, str]:
+        """Make a token that ends after `lifetime` (None: never); return it and its secret, shown this once."""
         secret = f"lf_{secrets.token_urlsafe(32)}"
-        return cls.objects.create(user=user, name=name, digest=digest(secret)), secret
+        expires_at = timezone.now() + lifetime if lifetime else None
+        return cls.objects.create(user=user, name=name, digest=digest(secret), scopes=list(scopes),
+                                  expires_at=expires_at), secret

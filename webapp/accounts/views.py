@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from webapp.accounts import rate_limit
-from webapp.accounts.forms import FirstAdministratorForm, SignInForm, TokenForm
+from webapp.accounts.forms import NewUserForm, SignInForm, TokenForm
 from webapp.accounts.guard import login_not_required
 from webapp.accounts.models import ApiToken, SignInLink, digest
 
@@ -83,7 +83,7 @@ def sign_in_link(request: HttpRequest, secret: str) -> HttpResponse:
 
 
 def _first_administrator(request: HttpRequest, link: SignInLink) -> HttpResponse:
-    form = FirstAdministratorForm(request.POST or None)
+    form = NewUserForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         user = form.save(commit=False)
         user.is_staff = user.is_superuser = True
@@ -118,7 +118,8 @@ def create_token(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         tokens = request.user.api_tokens.order_by("-created_at")
         return render(request, "accounts/account.html", {"form": form, "tokens": tokens}, status=422)
-    _, request.session["new_token"] = ApiToken.issue(request.user, form.cleaned_data["name"])
+    _, request.session["new_token"] = ApiToken.issue(
+        request.user, form.cleaned_data["name"], form.cleaned_data["scopes"], form.lifetime)
     return redirect("account")
 
 

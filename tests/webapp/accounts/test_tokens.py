@@ -18,7 +18,7 @@ def program(alice):
 
 
 def test_it_is_shown_once_and_stored_as_a_digest(signed_in, alice):
-    signed_in.post("/account/tokens/", {"name": "laptop"})
+    signed_in.post("/account/tokens/", {"name": "laptop", "scopes": ["write"], "days": "30"})
     first = signed_in.get("/account/").content.decode()
     secret = first.split('id="new-token">')[1].split("<")[0]
     assert secret.startswith("lf_")
@@ -28,7 +28,7 @@ def test_it_is_shown_once_and_stored_as_a_digest(signed_in, alice):
 
 
 def test_a_token_needs_a_purpose(signed_in):
-    assert signed_in.post("/account/tokens/", {"name": " "}).status_code == 422
+    assert signed_in.post("/account/tokens/", {"name": " ", "scopes": ["read"], "days": "30"}).status_code == 422
     assert not ApiToken.objects.exists()
 
 
@@ -71,3 +71,31 @@ def test_nobody_is_told_how_to_sign_in(db):
     assert response.status_code == 401
     assert response["WWW-Authenticate"] == "Bearer"
     assert "Bearer" in response.json()["error"]["fix"]
+
+
+def test_its_scopes_and_its_end_are_chosen(signed_in, alice):
+    signed_in.post("/account/tokens/", {"name": "laptop", "scopes": ["read", "review"], "days": "30"})
+    made = alice.api_tokens.get()
+    assert made.scopes == ["read", "review"]
+    assert timedelta(days=29) < made.expires_at - timezone.now() <= timedelta(days=30)
+    assert "read, review" in signed_in.get("/account/").content.decode()
+
+
+@pytest.mark.parametrize("sent", [{}, {"scopes": ["all"]}, {"scopes": ["read"], "days": "9999"}])
+def test_a_scope_or_an_end_that_is_none_is_refused(signed_in, sent):
+    assert signed_in.post("/account/tokens/", {"name": "laptop", "days": "30", **sent}).status_code == 422
+    assert not ApiToken.objects.exists()
+
+
+def test_the_command_makes_one_with_scopes_and_an_end(alice, capsys):
+    from django.core.management import call_command
+
+    call_command("api_token", "alice", "--scopes", "read", "--days", "7")
+    secret = capsys.readouterr().out.strip()
+    made = alice.api_tokens.get()
+    assert made.scopes == ["read"] and made.expires_at < timezone.now() + timedelta(days=8)
+    client = Client(headers={"Authorization": f"Bearer {secret}"})
+    assert client.get("/api/v1/collections").status_code == 200
+    refused = client.post("/api/v1/collections", {"name": "x"}, content_type="application/json")
+    assert refused.status_code == 403
+    assert "takes the scope write" in refused.json()["error"]["reason"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
-from webapp.accounts.models import ApiToken
+from webapp.accounts.models import ApiToken, Scope
 
 
 class Command(BaseCommand):
@@ -16,13 +18,17 @@ class Command(BaseCommand):
     help = "Make an API token for a user and print it (it cannot be shown again)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the user and the token's name."""
+        """Declare the user, the token's name, its scopes and its end."""
         parser.add_argument("user_name")
         parser.add_argument("--name", default="made in the shell")
+        parser.add_argument("--scopes", nargs="+", choices=Scope.values, default=Scope.values, metavar="SCOPE",
+                            help=f"what it may do, of {', '.join(Scope.values)}; all when left out")
+        parser.add_argument("--days", type=int, default=0, help="ends after so many days; never when left out")
 
-    def handle(self, *args: object, **options: str) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Print it."""
         user = User.objects.filter(username=options["user_name"], is_active=True).first()
         if user is None:
             raise CommandError(f"there is no user {options['user_name']!r}")
-        self.stdout.write(ApiToken.issue(user, options["name"])[1])
+        self.stdout.write(ApiToken.issue(
+            user, options["name"], options["scopes"], timedelta(days=options["days"]) or None)[1])

@@ -1,0 +1,27 @@
+"""Print a link by which somebody who forgot their password chooses a new one."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError
+
+from webapp.accounts.passwords import password_link
+
+
+class Command(BaseCommand):
+    """Print a one-time link to a new password."""
+
+    help = "Print a link by which a user chooses a new password; it works once, for a day."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the user."""
+        parser.add_argument("user_name")
+
+    def handle(self, *args: object, **options: str) -> None:
+        """Print it."""
+        user = User.objects.filter(username=options["user_name"], is_active=True).first()
+        if user is None:
+            raise CommandError(f"there is no user {options['user_name']!r}")
+        self.stdout.write(password_link(user))

@@ -1,0 +1,45 @@
+"""Writing the audit trail, and reading it together with what people did in Review."""
+
+from __future__ import annotations
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import CharField, DateTimeField, F, IntegerField, QuerySet, Value
+from django.http import HttpRequest
+
+from webapp.audit.models import Entry
+from webapp.collections.models import ClassListVersion, Collection
+from webapp.review.models import ReviewAction
+
+WHAT_CHARACTERS = 300
+
+
+def record(request: HttpRequest, collection: Collection, what: str) -> None:
+    """Note that whoever sent `request` did `what` ("started run 7") in a collection."""
+    token = getattr(request, "token", None)
+    record_for(request.user, collection, what, token.name if token else "")
+
+
+def record_for(actor: AbstractBaseUser, collection: Collection, what: str, token_name: str = "") -> None:
+    """Note that `actor` did `what` in a collection."""
+    Entry.objects.create(collection=collection, collection_name=collection.name, actor=actor,
+                         actor_name=actor.get_username(), token_name=token_name, what=what[:WHAT_CHARACTERS])
+
+
+def record_list_edit(request: HttpRequest, version: ClassListVersion) -> None:
+    """Note a new version of a class list in every collection that asks an earlier one."""
+    for collection in Collection.objects.filter(class_list_version__class_list=version.class_list):
+        record(request, collection, f"edited the class list: {version}, {len(version.names):,} names")
+
+
+def history(collection: Collection) -> QuerySet[Entry, dict[str, object]]:
+    """Return who did what in a collection, the newest first: rows of when, who, by_token, did, run_number, undone.
+
+    Reviews are not written twice: each `ReviewAction` says already who did what, and whether it was undone.
+    """
+    entries = collection.audit_trail.values(
+        when=F("at"), who=F("actor_name"), by_token=F("token_name"), did=F("what"),
+        run_number=Value(None, output_field=IntegerField()), undone=Value(None, output_field=DateTimeField()))
+    reviews = ReviewAction.objects.filter(run__collection=collection).values(
+        when=F("created_at"), who=F("author__username"), by_token=Value("", output_field=CharField()),
+        did=F("description"), run_number=F("run_id"), undone=F("undone_at"))
+    return entries.union(reviews, all=True).order_by("-when")
