@@ -5,11 +5,13 @@
 (() => {
   const CHUNK_BYTES = 8 * 1024 * 1024;
   const PARALLEL = 4;
+  const NO_SPACE = 507;
   const ASKED_AT_ONCE = 1000;
+  const CLAIMED_AT_ONCE = 64;
+  const HASHED_BYTES = 64 * 1024 * 1024;  // a browser hashes a file only as a whole; larger ones are known by name, size and time
   const RETRY_DELAYS_MS = [0, 1000, 2000, 4000, 8000, 15000, 30000, 60000];
-  const LEFT_OUT = /(^|\/)(\.[^/]*|__MACOSX|Thumbs\.db|desktop\.ini)(\/|$)/i;
 
-  const state = { queue: [], active: new Set(), failed: [], total: 0, totalBytes: 0, doneBytes: 0, done: 0, here: 0, leftOut: 0, asking: 0, problem: "", endpoint: "" };
+  const state = { queue: [], active: new Set(), failed: [], total: 0, totalBytes: 0, doneBytes: 0, done: 0, here: 0, leftOut: 0, asking: 0, problem: "", waiting: "", endpoint: "" };
   let dock = null;
   let told = 0;
   let drawing = false;
@@ -71,22 +73,20 @@
   }
 
   async function take(files, place) {
-    const fresh = files.filter((one) => !LEFT_OUT.test(one.path));
-    state.leftOut += files.length - fresh.length;
-    if (!fresh.length) return say("No files there.");
-    fresh.sort((a, b) => a.path.localeCompare(b.path, "en", { numeric: true }));
+    if (!files.length) return say("No files there.");
+    files.sort((a, b) => a.path.localeCompare(b.path, "en", { numeric: true }));
     state.endpoint = place.dataset.endpoint;
     state.asking += 1;
     state.problem = "";
     let collection = place.dataset.collection;
-    const known = place.dataset.known;
+    const addresses = { ...place.dataset };
     try {
       if (!collection) {
-        const made = await newCollection(place.dataset.create, nameFor(fresh));
+        const made = await newCollection(place.dataset.create, nameFor(files));
         collection = String(made.id);
         await show(made.url).catch(() => {});  // what was dropped is sent all the same
       }
-      await enqueue(fresh, collection, known);
+      await enqueue(files, collection, addresses);
       state.asking -= 1;
       pump();
     } catch (error) {
@@ -95,23 +95,79 @@
     }
   }
 
-  async function enqueue(files, collection, known) {
+  async function ask(address, collection, question) {
+    const answer = await fetch(address, {
+      method: "POST", headers: { "X-CSRFToken": token(), "Content-Type": "application/json" },
+      body: JSON.stringify({ collection: Number(collection), ...question }),
+    });
+    if (answer.ok) return answer.json();
+    const said = ((await answer.json().catch(() => ({}))).error || {}).reason;
+    throw new Error(answer.status === 401 ? "You are signed out. Sign in, then drop the files again." : said || "The server did not take the list of files.");
+  }
+
+  const here = () => { state.done += 1; state.here += 1; };
+
+  // Asks what is here by name, then whether there is room for the rest, and only then sends the first byte.
+  async function enqueue(files, collection, { known, room, claim }) {
     state.total += files.length;
     draw();
+    const fresh = [];
+    const unfinished = [];
     for (let start = 0; start < files.length; start += ASKED_AT_ONCE) {
       const some = files.slice(start, start + ASKED_AT_ONCE);
-      const answer = await fetch(known, {
-        method: "POST", headers: { "X-CSRFToken": token(), "Content-Type": "application/json" },
-        body: JSON.stringify({ collection: Number(collection), files: some.map(({ file, path }) => [path, file.size, file.lastModified]) }),
+      const answers = await ask(known, collection, { files: some.map(({ file, path }) => [path, file.size, file.lastModified]) });
+      answers.files.forEach((known, index) => {
+        if (known === "left out") { state.total -= 1; state.leftOut += 1; return; }
+        if (known === "here") return here();
+        const one = { ...some[index], collection, url: known };
+        (known ? unfinished : fresh).push(one);
       });
-      if (!answer.ok) throw new Error(answer.status === 401 ? "You are signed out. Sign in, then drop the files again." : "The server did not take the list of files.");
-      (await answer.json()).files.forEach((known, index) => {
-        if (known === "here") { state.done += 1; state.here += 1; return; }
-        state.totalBytes += some[index].file.size;
-        state.queue.push({ ...some[index], collection, url: known });
-      });
+    }
+    const bytes = (some) => some.reduce((sum, one) => sum + one.file.size, 0);
+    const hasRoom = () => ask(room, collection, { bytes: bytes(fresh) });
+    try {
+      await hasRoom();
+    } catch {  // perhaps most of it is here under other names: look at the content of everything before giving up
+      fresh.splice(0, fresh.length, ...await offered(fresh, collection, claim));
+      await hasRoom().catch((error) => { state.total -= fresh.length + unfinished.length; throw error; });
+    }
+    unfinished.forEach(push);
+    pump();
+    for (let start = 0; start < fresh.length; start += CLAIMED_AT_ONCE) {
+      (await offered(fresh.slice(start, start + CLAIMED_AT_ONCE), collection, claim)).forEach(push);
       pump();
     }
+  }
+
+  function push(one) {
+    state.totalBytes += one.file.size;
+    state.queue.push(one);
+  }
+
+  // Returns the files whose content the server does not have; all of them where the browser cannot hash (plain http).
+  async function offered(files, collection, claim) {
+    const missing = [];
+    for (let start = 0; start < files.length; start += CLAIMED_AT_ONCE) {
+      const some = files.slice(start, start + CLAIMED_AT_ONCE);
+      const waiting = some.filter((one) => one.sha256 === undefined);
+      await Promise.all(Array.from({ length: PARALLEL }, async () => {
+        for (let one = waiting.pop(); one; one = waiting.pop()) one.sha256 = await digest(one.file);
+      }));
+      const hashed = some.filter((one) => one.sha256);
+      const answers = hashed.length ? await ask(claim, collection, { files: hashed.map(({ file, path, sha256 }) => [path, file.size, file.lastModified, sha256]) }) : { files: [] };
+      const claimed = new Set(hashed.filter((_, index) => answers.files[index]));
+      some.forEach((one) => { if (claimed.has(one)) here(); else missing.push(one); });
+      if (claimed.size) tell();
+    }
+    return missing;
+  }
+
+  async function digest(file) {
+    if (!crypto.subtle || file.size > HASHED_BYTES) return "";
+    const content = await file.arrayBuffer().catch(() => null);  // gone or not readable: sending it says so by name
+    if (!content) return "";
+    const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
+    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 
   // --- sending ---
@@ -126,9 +182,14 @@
     const upload = new tus.Upload(one.file, {
       endpoint: state.endpoint, uploadUrl: one.url || null, chunkSize: CHUNK_BYTES, uploadDataDuringCreation: true,
       storeFingerprintForResuming: false, retryDelays: RETRY_DELAYS_MS,
-      metadata: { filename: one.path, collection: one.collection, modified: String(one.file.lastModified) },
+      metadata: { filename: one.path, collection: one.collection, modified: String(one.file.lastModified), ...(one.sha256 && { sha256: one.sha256 }) },
       headers: { "X-CSRFToken": token() },
-      onProgress: (sent) => { one.sent = sent; drawSoon(); },
+      onProgress: (sent) => { one.sent = sent; state.waiting = ""; drawSoon(); },
+      onShouldRetry: (error) => {
+        const status = error.originalResponse ? error.originalResponse.getStatus() : 0;
+        state.waiting = status === NO_SPACE ? error.originalResponse.getBody() : status ? "" : "the line is broken, trying again";
+        return !status || status >= 500 || status === 409 || status === 423;
+      },
       onSuccess: () => { state.done += 1; state.doneBytes += one.file.size; state.active.delete(one); tell(); pump(); },
       onError: (error) => {
         const answer = error.originalResponse;
@@ -203,6 +264,7 @@
     const notes = [];
     if (state.here) notes.push(`${state.here.toLocaleString("en")} were here already`);
     if (state.leftOut) notes.push(`${state.leftOut.toLocaleString("en")} hidden file${state.leftOut === 1 ? "" : "s"} left out`);
+    if (busy && state.waiting) notes.push(state.waiting);
     if (busy) notes.push("keep this tab open; if it closes, drop the same files again");
     if (notes.length) text("p", notes.join(" · "), dock, "quiet");
     if (state.failed.length) {
@@ -246,5 +308,6 @@
     const place = zone();
     take(await dropped(event.dataTransfer), place);
   });
+  addEventListener("online", () => { if (state.failed.length) again(); });
   addEventListener("beforeunload", (event) => { if (isBusy()) event.preventDefault(); });
 })();

@@ -5,17 +5,19 @@ from __future__ import annotations
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import ProtectedError
+from django.db.models import Prefetch, ProtectedError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from core.errors import DataError
 from core.names import faults, parse_names
+from webapp.audit.trail import record_list_edit
 from webapp.collections.forms import read_list_file
 from webapp.collections.models import ClassList
 from webapp.collections.naming import check_list_name, create_class_list, edit_class_list
-from webapp.collections.permissions import get_own_class_list
+from webapp.collections.permissions import get_own_class_list, get_visible_class_list
+from webapp.sharing.access import collections_of
 
 FAULTS_SHOWN = 8
 
@@ -80,25 +82,31 @@ def create(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a list with its versions; store an edit as a new one."""
-    class_list = get_own_class_list(request, pk)
+    is_sent = request.method == "POST"
+    class_list = get_own_class_list(request, pk) if is_sent else get_visible_class_list(request, pk)
     form = ClassListForm(request, class_list)
     if form.is_bound and form.is_valid():
         if class_list.name != form.cleaned_data["name"]:
             class_list.name = form.cleaned_data["name"]
             class_list.save(update_fields=["name"])
+        before = class_list.latest
         version = edit_class_list(class_list, form.parsed, request.user)
+        if version != before:
+            record_list_edit(request, version)
         messages.success(request, f"Stored as version {version.number}, {len(version.names)} names.")
         return redirect("class_lists:detail", pk)
-    versions = class_list.versions.order_by("-number").prefetch_related("collection_set")[:100]
+    asking = Prefetch("collection_set", collections_of(request.user), to_attr="asked_by")
+    versions = class_list.versions.order_by("-number").prefetch_related(asking)[:100]
     return render(request, "class_lists/edit.html", {
-        "section": "class_lists", "form": form, "class_list": class_list, "versions": versions},
+        "section": "class_lists", "form": form, "class_list": class_list, "versions": versions,
+        "is_own": class_list.owner_id == request.user.pk},
         status=422 if form.is_bound else 200)
 
 
 @require_GET
 def version(request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Show one version as it was."""
-    class_list = get_own_class_list(request, pk)
+    class_list = get_visible_class_list(request, pk)
     return render(request, "class_lists/version.html", {
         "section": "class_lists", "class_list": class_list,
         "version": get_object_or_404(class_list.versions, number=number)})
@@ -138,7 +146,7 @@ def editor(request: HttpRequest) -> HttpResponse:
     context["text"] = sent.get("names", "")
     chosen = sent.get("class_list", "")
     if chosen.isascii() and chosen.isdigit():
-        class_list = get_own_class_list(request, int(chosen))
+        class_list = get_visible_class_list(request, int(chosen))
         context |= {"class_list": class_list, "newest": class_list.latest}
         if request.method == "GET":
             context["text"] = "\n".join(class_list.latest.names)

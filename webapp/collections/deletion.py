@@ -1,16 +1,41 @@
-"""Deleting a collection: its runs are told to stop, its rows go, and after the commit its files."""
+"""Deleting a collection: into the trash at once, out of it for thirty days, then for good.
+
+In the trash it is nowhere (`webapp.sharing.access`): no page, picture, download or program reaches it,
+its runs have stopped, and what arrives for it is refused.
+"""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import transaction
+from django.utils import timezone
 
 from webapp.collections import storage
 from webapp.collections.models import Collection
 from webapp.runs.models import Run
 
+TRASH_LIFETIME = timedelta(days=30)
+TRASHED_AT_ONCE = 50
+
+
+def trash_collection(collection: Collection) -> None:
+    """Put a collection into the trash; its runs are told to stop."""
+    with transaction.atomic():
+        for run in collection.runs.filter(status__in=[Run.Status.QUEUED, Run.Status.RUNNING]):
+            run.request_cancel()
+        collection.trashed_at = timezone.now()
+        collection.save(update_fields=["trashed_at"])
+
+
+def restore_collection(collection: Collection) -> None:
+    """Take a collection out of the trash; what its runs had answered is there again."""
+    collection.trashed_at = None
+    collection.save(update_fields=["trashed_at"])
+
 
 def delete_collection(collection: Collection) -> None:
-    """Delete a collection with everything that hangs on it; files only once that is certain."""
+    """Delete a collection with everything that hangs on it, for good; files only once that is certain."""
     collection_id = collection.pk
     with transaction.atomic():
         for run in collection.runs.filter(status__in=[Run.Status.QUEUED, Run.Status.RUNNING]):
@@ -19,3 +44,12 @@ def delete_collection(collection: Collection) -> None:
         run_ids = list(collection.runs.values_list("pk", flat=True))
         collection.delete()
         transaction.on_commit(lambda: storage.forget_collection(collection_id, upload_ids, run_ids))
+
+
+def empty_trash() -> int:
+    """Delete for good what has lain in the trash for thirty days; return how many collections."""
+    old = Collection.objects.filter(trashed_at__lt=timezone.now() - TRASH_LIFETIME)
+    found = list(old[:TRASHED_AT_ONCE])
+    for collection in found:
+        delete_collection(collection)
+    return len(found)

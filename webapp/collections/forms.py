@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django import forms
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import Q
 from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 
@@ -48,17 +50,18 @@ class QuestionForm(forms.Form):
         attrs={"min": 2, "max": MAX_CLASSES, "inputmode": "numeric"}))
     mirror = forms.BooleanField(label="Mirror images mean the same", required=False, help_text=MIRROR_HELP)
 
-    def __init__(self, collection: Collection, data: QueryDict | None = None,
+    def __init__(self, collection: Collection, person: AbstractBaseUser, data: QueryDict | None = None,
                  files: MultiValueDict | None = None) -> None:
-        """Show the collection's question as it is, or check a new one."""
-        self.collection = collection
+        """Show the collection's question as it is, or check a new one; new lists are the `person`'s."""
+        self.collection, self.person = collection, person
         version = collection.class_list_version
         super().__init__(data, files, initial={
             "kind": "names" if version else "number" if collection.num_classes else "unknown",
             "class_list": version.class_list_id if version else "new",
             "names": "\n".join(version.names) if version else "",
             "num_classes": collection.num_classes, "mirror": collection.mirror})
-        lists = ClassList.objects.filter(owner=collection.owner).order_by("name")
+        asked = Q(pk=version.class_list_id) if version else Q(pk=None)
+        lists = ClassList.objects.filter(Q(owner=person) | asked).order_by("name")
         self.fields["class_list"].choices = [("new", "A new list"), *((one.pk, one.name) for one in lists)]
         self.parsed: tuple[str, ...] = ()
 
@@ -83,7 +86,7 @@ class QuestionForm(forms.Form):
         self._check_count(len(self.parsed), "name")
         if values.get("class_list") in ("new", "", None) and values.get("list_name"):
             try:
-                values["list_name"] = check_list_name(self.collection.owner, values["list_name"])
+                values["list_name"] = check_list_name(self.person, values["list_name"])
             except DataError as error:
                 self.add_error("list_name", _sentence(error.reason))
 
@@ -116,11 +119,17 @@ class QuestionForm(forms.Form):
         return collection
 
     def _version(self) -> ClassListVersion:
-        owner, chosen = self.collection.owner, self.cleaned_data["class_list"]
+        chosen = self.cleaned_data["class_list"]
         if chosen in ("new", ""):
-            name = self.cleaned_data["list_name"] or free_list_name(owner, self.collection.name)
-            return create_class_list(owner, name, self.parsed)
-        return edit_class_list(ClassList.objects.get(pk=chosen, owner=owner), self.parsed, owner)
+            name = self.cleaned_data["list_name"] or free_list_name(self.person, self.collection.name)
+            return create_class_list(self.person, name, self.parsed)
+        class_list, asked = ClassList.objects.get(pk=chosen), self.collection.class_list_version
+        if class_list.owner_id == self.person.pk:
+            return edit_class_list(class_list, self.parsed, self.person)
+        if asked is not None and asked.names == list(self.parsed):
+            return asked
+        # Another owner's list: what is changed here becomes a list of one's own.
+        return create_class_list(self.person, free_list_name(self.person, class_list.name), self.parsed)
 
 
 def _sentence(reason: str) -> str:

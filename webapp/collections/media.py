@@ -7,17 +7,17 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
-from webapp.collections.permissions import get_own_image
+from webapp.collections.permissions import get_visible_image
 from webapp.config.files import file_response
 
 
 @require_safe
 def thumbnail(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Answer with an image's thumbnail."""
-    return file_response(request, settings.MEDIA_ROOT / get_own_image(request, pk).thumbnail, immutable=True)
+    return file_response(request, settings.MEDIA_ROOT / get_visible_image(request, pk).thumbnail, immutable=True)
 
 
 @require_safe
 def image(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Answer with the upright image."""
-    return file_response(request, settings.MEDIA_ROOT / get_own_image(request, pk).file, immutable=True)
+    return file_response(request, settings.MEDIA_ROOT / get_visible_image(request, pk).file, immutable=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 
 
 class ClassList(models.Model):
@@ -46,7 +47,8 @@ class ClassListVersion(models.Model):
 class Collection(models.Model):
     """Someone's photographs and the question asked of them.
 
-    The question is a class list version, or a number of classes, or neither ("don't know").
+    The question is a class list version, or a number of classes, or neither ("don't know"). It is kept in
+    the `owner`'s name; what anybody may do with it, the owner too, is in the memberships (`webapp.sharing`).
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="collections")
@@ -54,10 +56,19 @@ class Collection(models.Model):
     class_list_version = models.ForeignKey(ClassListVersion, null=True, blank=True, on_delete=models.PROTECT)
     num_classes = models.PositiveIntegerField(null=True, blank=True)
     mirror = models.BooleanField(default=True, help_text="mirror images mean the same")
+    trashed_at = models.DateTimeField(null=True, blank=True, help_text="when it was deleted; restored by emptying this")
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store it; a new one is its maker's, as owner, from the first moment."""
+        with transaction.atomic():
+            is_new = self._state.adding
+            super().save(*args, **kwargs)
+            if is_new:
+                self.memberships.create(user_id=self.owner_id, role="owner")
 
 
 class Upload(models.Model):
@@ -81,6 +92,8 @@ class Upload(models.Model):
     received_bytes = models.BigIntegerField(default=0)
     modified_ms = models.BigIntegerField(null=True, help_text="the file's own time; with name and size, how a browser "
                                                               "finds it again")
+    source = models.CharField(max_length=4000, blank=True, help_text="a file on the server that the worker fetches")
+    sha256 = models.CharField(max_length=64, blank=True, help_text="of the file, where the sender says it; checked")
     status = models.CharField(max_length=10, choices=Status, default=Status.RECEIVING)
     members_total = models.PositiveIntegerField(default=0, help_text="files in an archive; 1 for an image")
     members_read = models.PositiveIntegerField(default=0)
@@ -93,6 +106,7 @@ class Upload(models.Model):
         indexes = [
             models.Index(fields=["collection", "status"]),  # what a collection still waits for
             models.Index(fields=["collection", "name"]),  # is this dropped file here already?
+            models.Index(fields=["collection", "sha256"]),  # is this archive read already?
         ]
 
     def __str__(self) -> str:
@@ -114,10 +128,17 @@ class Image(models.Model):
     sha256 = models.CharField(max_length=64, help_text="of the file as it was sent")
     file = models.CharField(max_length=200, help_text="the upright image, under MEDIA_ROOT")
     thumbnail = models.CharField(max_length=200, help_text="WebP, at most 256 px, under MEDIA_ROOT")
+    stored_bytes = models.BigIntegerField(default=0, help_text="of file and thumbnail; 0 where it shares another's")
     width_px = models.PositiveIntegerField()
     height_px = models.PositiveIntegerField()
     duplicate_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="duplicates")
     held_out = models.BooleanField(default=False, help_text="kept out of adaptation; answered all the same")
+    set_aside = models.BooleanField(default=False, help_text="in no run until somebody brings it back")
+    darkest = models.PositiveSmallIntegerField(null=True, help_text="5th percentile of luminance, 0 … 255")
+    lightest = models.PositiveSmallIntegerField(null=True, help_text="99th percentile of luminance, 0 … 255")
+    information_bits = models.FloatField(null=True, help_text="entropy of luminance; null where too small to say")
+    sharpness = models.FloatField(null=True, help_text="see core.data.looks; null where too small to say")
+    near_hash = models.BigIntegerField(null=True, help_text="64 bits that near copies share but for a few")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -133,13 +154,14 @@ class Image(models.Model):
 
 
 class Refusal(models.Model):
-    """A file that could not become an image, with the reason a person can act on."""
+    """A file that did not become an image, with the reason: a person can act on it, or it is a system's own file."""
 
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="refusals")
     upload = models.ForeignKey(Upload, null=True, on_delete=models.SET_NULL, related_name="refusals")
     member = models.PositiveIntegerField(default=0, help_text="as for an image")
     path = models.CharField(max_length=1000)
     reason = models.CharField(max_length=500)
+    left_out = models.BooleanField(default=False, help_text="a hidden file of the operating system: counted, no fault")
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

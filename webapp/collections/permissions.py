@@ -1,31 +1,69 @@
-"""The one way from an address to somebody's things: what belongs to others does not exist (404)."""
+"""From an address to a collection and what is in it: each function is named for the right it grants.
+
+What a person has no role in does not exist (404); what their role is too low for is refused (403).
+"""
 
 from __future__ import annotations
 
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
 from webapp.collections.models import ClassList, Collection, Image, Upload
+from webapp.sharing.access import collections_of, find, trashed_collections_of
+from webapp.sharing.models import Role
+
+COLLECTIONS = Collection.objects.select_related("class_list_version__class_list")
+
+
+def get_visible_collection(request: HttpRequest, pk: int) -> Collection:
+    """Return a collection; the right to look at it and download from it."""
+    return find(request, COLLECTIONS.all(), pk, Role.VIEWER)
+
+
+def get_reviewable_collection(request: HttpRequest, pk: int) -> Collection:
+    """Return a collection; the right to confirm and correct in it."""
+    return find(request, COLLECTIONS.all(), pk, Role.REVIEWER)
 
 
 def get_own_collection(request: HttpRequest, pk: int) -> Collection:
-    """Return the signed-in user's collection; the right to read and change it."""
-    own = Collection.objects.filter(owner=request.user).select_related("class_list_version__class_list")
-    return get_object_or_404(own, pk=pk)
+    """Return a collection; the right to do everything with it."""
+    return find(request, COLLECTIONS.all(), pk, Role.OWNER)
 
 
-def get_own_class_list(request: HttpRequest, pk: int) -> ClassList:
-    """Return the signed-in user's class list; the right to read and change it."""
-    return get_object_or_404(ClassList, pk=pk, owner=request.user)
+def get_trashed_collection(request: HttpRequest, pk: int) -> Collection:
+    """Return a collection in the trash; the right to restore it or delete it for good."""
+    return get_object_or_404(trashed_collections_of(request.user), pk=pk)
 
 
 def get_own_upload(request: HttpRequest, pk: UUID) -> Upload:
-    """Return an upload into one of the signed-in user's collections; the right to go on with it or drop it."""
-    return get_object_or_404(Upload, pk=pk, collection__owner=request.user)
+    """Return an upload; the right to go on with it or drop it."""
+    return find(request, Upload.objects.all(), pk, Role.OWNER, through="collection")
 
 
-def get_own_image(request: HttpRequest, pk: int) -> Image:
-    """Return an image of one of the signed-in user's collections; the right to see it."""
-    return get_object_or_404(Image, pk=pk, collection__owner=request.user)
+def get_visible_image(request: HttpRequest, pk: int) -> Image:
+    """Return an image; the right to see it."""
+    return find(request, Image.objects.all(), pk, Role.VIEWER, through="collection")
+
+
+def get_visible_class_list(request: HttpRequest, pk: int) -> ClassList:
+    """Return a class list; the right to read it: one's own, or asked by a collection or run one may look at."""
+    seen = collections_of(request.user).values("pk")
+    readable = ClassList.objects.filter(
+        Q(owner=request.user) | Q(versions__collection__in=seen) | Q(versions__run__collection__in=seen))
+    return get_object_or_404(readable.distinct(), pk=pk)
+
+
+def get_own_class_list(request: HttpRequest, pk: int) -> ClassList:
+    """Return a class list; the right to change it, which stays with its owner however it is asked.
+
+    Were it to come with a collection, asking somebody's list in a collection of one's own would be enough.
+    """
+    found = get_visible_class_list(request, pk)
+    if found.owner_id != request.user.pk:
+        raise PermissionDenied("This class list belongs to somebody else: you may read it. To change the names, "
+                               "make a list of your own from them.")
+    return found

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from PIL import Image as Picture
 
 from core.data.decoding import decode
+from core.data.looks import Look, look
 
 THUMBNAIL_PX = 256
 TINY_PX = 96
@@ -28,12 +29,14 @@ class Kept:
         upright: the bytes of the upright image.
         suffix: of the upright image, ".jpg" or ".png".
         thumbnail: a WebP of at most 256 px.
+        look: its measures.
     """
 
     sha256: str
     upright: bytes
     suffix: str
     thumbnail: bytes
+    look: Look
     width_px: int
     height_px: int
 
@@ -55,7 +58,7 @@ def keep(content: bytes, name: str) -> Kept:
     if not suffix:
         suffix, upright = _encoded(image, content)
     return Kept(sha256=digest(content), upright=upright, suffix=suffix, thumbnail=_thumbnail(image),
-                width_px=image.width, height_px=image.height)
+                look=look(image), width_px=image.width, height_px=image.height)
 
 
 def _kept_as_sent(content: bytes) -> str:

@@ -8,10 +8,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from core.errors import ConfigError, DataError
+from webapp.audit.trail import record
 from webapp.collections import held_out, wall
 from webapp.collections.forms import QuestionForm
 from webapp.collections.models import Collection, TrueLabel
-from webapp.collections.permissions import get_own_collection
+from webapp.collections.permissions import get_own_collection, get_visible_collection
 from webapp.collections.tables import MAX_BYTES
 from webapp.collections.truth import remove_truth, store_truth
 from webapp.collections.views import frame
@@ -20,11 +21,13 @@ from webapp.collections.views import frame
 @require_http_methods(["GET", "POST"])
 def question(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the question, or store a new one."""
-    collection = get_own_collection(request, pk)
-    sent = (request.POST, request.FILES) if request.method == "POST" else ()
-    form = QuestionForm(collection, *sent)
+    is_sent = request.method == "POST"
+    collection = get_own_collection(request, pk) if is_sent else get_visible_collection(request, pk)
+    form = QuestionForm(collection, request.user, *((request.POST, request.FILES) if is_sent else ()))
     if form.is_bound and form.is_valid():
-        messages.success(request, f"Stored: {_said(form.save())}.")
+        said = _said(form.save())
+        record(request, collection, f"asked: {said}")
+        messages.success(request, f"Stored: {said}.")
         return redirect("collections:question", pk)
     return _page(request, collection, form, 422 if form.is_bound else 200)
 
@@ -64,12 +67,15 @@ def truth(request: HttpRequest, pk: int) -> HttpResponse:
     """Store or remove the truth."""
     collection = get_own_collection(request, pk)
     if request.POST.get("remove"):
-        messages.success(request, f"{remove_truth(collection):,} true labels are forgotten.")
+        forgotten = remove_truth(collection)
+        record(request, collection, f"forgot {forgotten:,} true labels")
+        messages.success(request, f"{forgotten:,} true labels are forgotten.")
         return redirect("collections:question", pk)
     try:
         report = store_truth(collection, *_content(request, "truth CSV"))
     except DataError as error:
-        return _page(request, collection, QuestionForm(collection), 422, truth_fault=str(error))
+        return _page(request, collection, QuestionForm(collection, request.user), 422, truth_fault=str(error))
+    record(request, collection, f"stored {report.labelled:,} true labels")
     messages.success(request, f"{report.labelled:,} of {report.images:,} images have a true label now.")
     if report.unknown_path_count:
         messages.warning(request, f"{report.unknown_path_count:,} lines of the file name no image of this collection, "
@@ -96,7 +102,8 @@ def hold_out(request: HttpRequest, pk: int) -> HttpResponse:
             held_out.hold_out_nothing(collection)
             count = 0
     except (ConfigError, DataError) as error:
-        return _page(request, collection, QuestionForm(collection), 422, held_out_fault=str(error))
+        return _page(request, collection, QuestionForm(collection, request.user), 422, held_out_fault=str(error))
+    record(request, collection, f"held out {count:,} images")
     messages.success(request, f"{count:,} images are held out." if count else "Every image is adapted to.")
     return redirect("collections:question", pk)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
@@ -17,13 +16,12 @@ from django.utils import timezone
 
 from webapp.collections import storage
 from webapp.collections.models import Upload
+from webapp.collections.room import check_disk
 from webapp.collections.tus import Refused
 from workers.app import send
 
 BLOCK_BYTES = 1024 * 1024
 MAX_UPLOAD_BYTES = 100 * 1024**3
-SPARE_BYTES = 200 * 1024**2
-"""Disk space that uploads leave free: a database and a checkpoint need to be written too."""
 
 
 def clean_name(name: str) -> str:
@@ -31,15 +29,6 @@ def clean_name(name: str) -> str:
     readable = "".join(character for character in name.replace("\\", "/") if character.isprintable())
     parts = [part for part in PurePosixPath(readable).parts if part not in {"/", "..", "."}]
     return "/".join(parts)[-1000:] or "unnamed"
-
-
-def check_space(size_bytes: int) -> None:
-    """Refuse (507) what would fill the disk."""
-    free_bytes = shutil.disk_usage(settings.UPLOADS_ROOT).free
-    if size_bytes + SPARE_BYTES > free_bytes:
-        raise Refused(507, f"The server's disk has {free_bytes // 2**20:,} MB free; this file needs "
-                           f"{size_bytes // 2**20:,} MB and {SPARE_BYTES // 2**20} MB must stay free. "
-                           "Free some space, then try again.")
 
 
 def offset(upload: Upload) -> int:
@@ -78,6 +67,7 @@ def append(upload: Upload, body: IO[bytes], length: int, at: int | None = None) 
         start = offset(upload)
         if at is not None and at != start:
             raise Refused(409, f"The next byte is {start}, not {at}.")
+        check_disk(length)
         if start + length > upload.size_bytes:
             raise Refused(413, f"More bytes than the {upload.size_bytes} that were announced.")
         return _write(upload, file, start, body, length)

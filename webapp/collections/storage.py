@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -49,6 +50,20 @@ def write(name: str, content: bytes, *, durable: bool = True) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def link(source: str, name: str) -> None:
+    """Give a stored file a second name under MEDIA_ROOT; either may go without the other.
+
+    Stored files are never changed, only written whole and removed, so two names may share the bytes.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+    """
+    path = settings.MEDIA_ROOT / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # named by its content: the one there is the same
+        path.hardlink_to(settings.MEDIA_ROOT / source)
 
 
 def forget_upload(pk: UUID) -> None:

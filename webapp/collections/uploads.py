@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from uuid import UUID
 
 from django.db import transaction
@@ -11,11 +12,14 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
+from core.data.members import HIDDEN, is_hidden
 from webapp.accounts.guard import refusal
-from webapp.collections import storage
-from webapp.collections.models import Collection, Upload
+from webapp.collections import claims, storage
+from webapp.collections.claims import Offered
+from webapp.collections.models import Collection, Refusal, Upload
 from webapp.collections.permissions import get_own_collection, get_own_upload
-from webapp.collections.receiving import MAX_UPLOAD_BYTES, append, check_space, clean_name, offset
+from webapp.collections.receiving import MAX_UPLOAD_BYTES, append, clean_name, offset
+from webapp.collections.room import check_disk, check_quota
 from webapp.collections.tus import CHUNK_TYPE, EXTENSIONS, VERSION, Refused, metadata, speaks_tus, whole_number
 
 KNOWN_AT_ONCE = 5000
@@ -32,13 +36,20 @@ def create(request: HttpRequest) -> HttpResponseBase:
     collection = _collection(request, told.get("collection", ""))
     if size_bytes > MAX_UPLOAD_BYTES:
         raise Refused(413, f"A file may have at most {MAX_UPLOAD_BYTES // 2**30} GB; split it.")
-    check_space(size_bytes)
     modified = told.get("modified", "")
-    upload = Upload.objects.create(
+    announced = Upload(
         collection=collection, name=clean_name(told.get("filename", "")), size_bytes=size_bytes, members_total=1,
-        modified_ms=int(modified) if modified.isascii() and modified.isdigit() and len(modified) < 18 else None)
+        modified_ms=int(modified) if modified.isascii() and modified.isdigit() and len(modified) < 18 else None,
+        sha256=_sha256(told["sha256"]) if told.get("sha256") else "")
+    upload = _announced_before(announced) or announced
     response = HttpResponse(status=201)
     response["Location"] = reverse("uploads:upload", args=[upload.pk])
+    if upload is not announced:
+        response["Upload-Offset"] = str(_arrived(upload))
+        return response
+    check_quota(collection.owner, size_bytes)
+    check_disk(size_bytes)
+    upload.save(force_insert=True)
     length = int(request.headers.get("Content-Length") or 0)
     if request.content_type == CHUNK_TYPE or not size_bytes:
         response["Upload-Offset"] = str(append(upload, request, length if size_bytes else 0))
@@ -56,8 +67,7 @@ def upload(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     except Http404:
         raise Refused(404, "There is no such upload.") from None
     if request.method == "HEAD":
-        here = offset(found) if found.status == Upload.Status.RECEIVING else found.size_bytes
-        return HttpResponse(headers={"Upload-Offset": str(here), "Upload-Length": str(found.size_bytes)})
+        return HttpResponse(headers={"Upload-Offset": str(_arrived(found)), "Upload-Length": str(found.size_bytes)})
     if request.method == "DELETE":
         if not drop(found):
             raise Refused(409, "This upload is complete already.")
@@ -73,6 +83,7 @@ def known(request: HttpRequest) -> JsonResponse:
     """Say which of many files ([name, bytes, modified]) are here already, and where the unfinished ones go on.
 
     So that a folder dropped again, after a closed tab or on another machine, sends only what is missing.
+    Hidden files and those of an operating system are noted as left out and need not be sent at all.
     """
     try:
         asked = json.loads(request.body)
@@ -85,16 +96,86 @@ def known(request: HttpRequest) -> JsonResponse:
     for start in range(0, len(names), 500):
         for row in collection.uploads.filter(name__in=names[start:start + 500]).exclude(status=Upload.Status.REFUSED):
             rows[row.name, row.size_bytes, row.modified_ms] = row
+    _leave_out(collection, {name for name in names if is_hidden(name)})
     answer = []
     for file in files:
         row = rows.get(file)
-        if row is None:
+        if is_hidden(file[0]):
+            answer.append("left out")
+        elif row is None:
             answer.append(None)
         elif row.status == Upload.Status.RECEIVING:
             answer.append(reverse("uploads:upload", args=[row.pk]))
         else:
             answer.append("here")
     return JsonResponse({"files": answer})
+
+
+@require_POST
+def room(request: HttpRequest) -> JsonResponse:
+    """Say before the first byte whether there is room for so many more, of the person's quota and on the disk."""
+    try:
+        asked = json.loads(request.body)
+        owner = get_own_collection(request, int(asked["collection"])).owner
+        more_bytes = int(asked["bytes"])
+    except (ValueError, KeyError, TypeError):
+        return refusal(400, "room", "not the expected JSON", "send {collection, bytes}")
+    try:
+        check_quota(owner, more_bytes)
+        check_disk(more_bytes)
+    except Refused as refused:
+        return refusal(refused.status, "room", refused.message, "make room, then drop the same files again")
+    return JsonResponse({})
+
+
+@require_POST
+def claim(request: HttpRequest) -> JsonResponse:
+    """Say which of many files ([name, bytes, modified, sha256]) need not be sent: their content is here already."""
+    try:
+        asked = json.loads(request.body)
+        collection = get_own_collection(request, int(asked["collection"]))
+        files = [Offered(clean_name(name), int(size), int(time), _sha256(sha256))
+                 for name, size, time, sha256 in asked["files"][:KNOWN_AT_ONCE]]
+    except (ValueError, KeyError, TypeError, AttributeError, Refused):
+        return refusal(400, "files", "not the expected JSON",
+                       "send {collection, files: [[name, bytes, modified, sha256], …]}")
+    return JsonResponse({"files": claims.claim(collection, request.user, files)})
+
+
+def _sha256(told: str) -> str:
+    """Return a digest as it is stored.
+
+    Raises:
+        Refused: 400 for what is none.
+    """
+    if not re.fullmatch(r"[0-9a-f]{64}", told):
+        raise Refused(400, f"sha256: {told[:80]!r} is not 64 hexadecimal digits in lower case")
+    return told
+
+
+def _leave_out(collection: Collection, names: set[str]) -> None:
+    """Note that these files were passed over, once each."""
+    noted = collection.refusals.filter(left_out=True).values_list("path", flat=True) if names else ()
+    Refusal.objects.bulk_create([Refusal(collection=collection, path=name, reason=HIDDEN, left_out=True)
+                                 for name in sorted(names.difference(noted))])
+
+
+def _announced_before(announced: Upload) -> Upload | None:
+    """Return the upload of the very same file, if there is one: the line broke before its address was heard.
+
+    Else a browser that tries again would bring the file twice. A file without its time cannot be told from another.
+    """
+    if announced.modified_ms is None:
+        return None
+    same = Upload.objects.filter(
+        collection=announced.collection, name=announced.name, size_bytes=announced.size_bytes,
+        modified_ms=announced.modified_ms, sha256=announced.sha256).exclude(status=Upload.Status.REFUSED)
+    return same.first()
+
+
+def _arrived(upload: Upload) -> int:
+    """Return how many bytes of an upload need not be sent again."""
+    return offset(upload) if upload.status == Upload.Status.RECEIVING else upload.size_bytes
 
 
 def _abilities() -> HttpResponse:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from io import StringIO
-
+from django.conf import settings as configuration
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count, Prefetch
@@ -14,13 +12,16 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from webapp.accounts.guard import refusal
+from webapp.audit.trail import record
 from webapp.collections import wall
-from webapp.collections.deletion import delete_collection
+from webapp.collections.deletion import TRASH_LIFETIME, trash_collection
 from webapp.collections.forms import CollectionForm
 from webapp.collections.models import Collection, Image
-from webapp.collections.permissions import get_own_collection, get_own_upload
+from webapp.collections.permissions import get_own_collection, get_own_upload, get_visible_collection
+from webapp.collections.room import share
 from webapp.collections.uploads import drop
-from webapp.runs.models import Run
+from webapp.runs.models import LIVE, Run
+from webapp.sharing.access import collections_of, trashed_collections_of
 
 CARDS = 24
 RUNS_A_PAGE = 50
@@ -34,14 +35,15 @@ def frame(collection: Collection, tab: str, **more: object) -> dict[str, object]
 
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    """Show one's collections and the runs in progress."""
-    own = (Collection.objects.filter(owner=request.user).annotate(image_count=Count("images")).order_by("-created_at")
-           .prefetch_related(Prefetch("images", Image.objects.filter(number__lt=4), to_attr="faces")))
-    active = (Run.objects.filter(collection__owner=request.user, status__in=[Run.Status.QUEUED, Run.Status.RUNNING])
+    """Show the collections one has a role in and the runs in progress."""
+    seen = (collections_of(request.user).annotate(image_count=Count("images")).order_by("-created_at")
+            .prefetch_related(Prefetch("images", Image.objects.filter(number__lt=4), to_attr="faces")))
+    active = (Run.objects.filter(collection__in=collections_of(request.user).values("pk"),
+                                status__in=LIVE)
               .select_related("collection").order_by("queued_at"))
     return render(request, "collections/home.html", {
-        "section": "collections", "active_runs": active,
-        "page": Paginator(own, CARDS).get_page(request.GET.get("page"))})
+        "section": "collections", "active_runs": active, "trashed": trashed_collections_of(request.user).count(),
+        "share": share(request.user), "page": Paginator(seen, CARDS).get_page(request.GET.get("page"))})
 
 
 @require_POST
@@ -56,6 +58,7 @@ def create(request: HttpRequest) -> HttpResponse:
         messages.error(request, reason)
         return redirect("home")
     collection = Collection.objects.create(owner=request.user, name=form.cleaned_data["name"])
+    record(request, collection, "made the collection")
     if wants_json:
         url = reverse("collections:images", args=[collection.pk])
         return JsonResponse({"id": collection.pk, "url": url}, status=201)
@@ -65,7 +68,7 @@ def create(request: HttpRequest) -> HttpResponse:
 @require_GET
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Go to the collection's images."""
-    return redirect("collections:images", get_own_collection(request, pk).pk)
+    return redirect("collections:images", get_visible_collection(request, pk).pk)
 
 
 def _wall(request: HttpRequest, collection: Collection) -> dict[str, object]:
@@ -75,29 +78,31 @@ def _wall(request: HttpRequest, collection: Collection) -> dict[str, object]:
     if kind not in wall.KINDS or not after.removeprefix("-").isdigit() or len(after) > 12:
         raise Http404("no such page of the wall")
     found = wall.page(collection, int(after), kind, words)
-    return {"images": found, "kind": kind, "words": words, "is_full": len(found) == wall.PAGE,
-            "last": found[-1].number if found else int(after)}
+    return {"images": found, "kind": kind, "flag_title": wall.TITLES.get(kind, ""), "words": words,
+            "is_full": len(found) == wall.PAGE, "last": found[-1].number if found else int(after)}
 
 
 @require_GET
 def images(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the wall and what is arriving."""
-    collection = get_own_collection(request, pk)
+    collection = get_visible_collection(request, pk)
+    shown = _wall(request, collection)
     return render(request, "collections/images.html", frame(
-        collection, "images", arrivals=wall.arrivals(collection), **_wall(request, collection)))
+        collection, "images", roots=configuration.SOURCE_ROOTS, arrivals=wall.arrivals(collection),
+        counts=wall.counts(collection), **shown))
 
 
 @require_GET
 def wall_page(request: HttpRequest, pk: int) -> HttpResponse:
     """Answer with the wall's next page, for the end of the wall."""
-    collection = get_own_collection(request, pk)
+    collection = get_visible_collection(request, pk)
     return render(request, "collections/_wall_page.html", {"collection": collection, **_wall(request, collection)})
 
 
 @require_GET
 def arrivals(request: HttpRequest, pk: int) -> HttpResponse:
     """Answer the polling of what is arriving; the wall and the list of refusals are told when they have grown."""
-    collection = get_own_collection(request, pk)
+    collection = get_visible_collection(request, pk)
     now = wall.arrivals(collection)
     context = {"collection": collection, "arrivals": now, "is_update": True}
     if request.GET.get("part") == "refusals":
@@ -113,39 +118,15 @@ def arrivals(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def image(request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Show one image, with its twins and its neighbours."""
-    collection = get_own_collection(request, pk)
+    collection = get_visible_collection(request, pk)
     found = get_object_or_404(collection.images.select_related("duplicate_of", "upload"), number=number)
     first = found.duplicate_of or found
     twins = [one for one in (first, *first.duplicates.order_by("number")[:50]) if one.pk != found.pk]
+    folder, slash, name = found.path.rpartition("/")
     return render(request, "collections/image.html", frame(
-        collection, "images", image=found, twins=twins, before=number - 1 if number else None,
+        collection, "images", image=found, folder=folder + slash, name=name, twins=twins,
+        before=number - 1 if number else None,
         after=number + 1 if collection.images.filter(number=number + 1).exists() else None))
-
-
-@require_GET
-def refusals_csv(request: HttpRequest, pk: int) -> HttpResponse:
-    """Download what was refused and why."""
-    collection = get_own_collection(request, pk)
-    out = StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["path", "reason"])
-    writer.writerows((harmless(path), harmless(reason))
-                     for path, reason in collection.refusals.order_by("pk").values_list("path", "reason"))
-    return HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8",
-                        headers={"Content-Disposition": 'attachment; filename="refused.csv"'})
-
-
-def harmless(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t")) else cell
-
-
-@require_POST
-def clear_refusals(request: HttpRequest, pk: int) -> HttpResponse:
-    """Empty the list of refused files."""
-    collection = get_own_collection(request, pk)
-    collection.refusals.all().delete()
-    return redirect("collections:images", collection.pk)
 
 
 @require_POST
@@ -153,6 +134,7 @@ def discard_upload(request: HttpRequest, upload_pk: str) -> HttpResponse:
     """Give up an unfinished upload."""
     upload = get_own_upload(request, upload_pk)
     if drop(upload):
+        record(request, upload.collection, f"discarded the upload of {upload.name}")
         messages.success(request, f"What had arrived of {upload.name} is gone.")
     else:
         messages.info(request, f"{upload.name} has arrived in the meantime.")
@@ -162,7 +144,7 @@ def discard_upload(request: HttpRequest, upload_pk: str) -> HttpResponse:
 @require_GET
 def runs(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the collection's runs."""
-    collection = get_own_collection(request, pk)
+    collection = get_visible_collection(request, pk)
     found = collection.runs.select_related("class_list_version__class_list").order_by("-created_at")
     page = Paginator(found, RUNS_A_PAGE).get_page(request.GET.get("page"))
     return render(request, "collections/runs.html", frame(
@@ -176,8 +158,9 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
     collection = get_own_collection(request, pk)
     form = CollectionForm(request.POST or None, initial={"name": collection.name})
     if request.method == "POST" and form.is_valid():
-        collection.name = form.cleaned_data["name"]
+        former, collection.name = collection.name, form.cleaned_data["name"]
         collection.save(update_fields=["name"])
+        record(request, collection, f"renamed it from “{former}” to “{collection.name}”")
         messages.success(request, "Renamed.")
         return redirect("collections:settings", pk)
     return render(request, "collections/settings.html", frame(collection, "settings", form=form),
@@ -186,11 +169,10 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
-    """Delete the collection, once its name was typed."""
+    """Put the collection into the trash."""
     collection = get_own_collection(request, pk)
-    if request.POST.get("confirm", "").strip() != collection.name.strip():
-        messages.error(request, "Nothing was deleted: the name you typed is not the collection's.")
-        return redirect("collections:settings", pk)
-    delete_collection(collection)
-    messages.success(request, f"“{collection.name}” is deleted, with its images and runs.")
+    trash_collection(collection)
+    record(request, collection, "moved it to the trash")
+    days = TRASH_LIFETIME.days
+    messages.success(request, f"“{collection.name}” is in the trash: for {days} days it can be restored.")
     return redirect("home")

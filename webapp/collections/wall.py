@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
+from core.data import looks
 from webapp.collections.models import Collection, Image, Upload
 from webapp.runs.presence import is_present
 
@@ -16,7 +17,15 @@ STALLED_AFTER = timedelta(seconds=45)
 REFUSALS_SHOWN = 200
 UNFINISHED_SHOWN = 20
 TINY_PX = 96
-KINDS = {"all": Q(), "duplicates": Q(duplicate_of__isnull=False), "held-out": Q(held_out=True)}
+FLAGS = {
+    "dark": Q(lightest__lt=looks.DARK_BELOW), "light": Q(darkest__gt=looks.LIGHT_ABOVE),
+    "empty": Q(information_bits__lt=looks.LITTLE_BELOW_BITS),
+    "blurred": Q(sharpness__lt=looks.BLURRED_BELOW, lightest__gte=looks.DARK_BELOW, darkest__lte=looks.LIGHT_ABOVE),
+}
+"""What a person may want to look at before a run; hints, never verdicts. In the dark nothing has sharp edges."""
+KINDS = {"all": Q(), "duplicates": Q(duplicate_of__isnull=False), "held-out": Q(held_out=True),
+         "set-aside": Q(set_aside=True), **FLAGS}
+TITLES = {"dark": "Dark", "light": "Light", "blurred": "Blurred", "empty": "Little to see", "set-aside": "Set aside"}
 
 
 def page(collection: Collection, after: int = -1, kind: str = "all", words: str = "") -> list[Image]:
@@ -25,6 +34,14 @@ def page(collection: Collection, after: int = -1, kind: str = "all", words: str 
     if words:
         found = found.filter(path__icontains=words)
     return list(found.order_by("number")[:PAGE])
+
+
+def counts(collection: Collection) -> list[tuple[str, str, int]]:
+    """Return (kind, title, images) of each flag that some image has, and of what is set aside."""
+    asked = {name.replace("-", "_"): Count("pk", filter=KINDS[name]) for name in TITLES}
+    found = collection.images.aggregate(**asked)
+    return [(name, title, found[name.replace("-", "_")]) for name, title in TITLES.items()
+            if found[name.replace("-", "_")]]
 
 
 def samples(collection: Collection, count: int = 24) -> list[Image]:
@@ -39,7 +56,7 @@ class Arrivals:
     """What is on its way into a collection.
 
     Attributes:
-        images, duplicates, refused: how many there are.
+        images, duplicates, refused, left_out: how many there are; left out are hidden and system files.
         reading: uploads that wait for the worker or are being read.
         members_read, members_total: files of those uploads; 0 where nobody knows.
         unfinished: uploads of which nothing has come for a while: their tab was closed.
@@ -52,6 +69,7 @@ class Arrivals:
     duplicates: int
     refused: int
     refusals: list[object]
+    left_out: int
     reading: int
     members_read: int
     members_total: int
@@ -79,10 +97,12 @@ def arrivals(collection: Collection) -> Arrivals:
     stalled = receiving.filter(updated_at__lt=now - STALLED_AFTER).order_by("-size_bytes")
     reading = collection.uploads.filter(status__in=[Upload.Status.RECEIVED, Upload.Status.READING])
     count = reading.count()
+    refused = collection.refusals.filter(left_out=False)
     sums = reading.aggregate(read=Sum("members_read"), total=Sum("members_total"))
     return Arrivals(
         images=collection.images.count(), duplicates=collection.images.filter(KINDS["duplicates"]).count(),
-        refused=collection.refusals.count(), refusals=list(collection.refusals.order_by("pk")[:REFUSALS_SHOWN]),
+        refused=refused.count(), refusals=list(refused.order_by("pk")[:REFUSALS_SHOWN]),
+        left_out=collection.refusals.filter(left_out=True).count(),
         reading=count, members_read=sums["read"] or 0, members_total=sums["total"] or 0,
         unfinished=list(stalled[:UNFINISHED_SHOWN]), unfinished_count=stalled.count(),
         is_receiving=receiving.filter(updated_at__gte=now - STALLED_AFTER).exists(),

@@ -123,7 +123,7 @@ def test_it_refuses_a_file_that_is_too_large(signed_in, collection):
 def test_it_refuses_what_would_fill_the_disk(signed_in, collection, monkeypatch):
     usage = namedtuple("usage", "total used free")
     left = usage(10**9, 9 * 10**8, 250 * 2**20)
-    monkeypatch.setattr("webapp.collections.receiving.shutil.disk_usage", lambda _: left)
+    monkeypatch.setattr("webapp.collections.room.shutil.disk_usage", lambda _: left)
     response = announce(signed_in, collection, 100 * 2**20)
     assert response.status_code == 507
     assert b"250 MB free" in response.content
@@ -247,6 +247,21 @@ def test_a_folder_dropped_again_sends_only_what_is_missing(signed_in, collection
     response = ask(signed_in, collection, [
         ["trip/here.png", 2, 1000], ["trip/half.png", 9, 1000], ["trip/new.png", 2, 1000], ["trip/here.png", 2, 2000]])
     assert response.json() == {"files": ["here", half, None, None]}
+
+
+def test_a_file_announced_again_because_the_answer_was_lost_comes_once(signed_in, collection):
+    first = announce(signed_in, collection, 5, body=b"012", modified="1000")
+    again = announce(signed_in, collection, 5, body=b"012", modified="1000")
+    assert (again.status_code, again["Location"], again["Upload-Offset"]) == (201, first["Location"], "3")
+    patch(signed_in, first["Location"], 3, b"34")
+    assert announce(signed_in, collection, 5, body=b"01234", modified="1000")["Upload-Offset"] == "5"
+    assert storage.upload_file(Upload.objects.get().pk).read_bytes() == b"01234"
+
+
+def test_a_file_without_its_time_is_never_taken_for_another(signed_in, collection):
+    for _ in range(2):
+        announce(signed_in, collection, 5, body=b"01234")
+    assert Upload.objects.count() == 2
 
 
 def test_a_refused_file_may_be_sent_again(signed_in, collection):

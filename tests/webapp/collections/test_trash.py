@@ -1,0 +1,73 @@
+"""The trash: what is in it is nowhere, until it is restored or its thirty days are over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from webapp.collections.deletion import empty_trash
+from webapp.collections.models import Collection, Image
+from webapp.runs.models import Run
+from webapp.sharing.models import Membership
+
+
+@pytest.fixture
+def trashed(collection, signed_in):
+    Image.objects.create(collection=collection, number=0, path="a.png", sha256="0" * 64, file="images/a.png",
+                         thumbnail="thumbnails/a.webp", width_px=8, height_px=8)
+    Run.objects.create(collection=collection, owner=collection.owner, method="must")
+    signed_in.post(f"/collections/{collection.pk}/delete/")
+    collection.refresh_from_db()
+    return collection
+
+
+def test_what_is_in_the_trash_is_nowhere(trashed, signed_in, alice):
+    image, run = trashed.images.get(), trashed.runs.get()
+    for path in (f"/collections/{trashed.pk}/images/", f"/runs/{run.pk}/", f"/runs/{run.pk}/labels.csv",
+                 f"/media/images/{image.pk}", f"/media/thumbnails/{image.pk}", f"/review/runs/{run.pk}/map.json",
+                 f"/api/v1/collections/{trashed.pk}", f"/api/v1/runs/{run.pk}"):
+        assert signed_in.get(path).status_code == 404, path
+    assert signed_in.get("/api/v1/collections").json()["collections"] == []
+    assert signed_in.post(f"/collections/{trashed.pk}/settings/", {"name": "x"}).status_code == 404
+    assert "1 collection can be restored" in signed_in.get("/").content.decode()
+
+
+def test_its_runs_stop(trashed):
+    assert trashed.runs.get().status == "cancelled"
+
+
+def test_it_comes_back_whole(trashed, signed_in, charlie):
+    Membership.objects.create(collection=trashed, user=charlie, role="viewer")
+    assert trashed.name in signed_in.get("/collections/trash/").content.decode()
+    assert signed_in.post(f"/collections/trash/{trashed.pk}/restore/").status_code == 302
+    assert signed_in.get(f"/collections/{trashed.pk}/images/").status_code == 200
+    assert (trashed.images.count(), trashed.runs.count(), trashed.memberships.count()) == (1, 1, 2)
+    assert trashed.name not in signed_in.get("/collections/trash/").content.decode()
+
+
+@pytest.mark.parametrize("role", [None, "viewer", "reviewer"])
+def test_only_an_owner_restores_or_deletes_for_good(trashed, charlie, stranger, role):
+    if role:
+        Membership.objects.create(collection=trashed, user=charlie, role=role)
+    assert trashed.name not in stranger.get("/collections/trash/").content.decode()
+    for verb in ("restore", "delete"):
+        address = f"/collections/trash/{trashed.pk}/{verb}/"
+        assert stranger.post(address, {"confirm": trashed.name}).status_code == 404
+    trashed.refresh_from_db()
+    assert trashed.trashed_at is not None
+
+
+def test_what_is_not_in_the_trash_is_not_deleted_for_good(collection, signed_in):
+    address = f"/collections/trash/{collection.pk}/delete/"
+    assert signed_in.post(address, {"confirm": collection.name}).status_code == 404
+    assert Collection.objects.exists()
+
+
+def test_after_thirty_days_it_is_gone(trashed, alice):
+    kept = Collection.objects.create(owner=alice, name="kept", trashed_at=timezone.now() - timedelta(days=29))
+    Collection.objects.filter(pk=trashed.pk).update(trashed_at=timezone.now() - timedelta(days=31))
+    assert empty_trash() == 1
+    assert list(Collection.objects.all()) == [kept]
+    assert empty_trash() == 0

@@ -1,0 +1,48 @@
+"""The trash: what an owner deleted in the last thirty days, to be restored or deleted for good."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db.models import Prefetch
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from webapp.audit.trail import record
+from webapp.collections.deletion import TRASH_LIFETIME, delete_collection, restore_collection
+from webapp.collections.models import Image
+from webapp.collections.permissions import get_trashed_collection
+from webapp.sharing.access import trashed_collections_of
+
+
+@require_GET
+def index(request: HttpRequest) -> HttpResponse:
+    """Show what one may restore."""
+    faces = Prefetch("images", Image.objects.filter(number__lt=4), to_attr="faces")
+    trashed = trashed_collections_of(request.user).order_by("-trashed_at").prefetch_related(faces)[:200]
+    return render(request, "collections/trash.html", {
+        "section": "collections", "days": TRASH_LIFETIME.days,
+        "trashed": [(collection, collection.trashed_at + TRASH_LIFETIME) for collection in trashed]})
+
+
+@require_POST
+def restore(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take a collection out of the trash."""
+    collection = get_trashed_collection(request, pk)
+    restore_collection(collection)
+    record(request, collection, "restored it from the trash")
+    messages.success(request, f"“{collection.name}” is back, with its images, runs and people.")
+    return redirect("collections:images", pk)
+
+
+@require_POST
+def delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Delete a collection for good, once its name was typed."""
+    collection = get_trashed_collection(request, pk)
+    if request.POST.get("confirm", "").strip() != collection.name.strip():
+        messages.error(request, "Nothing was deleted: the name you typed is not the collection's.")
+    else:
+        record(request, collection, "deleted it for good")
+        delete_collection(collection)
+        messages.success(request, f"“{collection.name}” is deleted for good, with its images and runs.")
+    return redirect("collections:trash")
