@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,8 @@ def first(predictions: Predictions, count: int) -> Predictions:
 
 
 def write(lease: Lease, result: dict[str, object], predictions: Predictions, places: NDArray[np.float64],
-          photographs: Photographs, package: Path) -> None:
-    """Store every image's answer, the package and the result, and end the run as succeeded: all or nothing.
+          photographs: Photographs, package: Path, pictures: Path) -> None:
+    """Store every answer, the package, the pictures and the result, and end the run as succeeded: all or nothing.
 
     Args:
         lease: whoever lost it writes nothing.
@@ -34,6 +35,7 @@ def write(lease: Lease, result: dict[str, object], predictions: Predictions, pla
         places: of each distinct picture on the map.
         photographs: rows and pictures.
         package: the finished zip, renamed to ``package.zip`` when the rows are safe.
+        pictures: the folder of what the method drew, if it drew anything; renamed to ``pictures`` with the package.
 
     Raises:
         LeaseLost: the run is no longer ours.
@@ -46,6 +48,10 @@ def write(lease: Lease, result: dict[str, object], predictions: Predictions, pla
         Prediction.objects.filter(run_id=lease.run_id).delete()
         Prediction.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
         package.replace(package.with_name("package.zip"))
+        kept = pictures.with_name("pictures")
+        shutil.rmtree(kept, ignore_errors=True)  # of an attempt that could not commit its rows
+        if pictures.exists():
+            pictures.replace(kept)
         lease.succeed(result, run.total)
         _fill_in_comparisons(run)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from celery import Celery
+from kombu import Connection
 from kombu.exceptions import OperationalError
 
 Queue = Literal["cpu", "gpu"]
@@ -52,6 +53,23 @@ def _application() -> Celery:
 app = _application()
 
 
+def broker_answers() -> bool:
+    """Tell whether Redis answers, within about a second."""
+    try:
+        with _connection() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+    except (OperationalError, OSError):
+        return False
+    return True
+
+
+def _connection() -> Connection:
+    """Return a connection that gives up within about a second."""
+    options = {**app.conf.broker_transport_options, "socket_timeout": CONNECT_TIMEOUT_SECONDS, "max_retries": 1,
+               "interval_start": 0, "interval_max": 0}
+    return app.connection_for_write(transport_options=options, connect_timeout=CONNECT_TIMEOUT_SECONDS)
+
+
 def send(task: str, pk: int | str, queue: Queue) -> bool:
     """Put "look at `pk`" on `queue`; return whether Redis took it.
 
@@ -64,10 +82,8 @@ def send(task: str, pk: int | str, queue: Queue) -> bool:
         queue: "gpu" for what adapts a model, "cpu" for the rest.
     """
     name = task if "." in task else f"workers.tasks.{task}"
-    options = {**app.conf.broker_transport_options, "socket_timeout": CONNECT_TIMEOUT_SECONDS, "max_retries": 1,
-               "interval_start": 0, "interval_max": 0}
     try:
-        with app.connection_for_write(transport_options=options, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
+        with _connection() as connection:
             app.send_task(name, args=[pk], queue=queue, connection=connection, retry=False)
     except (OperationalError, OSError):
         return False

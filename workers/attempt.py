@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 import time
 from dataclasses import asdict, replace
@@ -10,24 +11,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from torch import OutOfMemoryError
 
 from core.card import card_of, judges_of, origin_of
 from core.catalog import METHODS, learns_from_labels, parse
-from core.errors import Cancelled, LabelfreeError
+from core.errors import Cancelled, LabelfreeError, Paused
 from core.evaluation.places import map_places
 from core.evaluation.result import summarise
 from core.export import write_package
 from core.methods.resolve import resolve
+from core.training.memory import peak_memory_bytes
 from webapp.runs.models import Run
 from workers import answers, measuring
 from workers.lease import Lease, LeaseLost
-from workers.problems import Photographs, build_problem, kept_labels
+from workers.problems import START_FOLDER, Photographs, build_problem, kept_labels, unpacked_start
 from workers.runs import run_folder
 from workers.surroundings import Pipe, WorkerRun, take_folder
 
-OUT_OF_MEMORY = ("{where} ran out of memory. Try a smaller batch size or a smaller foundation model; "
-                 "trying the same again will not help.")
+ALLOCATION_FAILED = re.compile(r"out of memory|can't allocate memory|CUBLAS_STATUS_ALLOC_FAILED"
+                               r"|could not create a primitive$|can't start new thread")
+"""What is said of memory without an error of its own: by torch, by oneDNN, by Python for a thread's stack."""
 
 
 def attempt(lease: Lease, pipe: Pipe) -> None:
@@ -40,8 +44,9 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
         chosen = parse(run.method, run.settings)
         photographs = Photographs.of(run.collection)
         labelled = kept_labels(run, photographs, folder) if learns_from_labels(chosen) else {}
-        problem = build_problem(run, photographs, labelled)
-        surroundings = WorkerRun(lease=lease, seed=run.seed, folder=folder, pipe=pipe, image_ids=photographs.ids)
+        problem = build_problem(run, photographs, labelled, unpacked_start(run, folder))
+        surroundings = WorkerRun(lease=lease, seed=run.seed, folder=folder, pipe=pipe, image_ids=photographs.ids,
+                                 memory_share=0.5**run.memory_halvings)
         if surroundings.checkpoints.path.exists():
             surroundings.log("goes on from its last checkpoint")
         stopwatch = Stopwatch(folder / "seconds")
@@ -56,19 +61,22 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
         labels = predictions.labels.tolist()
         result = summarise(
             classifier, answers.first(predictions, photographs.adapted), [one[:photographs.adapted] for one in spaces],
-            seed=run.seed, seconds=seconds, refused=run.collection.refusals.count(),
+            seed=run.seed, seconds=seconds, peak_memory_bytes=peak_memory_bytes(surroundings.device),
+            refused=run.collection.refusals.count(),
             measured=measuring.measured(run, photographs, labels, held_out=False),
-            on_fold=lambda fold: surroundings.stage("scoring the answers"))
+            pictures=surroundings.pictures.drawn, on_fold=lambda fold: surroundings.stage("scoring the answers"))
         surroundings.stage("drawing the map")
         places = map_places(spaces[0], run.seed)
         surroundings.stage("packing the model")
         package = folder / f"package-{lease.token[:8]}.zip"
         card = card_of(run.method, chosen, problem, result, datetime.now(UTC).date(), run.collection.name)
-        write_package(classifier, package, card)
+        write_package(classifier, package, card, pictures=surroundings.pictures.travelling)
         surroundings.stage("writing the answers")
         held_out = measuring.measured(run, photographs, labels, held_out=True)
-        answers.write(lease, result.to_json() | {"held_out": held_out}, predictions, places, photographs, package)
+        answers.write(lease, result.to_json() | {"held_out": held_out}, predictions, places, photographs, package,
+                      surroundings.pictures.folder)
         surroundings.checkpoints.clear()
+        shutil.rmtree(folder / START_FOLDER, ignore_errors=True)
 
 
 class Stopwatch:
@@ -90,7 +98,7 @@ class Stopwatch:
 
 def _tidy(folder: Path, collection_id: int) -> None:
     """Remove what a killed attempt left half-written, and let runs on one collection share its features."""
-    for left in (*folder.glob("package-*"), *folder.glob(".package-*")):
+    for left in (*folder.glob("package-*"), *folder.glob(".package-*"), *folder.glob("pictures-*")):
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     shared = Path(settings.CACHE_ROOT) / "features" / str(collection_id)
     shared.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -103,14 +111,20 @@ def words_for(error: BaseException) -> dict[str, object]:
     match error:
         case Cancelled():
             return {"cancelled": True}
+        case Paused():
+            return {"paused": True}
         case LeaseLost():
             return {"lost": True}
         case LabelfreeError():
             return {"failed": str(error), "retryable": error.retryable}
         case OutOfMemoryError():
-            return {"failed": OUT_OF_MEMORY.format(where="The GPU")}
+            return {"out_of_memory": "The GPU"}
         case MemoryError():
-            return {"failed": OUT_OF_MEMORY.format(where="The machine")}
+            return {"out_of_memory": "The machine"}
+        case RuntimeError() if ALLOCATION_FAILED.search(str(error)):
+            return {"out_of_memory": "The GPU" if "CU" in str(error) else "The machine"}
+        case OperationalError() | InterfaceError():
+            return {"again": "the database did not answer"}
         case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return {"failed": f"The disk is full ({error.filename or 'while writing'}). Free some space, then start "
                               "the run again.", "retryable": True}

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from django.db import transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
+from webapp.notices import outbox
 from webapp.runs.models import LEASE, Run
 
 
@@ -39,6 +41,14 @@ class Lease:
         token = Run.objects.claim(run_id, owner=f"{socket.gethostname()}:{os.getpid()}")
         return cls(run_id, token) if token else None
 
+    @classmethod
+    def claim_first(cls) -> Lease | None:
+        """Take the run that is first in line, or the next one where somebody else was quicker; None when none waits."""
+        for run_id in Run.objects.queued().values_list("pk", flat=True):
+            if lease := cls.claim(run_id):
+                return lease
+        return None
+
     def write(self, *log: str, **fields: object) -> None:
         """Append lines to the row's log, set its fields, and renew the lease.
 
@@ -54,17 +64,28 @@ class Lease:
         """Tell whether the run is still ours."""
         return Run.objects.fenced(self.run_id, self.token).exists()
 
-    def cancel_requested(self) -> bool:
-        """Tell whether the person asked to stop."""
-        return Run.objects.fenced(self.run_id, self.token).filter(cancel_requested=True).exists()
+    def asked_to_stop(self) -> Literal["cancel", "pause", ""]:
+        """Return what the person asked of the run, if anything: to end, or to stop for now."""
+        asked = Run.objects.fenced(self.run_id, self.token).values_list("cancel_requested", "pause_requested").first()
+        cancel, pause = asked or (False, False)
+        return "cancel" if cancel else "pause" if pause else ""
 
     def succeed(self, result: dict[str, object], total: int) -> None:
         """End the run as succeeded; its answers are written in the same transaction."""
-        self._end(Run.Status.SUCCEEDED, "succeeded", result=result, step=total, error="", retryable=False)
+        self._end_and_tell(Run.Status.SUCCEEDED, "succeeded", result=result, step=total, error="", retryable=False)
 
     def fail(self, error: str, retryable: bool = False) -> None:
         """End the run as failed, in words for a person."""
-        self._end(Run.Status.FAILED, f"failed: {error}", error=error, retryable=retryable)
+        self._end_and_tell(Run.Status.FAILED, f"failed: {error}", error=error, retryable=retryable)
+
+    def halve_memory(self, reason: str) -> None:
+        """Put the run back on the queue, to go on with half as many images held at once; it costs no attempt."""
+        self._give_up(Run.Status.QUEUED, f"back to the queue: {reason}", queued_at=timezone.now(), sent_at=None,
+                      attempt=F("attempt") - 1, memory_halvings=F("memory_halvings") + 1)
+
+    def pause(self) -> None:
+        """Put the run aside with its checkpoint until somebody resumes it; a pause costs no attempt."""
+        self._give_up(Run.Status.PAUSED, "paused", attempt=F("attempt") - 1, pause_requested=False)
 
     def cancel(self) -> None:
         """End the run as cancelled."""
@@ -78,9 +99,8 @@ class Lease:
             count_attempt: False when the run is not to blame (the worker was told to stop).
         """
         extra: dict[str, object] = {} if count_attempt else {"attempt": F("attempt") - 1}
-        self._update(status=Run.Status.QUEUED, stage="", lease_owner="", lease_token="", lease_expires_at=None,
-                     queued_at=timezone.now(), sent_at=None, images_per_second=None, seconds_left=None,
-                     log=Concat(F("log"), Value(log_line(f"back to the queue: {reason}"))), **extra)
+        self._give_up(Run.Status.QUEUED, f"back to the queue: {reason}", queued_at=timezone.now(), sent_at=None,
+                      **extra)
 
     @contextmanager
     def fence(self) -> Iterator[Run]:
@@ -91,11 +111,24 @@ class Lease:
                 raise LeaseLost
             yield run
 
+    def _give_up(self, status: Run.Status, log: str, **fields: object) -> None:
+        """Write a state without a lease that is not the end."""
+        self._update(status=status, stage="", lease_owner="", lease_token="", lease_expires_at=None,
+                     images_per_second=None, seconds_left=None,
+                     log=Concat(F("log"), Value(log_line(log))), **fields)
+
+    def _end_and_tell(self, status: Run.Status, log: str, **fields: object) -> None:
+        """Write a terminal state, and with it whom to tell."""
+        with transaction.atomic():
+            self._end(status, log, **fields)
+            outbox.note_end(self.run_id)
+
     def _end(self, status: Run.Status, log: str, **fields: object) -> None:
         """Write a terminal state."""
         now = timezone.now()
-        self._update(status=status, finished_at=now, stage="", seconds_left=None, lease_token="", lease_owner="",
-                     lease_expires_at=None, log=Concat(F("log"), Value(log_line(log, now))), **fields)
+        self._update(status=status, finished_at=now, stage="", seconds_left=None, pause_requested=False,
+                     lease_token="", lease_owner="", lease_expires_at=None,
+                     log=Concat(F("log"), Value(log_line(log, now))), **fields)
 
     def _update(self, **fields: object) -> None:
         """Make one fenced update."""

@@ -17,7 +17,7 @@ NO_PICKLE_HERE = "ignore:You're running the worker with superuser privileges"
 """Celery warns root, for messages may be pickles that run code; ours are JSON and nothing else is accepted."""
 
 
-def programs(queues: Sequence[str], concurrency: int) -> list[Program]:
+def programs(queues: Sequence[str], concurrency: int, runs_a_device: int = 1) -> list[Program]:
     """Return the nodes that take work from `queues`, and the reaper.
 
     A run has a child process of its own, so the node of a GPU is one thread that watches; the other
@@ -26,11 +26,12 @@ def programs(queues: Sequence[str], concurrency: int) -> list[Program]:
     Args:
         queues: "gpu", "cpu" or both.
         concurrency: tasks at once on the queue "cpu".
+        runs_a_device: runs at once on each GPU, or on the machine where there is none; they share its memory.
     """
     found = [Program(name="reaper", command=[sys.executable, "-m", "workers.reaper"],
                      patience_seconds=PATIENCE_SECONDS)]
     if "gpu" in queues:
-        found += [_node("gpu", number, ["--pool", "threads", "--concurrency", "1"],
+        found += [_node("gpu", number, ["--pool", "threads", "--concurrency", str(runs_a_device)],
                         {} if device is None else {"CUDA_VISIBLE_DEVICES": device})
                   for number, device in enumerate(devices())]
     if "cpu" in queues:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from django.conf import settings
 
+from core.backbones.start import Start
+from core.card import backbones_of
+from core.catalog import parse
 from core.data.images import ImageSet
+from core.errors import CheckpointError
+from core.export import unpacked
 from core.problem import Problem
 from webapp.collections.models import Collection, Image
 from webapp.review.confirmed import confirmed_labels
 from webapp.runs.models import Run
 
-LABELS_FILE = "labels.json"
+LABELS_FILE, START_FOLDER = "labels.json", "start"
 
 
 @dataclass(frozen=True)
@@ -23,13 +28,13 @@ class Photographs:
     """A collection's images as a run uses them.
 
     Exact duplicates share one file, so a method sees each picture once; held-out pictures are not
-    adapted to. Every row is answered all the same.
+    adapted to. Every row is answered all the same, but for those that are set aside.
 
     Attributes:
         distinct: every different picture once: the adapted first, then the held out.
         adapted: how many of `distinct` are adapted to.
         ids: row id of each of `distinct`.
-        place: row id of every image of the collection -> its index in `distinct`.
+        place: row id of every image of the collection that is not set aside -> its index in `distinct`.
     """
 
     distinct: ImageSet
@@ -39,8 +44,9 @@ class Photographs:
 
     @classmethod
     def of(cls, collection: Collection) -> Photographs:
-        """Read a collection's rows, in the order of their numbers."""
-        rows = list(collection.images.order_by("number").only("pk", "file", "path", "held_out", "duplicate_of_id"))
+        """Read a collection's rows, in the order of their numbers; what a person set aside is no part of a run."""
+        rows = list(collection.images.filter(set_aside=False).order_by("number")
+                    .only("pk", "file", "path", "held_out", "duplicate_of_id"))
         firsts = _first_of_each_file(rows)
         held_out = {row.file for row in rows if row.held_out}  # one copy held out keeps them all out
         ordered = sorted(firsts.values(), key=lambda row: row.file in held_out)  # stable: numbers stay in order
@@ -64,13 +70,32 @@ def _first_of_each_file(rows: list[Image]) -> dict[str, Image]:
     return firsts
 
 
-def build_problem(run: Run, photographs: Photographs, labelled: Mapping[int, int] | None = None) -> Problem:
+def unpacked_start(run: Run, folder: Path) -> Start | None:
+    """Return the encoder of the earlier run that a run begins with, unpacked into its own folder.
+
+    Raises:
+        CheckpointError: when the earlier run's package is gone or damaged.
+        ConfigError: when it holds another foundation model than this run's.
+    """
+    if run.start_from_id is None:
+        return None
+    said, package = f"run {run.start_from_id}", Path(settings.RUNS_ROOT) / str(run.start_from_id) / "package.zip"
+    if not package.exists():
+        raise CheckpointError(said, "its model package is gone; begin with another run, or with the published weights")
+    start = Start.of(unpacked(package, folder / START_FOLDER), said)
+    start.check(backbones_of(asdict(parse(run.method, run.settings))))
+    return start
+
+
+def build_problem(run: Run, photographs: Photographs, labelled: Mapping[int, int] | None = None,
+                  start: Start | None = None) -> Problem:
     """Return the question of a run.
 
     Args:
         run: its row.
         photographs: of its collection.
         labelled: what people said in review, for methods that learn from it (see `kept_labels`).
+        start: the encoder to begin with (see `unpacked_start`).
 
     Raises:
         DataError: for a question that no method can answer.
@@ -78,7 +103,7 @@ def build_problem(run: Run, photographs: Photographs, labelled: Mapping[int, int
     names = tuple(run.class_list_version.names) if run.class_list_version else ()
     return Problem(images=photographs.to_adapt, class_names=names, num_classes=run.num_classes, labelled=labelled or {},
                    warm_up=Photographs.of(run.warm_up).to_adapt if run.warm_up else None,
-                   replay=Photographs.of(run.replay).to_adapt if run.replay else None)
+                   replay=Photographs.of(run.replay).to_adapt if run.replay else None, start=start)
 
 
 def kept_labels(run: Run, photographs: Photographs, folder: Path) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""Rows whose worker vanished and messages that got lost, put right every 15 seconds.
+"""Rows whose worker vanished and messages that got lost, put right every 10 seconds.
 
 It may run in any number of processes at once: each step is one filtered update that only one of
 them can win. ``python -m workers.reaper`` runs it for ever beside the worker nodes.
@@ -13,13 +13,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import django
+from django.db import transaction
 from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
 from workers.app import Queue, send
 
-REAP_EVERY_SECONDS = 15
+REAP_EVERY_SECONDS = 10
+"""With the lease of 45 s, a worker that died is noticed within 55 s."""
 UNSENT_AFTER = timedelta(seconds=30)
 """A row that waits for longer than this may never have been sent."""
 SEND_AGAIN_AFTER = timedelta(minutes=2)
@@ -29,15 +31,19 @@ logger = logging.getLogger(__name__)
 
 
 def reap() -> None:
-    """Put right what is stale, and send again what waits."""
+    """Put right what is stale, send again what waits, and delete what has lain in the trash for long enough."""
+    from webapp.collections.deletion import empty_trash
+
     now = timezone.now()
     end_or_requeue_stale_runs(now)
     send_waiting_rows(now)
     end_forgotten_trials(now)
+    empty_trash()
 
 
 def end_or_requeue_stale_runs(now: datetime) -> None:
     """Give runs whose lease has expired their next attempt, or their end."""
+    from webapp.notices import outbox
     from webapp.runs.models import MAX_ATTEMPTS, Run
     from workers.lease import log_line
     from workers.runs import worn_out
@@ -45,26 +51,33 @@ def end_or_requeue_stale_runs(now: datetime) -> None:
     gone = "its worker was not heard of any more"
     freed = {"lease_token": "", "lease_owner": "", "lease_expires_at": None, "stage": "", "seconds_left": None,
              "images_per_second": None}
-    for run in Run.objects.stale(now).only("pk", "attempt", "lease_token", "cancel_requested"):
+    for run in Run.objects.stale(now).only("pk", "attempt", "lease_token", "cancel_requested", "pause_requested"):
         mine = Run.objects.fenced(run.pk, run.lease_token).filter(lease_expires_at__lt=now)
         if run.cancel_requested:
             changed = mine.update(status=Run.Status.CANCELLED, finished_at=now, **freed,
                                   log=Concat(F("log"), Value(log_line(f"cancelled; {gone}", now))))
+        elif run.pause_requested:
+            changed = mine.update(status=Run.Status.PAUSED, pause_requested=False, attempt=F("attempt") - 1, **freed,
+                                  log=Concat(F("log"), Value(log_line(f"paused; {gone}", now))))
         elif run.attempt >= MAX_ATTEMPTS:
-            changed = mine.update(status=Run.Status.FAILED, finished_at=now, error=worn_out(gone), retryable=True,
-                                  log=Concat(F("log"), Value(log_line(f"failed: {gone}", now))), **freed)
+            with transaction.atomic():
+                changed = mine.update(status=Run.Status.FAILED, finished_at=now, error=worn_out(gone), retryable=True,
+                                      log=Concat(F("log"), Value(log_line(f"failed: {gone}", now))), **freed)
+                if changed:
+                    outbox.note_end(run.pk)
         else:
             changed = mine.update(status=Run.Status.QUEUED, queued_at=now, sent_at=now, **freed,
                                   log=Concat(F("log"), Value(log_line(f"back to the queue: {gone}", now))))
             if changed and not send("execute_run", run.pk, "gpu"):
                 Run.objects.queued().filter(pk=run.pk).update(sent_at=None)
         if changed:
-            logger.warning("run %s: %s", run.pk, gone)
+            logger.warning("run %s: %s", run.pk, gone, extra={"run": run.pk})
 
 
 def send_waiting_rows(now: datetime) -> None:
     """Tell the workers again of rows that have waited for so long that their message may be lost."""
     from webapp.collections.models import Upload
+    from webapp.notices.models import Notice
     from webapp.runs.models import Run, Trial
 
     _send_again(Run.objects.queued().filter(queued_at__lt=now - UNSENT_AFTER), "execute_run", "gpu", now)
@@ -72,6 +85,7 @@ def send_waiting_rows(now: datetime) -> None:
                                       updated_at__lt=now - UNSENT_AFTER), "read_upload", "cpu", now)
     _send_again(Trial.objects.filter(status=Trial.Status.ASKED, created_at__lt=now - UNSENT_AFTER),
                 "answer_trial", "cpu", now)
+    _send_again(Notice.objects.filter(status=Notice.Status.WAITING, due_at__lt=now), "send_notice", "cpu", now)
 
 
 def _send_again(waiting: QuerySet[Any], task: str, queue: Queue, now: datetime) -> None:

@@ -10,14 +10,15 @@ import logging
 import signal
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, close_old_connections, transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, transaction
 
-from webapp.runs.models import LEASE, MAX_ATTEMPTS, ProgressPoint, Run
+from webapp.runs.models import LEASE, MAX_ATTEMPTS, MAX_HALVINGS, ProgressPoint, Run
 from workers.app import send
 from workers.lease import Lease, LeaseLost
 from workers.spawn import Child, Clock, Message
@@ -26,8 +27,13 @@ HEARTBEAT_SECONDS = 10.0
 WRITE_SECONDS = 1.0
 CANCEL_PATIENCE_SECONDS = 15.0
 """A child that has not stopped this long after it was asked to is killed."""
+PAUSE_PATIENCE_SECONDS = 30.0
+"""The same of one that was asked to pause; it then goes on from the checkpoint before."""
 SHUTDOWN_PATIENCE_SECONDS = 2.0
 TIDY_SECONDS = 10.0
+OUT_OF_MEMORY = ("{where} ran out of memory, even with 1/{share} of the images held at once. Choose a smaller "
+                 "foundation model or a smaller batch size, or give the worker more memory; the same again, unchanged, "
+                 "will not help.")
 PROGRESS_FIELDS = ("stage", "step", "total", "images_per_second", "seconds_left", "histogram", "samples")
 
 logger = logging.getLogger(__name__)
@@ -38,17 +44,21 @@ def run_folder(run_id: int) -> Path:
     return Path(settings.RUNS_ROOT) / str(run_id)
 
 
-def execute(run_id: int, stopping: Event) -> None:
-    """Do one attempt of a run, unless somebody else has it or it is over.
+def execute(asked: int, stopping: Event) -> None:
+    """Do one attempt of the run that is first in line.
+
+    Messages come in the order in which they were sent; the rows say who is first. Each waiting run has sent a
+    message, so none is left over when every message takes the first.
 
     Args:
-        run_id: key of the row.
+        asked: key of the run that sent the message; mostly the one that is first.
         stopping: set when the worker is told to stop; the run then goes back to the queue.
     """
-    lease = Lease.claim(run_id)
+    lease = Lease.claim_first()
     if lease is None:
-        logger.info("run %s is not to be had: taken, ended or cancelled", run_id)
+        logger.info("nothing waits; run %s was taken, has ended or was cancelled", asked, extra={"run": asked})
         return
+    run_id = lease.run_id
     attempt = Run.objects.only("attempt").get(pk=run_id).attempt
     try:
         lease.write(f"attempt {attempt} of {MAX_ATTEMPTS} begins on {socket.gethostname()}")
@@ -60,7 +70,7 @@ def execute(run_id: int, stopping: Event) -> None:
                     child.exit_code(TIDY_SECONDS)  # it ended the run itself and is tidying up
                 raise
     except LeaseLost:
-        logger.info("run %s is no longer ours; stopped without a word", run_id)
+        logger.info("run %s is no longer ours; stopped without a word", run_id, extra={"run": run_id})
 
 
 class _Watch:
@@ -106,15 +116,15 @@ class _Watch:
         try:
             if renew or self.progress is not None:
                 self._write_progress()
-            if not self.stop_reason and self.lease.cancel_requested():
-                self._ask_to_stop("cancel", CANCEL_PATIENCE_SECONDS)
-        except OperationalError:
+            if self.stop_reason != "cancel":
+                self._heed(self.lease.asked_to_stop())
+        except (OperationalError, InterfaceError):
             logger.warning("the database does not answer; trying again", exc_info=True)
             close_old_connections()
             if time.monotonic() > self.lease_good_until:
                 raise LeaseLost from None
         if not self.stop_reason and self.stopping.is_set():
-            self._ask_to_stop("shutdown", SHUTDOWN_PATIENCE_SECONDS)
+            self._stop_child("shutdown", SHUTDOWN_PATIENCE_SECONDS, self.child.stop)
 
     def _write_progress(self) -> None:
         """Write the row and a point of the plot in one transaction, so that the lease fences both."""
@@ -129,11 +139,18 @@ class _Watch:
                 ProgressPoint.objects.create(run_id=self.lease.run_id, step=progress["step"], terms=progress["terms"])
         self.lease_good_until = began + LEASE.total_seconds()
 
-    def _ask_to_stop(self, reason: str, patience_seconds: float) -> None:
-        """Ask the child to stop at its next report, and kill it if it does not."""
+    def _heed(self, asked: str) -> None:
+        """Do what the person asked; who asks to pause may still ask to cancel."""
+        if asked == "cancel":
+            self._stop_child("cancel", CANCEL_PATIENCE_SECONDS, self.child.stop)
+        elif asked == "pause" and not self.stop_reason:
+            self._stop_child("pause", PAUSE_PATIENCE_SECONDS, self.child.pause)
+
+    def _stop_child(self, reason: str, patience_seconds: float, ask: Callable[[], None]) -> None:
+        """Ask the child to stop, and kill it if it does not."""
         self.stop_reason = reason
         self.kill_at = time.monotonic() + patience_seconds
-        self.child.stop()
+        ask()
 
     def _succeeded(self) -> bool:
         return self.outcome is not None and bool(self.outcome.get("succeeded"))
@@ -143,22 +160,41 @@ class _Watch:
         code, outcome = self.child.process.returncode, self.outcome or {}
         if self._succeeded() or outcome.get("lost"):
             return
-        if self.stop_reason == "cancel" or (outcome.get("cancelled") and self.lease.cancel_requested()):
+        if self.stop_reason == "cancel" or (outcome.get("cancelled") and self.lease.asked_to_stop() == "cancel"):
             self.lease.cancel()
         elif "failed" in outcome:
             self.lease.fail(str(outcome["failed"]), bool(outcome.get("retryable")))
+        elif "out_of_memory" in outcome:
+            self._with_less_memory(str(outcome["out_of_memory"]))
+        elif self.stop_reason == "pause":
+            self.lease.pause()
+        elif "again" in outcome:
+            self._again(str(outcome["again"]))
         elif self.stop_reason == "shutdown":
             self.lease.release("the worker was told to stop", count_attempt=False)
             send("execute_run", self.lease.run_id, "gpu")
         elif self.child.was_killed_for_memory():
-            self.lease.fail("The machine ran out of memory and stopped the run. Try a smaller batch size or a smaller "
-                            "foundation model, or give the worker more memory; the same again will not help.")
+            self._with_less_memory("The machine")
         elif code == -signal.SIGKILL:
             self._again("its process was killed")
         else:
             self.lease.fail(f"The run's process ended unexpectedly ({_how(code)}). Its last words: "
                             f"{self.child.last_words() or 'none'}. Start the run again; if it ends the same way, the "
                             f"file {self.child.log} on the worker says more.", retryable=True)
+
+    def _with_less_memory(self, where: str) -> None:
+        """Let the run go on with half as many images held at once, or fail it when that has not helped.
+
+        A step still learns from its whole batch, a piece after the other, so the method means the same.
+        """
+        halvings = Run.objects.only("memory_halvings").get(pk=self.lease.run_id).memory_halvings
+        if halvings >= MAX_HALVINGS:
+            self.lease.fail(OUT_OF_MEMORY.format(where=where, share=2**MAX_HALVINGS))
+            return
+        self.lease.halve_memory(f"{where.lower().replace('gpu', 'GPU')} ran out of memory; it goes on with "
+                                f"1/{2 ** (halvings + 1)} of the images held at once. Each step still learns from its "
+                                "whole batch, a piece after the other: slower, and the answer means the same")
+        send("execute_run", self.lease.run_id, "gpu")
 
     def _again(self, reason: str) -> None:
         """Put the run back on the queue with its checkpoint, or fail it when it has had its attempts."""

@@ -33,7 +33,8 @@ def out_of_memory_kills() -> int:
 class Child:
     """The process that does one attempt of one run.
 
-    It writes JSON lines into a pipe, and stops at its next report when it gets SIGTERM. Leaving the
+    It writes JSON lines into a pipe; it stops at its next report when it gets SIGTERM, and at its next
+    checkpoint when it gets SIGUSR1. Leaving the
     ``with`` block kills it if it still lives.
     """
 
@@ -77,6 +78,11 @@ class Child:
         """Ask it to stop at its next report."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """Ask it to save a checkpoint and then to stop."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGUSR1)
 
     def kill(self) -> None:
         """End it now, and wait until it has ended."""

@@ -105,7 +105,8 @@ class Kept:
         """Show and store each line that the process prints."""
         with output:
             for line in output:
-                self._say(f"{self.program.name:>6} | {line.rstrip()}")
+                is_structured = line.startswith("{")  # LABELFREE_LOGS=json: a name before it would spoil the JSON
+                self._say(line.rstrip() if is_structured else f"{self.program.name:>6} | {line.rstrip()}")
                 if self._log is not None:
                     self._log.emit(logging.makeLogRecord({"msg": line.rstrip()}))
 

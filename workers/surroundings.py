@@ -14,9 +14,10 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING
 
 import torch
-from django.db import OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 
-from core.errors import Cancelled, CheckpointError
+from core.errors import Cancelled, CheckpointError, Paused
+from core.pictures import Pictures
 from core.randomness import seeded
 from core.run import Progress
 from core.training.checkpoint import Checkpoints
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 TELL_SECONDS = 0.9
 CHECK_SECONDS = 10.0
+PAUSE_PATIENCE_SECONDS = 10.0
+"""How long a pause waits for a checkpoint; a stage that saves none is then done again."""
 FOLDER_PATIENCE_SECONDS = 40.0
 """How long the next attempt waits for the last one's process to let go of the run's folder."""
 RATE_WINDOW_SECONDS = 30.0
@@ -68,20 +71,25 @@ class WorkerRun:
         on_check: called every ten seconds or so of reporting.
     """
 
-    def __init__(self, *, lease: Lease, seed: int, folder: Path, pipe: Pipe, image_ids: Sequence[int]) -> None:
+    def __init__(self, *, lease: Lease, seed: int, folder: Path, pipe: Pipe, image_ids: Sequence[int],
+                 memory_share: float = 1.0) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.seed = seed
         self.folder = folder
         self.checkpoints = Checkpoints(folder)
+        self.pictures = Pictures(folder / f"pictures-{lease.token[:8]}")
+        self.memory_share = memory_share
         self.finishing = False
         self.on_check: Callable[[], object] = lambda: None
         self._lease, self._pipe, self._image_ids = lease, pipe, image_ids
         self._stop = False
+        self._pause_by: float | None = None
         self._tell, self._check, self._pace = Clock(TELL_SECONDS), Clock(CHECK_SECONDS), Pace()
         self._stages_told: set[str] = set()
         self._unwritten: list[str] = []
         self._stage, self._last = "", Progress(stage="starting", step=0, total=0)
         signal.signal(signal.SIGTERM, self._asked_to_stop)
+        signal.signal(signal.SIGUSR1, self._asked_to_pause)
 
     def generator(self, purpose: str) -> torch.Generator:
         """Return a CPU generator seeded by the run's seed and `purpose`."""
@@ -92,13 +100,16 @@ class WorkerRun:
 
         Raises:
             Cancelled: the parent asked to stop.
+            Paused: the parent asked to pause, and what is learnt is saved.
             LeaseLost: somebody else has the run now.
         """
         if self._stop:
             raise Cancelled
+        if self._pause_by is not None and (not self.checkpoints.is_wanted or time.monotonic() > self._pause_by):
+            raise Paused
         if self._check.is_due():
             self.on_check()
-            if not self._lease.is_held():
+            if not self._still_held():
                 raise LeaseLost
         if not self.finishing:
             self._last = progress
@@ -124,10 +135,18 @@ class WorkerRun:
         self._unwritten.append(text)
         try:
             self._lease.write(*self._unwritten)
-        except OperationalError:
+        except (OperationalError, InterfaceError):
             close_old_connections()
             return
         self._unwritten.clear()
+
+    def _still_held(self) -> bool:
+        """Tell whether the run is ours; while the database is away the parent judges, by how long that lasts."""
+        try:
+            return self._lease.is_held()
+        except (OperationalError, InterfaceError):
+            close_old_connections()
+            return True
 
     def _message(self, progress: Progress) -> dict[str, object]:
         """Return a report as the row has it: the images by their ids, and the time that is left."""
@@ -147,6 +166,10 @@ class WorkerRun:
     def _asked_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stop = True
 
+    def _asked_to_pause(self, _signal: int, _frame: FrameType | None) -> None:
+        self.checkpoints.is_wanted = True
+        self._pause_by = time.monotonic() + PAUSE_PATIENCE_SECONDS
+
 
 def take_folder(folder: Path) -> IO[str]:
     """Lock a run's folder for this process, so that two attempts never write one checkpoint; keep the file open.
@@ -164,7 +187,8 @@ def take_folder(folder: Path) -> IO[str]:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise CheckpointError(str(folder), "an earlier attempt's process still holds this folder; "
-                                                   "end that process, then start the run again") from None
+                                                   "end that process, then start the run again",
+                                      retryable=True) from None
             time.sleep(0.5)
 
 

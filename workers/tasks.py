@@ -17,6 +17,7 @@ from django.db import close_old_connections  # noqa: E402
 
 from webapp.collections import ingest  # noqa: E402
 from webapp.collections.models import Upload  # noqa: E402
+from webapp.notices import outbox  # noqa: E402
 from webapp.runs import presence  # noqa: E402
 from workers import reaper, runs  # noqa: E402
 from workers.app import app  # noqa: E402
@@ -38,7 +39,7 @@ def _task(name: str) -> Callable[[Function], Function]:
 
 @_task("execute_run")
 def execute_run(run_id: int) -> None:
-    """Do one attempt of a run."""
+    """Do one attempt of the run that is first in line: this one, unless another has come before it."""
     runs.execute(int(run_id), STOPPING)
 
 
@@ -56,6 +57,12 @@ def answer_trial(trial_id: int) -> None:
     from workers import trials  # loads torch, which the node of the runs never needs
 
     trials.answer(int(trial_id))
+
+
+@_task("send_notice")
+def send_notice(notice_id: int) -> None:
+    """Tell a person that a run has ended."""
+    outbox.deliver(int(notice_id))
 
 
 @_task("reap")

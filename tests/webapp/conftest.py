@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable, Iterator
+
+import psycopg
 import pytest
 from django.test import Client
 
@@ -41,3 +45,32 @@ def stranger(charlie):
     client = Client()
     client.force_login(charlie)
     return client
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Catch what is sent to the workers; nothing is sent in these tests."""
+    messages = []
+    monkeypatch.setattr("webapp.runs.starting.send", lambda task, pk, queue: messages.append((task, pk, queue)) or True)
+    return messages
+
+
+@pytest.fixture
+def new_database(request: pytest.FixtureRequest) -> Iterator[Callable[[str], str]]:
+    """Return a function that gives the address of an empty database: "" for SQLite, a new one of Postgres's."""
+    made = []
+
+    def make(kind: str) -> str:
+        if kind == "sqlite":
+            return ""
+        place = request.getfixturevalue("postgres_url")
+        name = f"labelfree_{secrets.token_hex(4)}"
+        with psycopg.connect(place, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        made.append((place, name))
+        return place.rsplit("/", 1)[0] + f"/{name}"
+
+    yield make
+    for place, name in made:
+        with psycopg.connect(place, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

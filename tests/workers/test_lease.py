@@ -15,7 +15,7 @@ def run(make_run) -> Run:
 
 def steal(run: Run) -> Lease:
     """Let the run go back to the queue and somebody else take it."""
-    Run.objects.filter(pk=run.pk).update(status=Run.Status.QUEUED)
+    Run.objects.filter(pk=run.pk).update(status=Run.Status.QUEUED, lease_token="")
     taken = Lease.claim(run.pk)
     assert taken is not None
     return taken
@@ -31,6 +31,12 @@ def test_a_cancelled_run_is_not_to_be_had(run: Run):
     assert Lease.claim(run.pk) is None
     run.refresh_from_db()
     assert run.status == "cancelled"
+
+
+def test_the_first_in_line_is_taken_and_priority_goes_before_age(make_run):
+    low, old, new, high = (make_run("zeroshot", priority=priority) for priority in (-1, 0, 0, 1))
+    assert [Lease.claim_first().run_id for _ in range(4)] == [high.pk, old.pk, new.pk, low.pk]
+    assert Lease.claim_first() is None
 
 
 def test_a_write_renews_the_lease_and_adds_to_the_log(run: Run):

@@ -48,6 +48,16 @@ def test_a_run_that_used_up_its_attempts_fails_in_words(make_run):
     assert "Tried 3 times" in run.error
 
 
+def test_a_run_asked_to_pause_whose_worker_died_is_paused(make_run):
+    run = make_run("zeroshot", attempt=MAX_ATTEMPTS - 1)
+    Lease.claim(run.pk)
+    run.request_pause()
+    expire(run)
+    reap()
+    run.refresh_from_db()
+    assert (run.status, run.pause_requested, run.attempt) == ("paused", False, MAX_ATTEMPTS - 1)
+
+
 def test_a_run_cancelled_just_after_its_worker_died_ends_cancelled(make_run):
     run = make_run("zeroshot")
     Lease.claim(run.pk)

@@ -10,17 +10,26 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from django.utils import timezone
 
+from core.classifier import Predictions
+from core.data.images import ImageSet
 from tests.workers.conftest import adapting, child_of, executing, expire, wait_for
 from webapp.review.actions import correct
 from webapp.runs import presence
 from webapp.runs.models import Prediction, Run
+from workers import answers as answers_of
 from workers import runs
 from workers.app import send
+from workers.lease import Lease, LeaseLost
+from workers.problems import Photographs
 from workers.reaper import reap
 
 LONG = {"steps": 100_000, "sample_size": 60}
+SHORT = {"steps": 2000, "sample_size": 60}
 MUST = {"mirror": False, "batch_size": 10, "epochs": 5.0, "templates": "one"}  # thirty steps, a checkpoint every third
 
 
@@ -58,6 +67,30 @@ def test_a_run_is_compared_with_its_baseline_and_held_out_images_are_answered(ma
     assert Prediction.objects.filter(run=run).count() == 60
 
 
+def test_what_the_method_draws_is_kept_with_the_run_and_what_a_killed_attempt_drew_is_not(make_run, execute):
+    run = make_run("kmeans", settings={"starts": 1})
+    for left in ("pictures-0badcafe", "pictures"):
+        (runs.run_folder(run.pk) / left).mkdir(parents=True)
+        (runs.run_folder(run.pk) / left / "half.png").touch()
+    run = execute(run)
+    assert (run.status, run.error) == ("succeeded", "")
+    assert [file.name for file in runs.run_folder(run.pk).glob("pictures*/*")] == ["typical.png"]
+    assert [one["name"] for one in run.result["pictures"]] == ["typical"]
+
+
+def test_a_zombie_s_pictures_never_take_the_place_of_the_run_s(make_run, starters, tmp_path):
+    run = make_run("kmeans", status="running", lease_token="somebody else's", lease_expires_at=timezone.now())
+    theirs, kept = (runs.run_folder(run.pk) / name for name in ("pictures-mine", "pictures"))
+    for folder in (theirs, kept):
+        folder.mkdir(parents=True)
+        (folder / "typical.png").write_text(folder.name)
+    nothing = Photographs(distinct=ImageSet((), ()), adapted=0, ids=(), place={})
+    with pytest.raises(LeaseLost):
+        answers_of.write(Lease(run.pk, "mine"), {}, Predictions(torch.zeros(0, 2)), np.zeros((0, 2)), nothing,
+                         runs.run_folder(run.pk) / "package-mine.zip", theirs)
+    assert (kept / "typical.png").read_text() == "pictures"
+
+
 @pytest.mark.parametrize(("settings", "words", "retryable"), [
     ({"backbone": "clip-vit-b16"}, "clip-vit-b16", True),
     ({"backbone": "nobody"}, "unknown foundation model 'nobody'", False),
@@ -79,6 +112,28 @@ def test_semi_mae_learns_from_the_review_and_its_card_says_so(make_run, execute)
         assert json.loads(package.read("settings.json"))["settings"]["labelled_images"] == 12
 
 
+def test_where_names_drift_the_row_and_the_card_say_that_zero_shot_was_kept(make_run, execute):
+    run = execute(make_run("must", settings=MUST | {"epochs": 1.0, "base_learning_rate": 0.1, "least_kept": 1.0}))
+    assert (run.status, run.error) == ("succeeded", "")
+    (note,) = run.result["notes"]
+    assert note.startswith("Zero-shot was kept.")
+    with zipfile.ZipFile(runs.run_folder(run.pk) / "package.zip") as package:
+        assert note in package.read("CARD.md").decode()
+
+
+def test_a_run_begins_with_an_earlier_one_s_encoder_and_says_so(make_run, execute):
+    adapted = execute(make_run("must", settings=MUST | {"epochs": 1.0, "base_learning_rate": 0.1}))
+    run = execute(make_run("zeroshot", settings={"templates": "one"}, start_from=adapted))
+    assert (run.status, run.error) == ("succeeded", "")
+    with zipfile.ZipFile(runs.run_folder(run.pk) / "package.zip") as package:
+        assert f"Begun with the encoder of an adapted model: run {adapted.pk}" in package.read("CARD.md").decode()
+    assert not (runs.run_folder(run.pk) / "start").exists()
+
+    (runs.run_folder(adapted.pk) / "package.zip").unlink()
+    late = execute(make_run("zeroshot", settings={"templates": "one"}, start_from=adapted))
+    assert (late.status, f"run {adapted.pk}: its model package is gone" in late.error) == ("failed", True)
+
+
 def test_a_running_run_stops_when_asked_and_ends_cancelled(make_run, starters):
     run = make_run("turtle", settings=LONG)
     with executing(run):
@@ -87,6 +142,44 @@ def test_a_running_run_stops_when_asked_and_ends_cancelled(make_run, starters):
     run.refresh_from_db()
     assert run.status == "cancelled" and run.finished_at
     assert run.points.exists() or run.log.count("stage:")
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(("method", "settings"), [
+    ("must", MUST), ("turtle", SHORT)], ids=["must", "turtle"])
+def test_a_paused_run_holds_no_worker_and_goes_on_to_the_unbroken_answer(make_run, starters, execute, method, settings):
+    unbroken = execute(make_run(method, settings=settings))
+    run = make_run(method, settings=settings)
+    with executing(run):
+        wait_for(adapting(run, 0.3), 400)
+        run.request_pause()
+    run.refresh_from_db()
+    assert (run.status, run.attempt, run.lease_token, run.pause_requested) == ("paused", 0, "", False), run.log
+    stopped_at = run.step
+    assert 0 < stopped_at < run.total
+    assert run.resume()
+    execute(run)
+    assert (run.status, run.attempt) == ("succeeded", 1)
+    assert "goes on from its last checkpoint" in run.log
+    assert answers(run) == answers(unbroken)
+    again = [step for step in run.points.order_by("pk").values_list("step", flat=True) if step < stopped_at - 1]
+    assert again == sorted(set(again))  # no step before the pause was made twice
+
+
+@pytest.mark.timeout(1200)
+def test_a_run_that_crashed_is_resumed_from_its_checkpoint_to_the_unbroken_answer(make_run, starters, execute):
+    unbroken = execute(make_run("turtle", settings=SHORT))
+    run = make_run("turtle", settings=SHORT)
+    with executing(run):
+        wait_for(adapting(run, 0.3), 400)
+        os.kill(child_of(run), signal.SIGSEGV)
+    run.refresh_from_db()
+    assert (run.status, run.retryable) == ("failed", True)
+    assert run.resume()
+    execute(run)
+    assert (run.status, run.error, run.attempt) == ("succeeded", "", 1)
+    assert "goes on from its last checkpoint" in run.log
+    assert answers(run) == answers(unbroken)
 
 
 def test_a_child_that_does_not_hear_is_killed(make_run, starters, monkeypatch):

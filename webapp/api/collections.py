@@ -25,11 +25,18 @@ from webapp.api.schemas import (
     TruthOut,
     UploadOut,
 )
+from webapp.audit.trail import record, record_list_edit
 from webapp.collections.models import ClassListVersion, Collection, TrueLabel, Upload
 from webapp.collections.naming import create_class_list, edit_class_list
-from webapp.collections.permissions import get_own_class_list, get_own_collection
+from webapp.collections.permissions import (
+    get_own_class_list,
+    get_own_collection,
+    get_visible_class_list,
+    get_visible_collection,
+)
 from webapp.collections.tables import MAX_BYTES
 from webapp.collections.truth import FILE, store_truth
+from webapp.sharing.access import collections_of
 
 router = Router(tags=["collections"])
 class_lists = Router(tags=["class lists"])
@@ -38,10 +45,11 @@ LISTED = 100
 PENDING = (Upload.Status.RECEIVING, Upload.Status.RECEIVED, Upload.Status.READING)
 
 
-@router.get("", response={200: CollectionListOut, REFUSALS: Error}, summary="List your collections, the newest first")
+@router.get("", response={200: CollectionListOut, REFUSALS: Error},
+            summary="List the collections you have a role in, the newest first")
 def index(request: HttpRequest, before: int | None = None) -> CollectionListOut:
     """Return a page of collections."""
-    found = Collection.objects.filter(owner=request.user).select_related("class_list_version__class_list")
+    found = collections_of(request.user).select_related("class_list_version__class_list")
     page = list((found.filter(pk__lt=before) if before else found).order_by("-pk")[:PAGE + 1])
     return CollectionListOut(collections=[describe(one) for one in page[:PAGE]],
                              next=page[PAGE - 1].pk if len(page) > PAGE else None)
@@ -53,14 +61,16 @@ def create(request: HttpRequest, payload: CollectionIn) -> Status[CollectionOut]
     name = tidy(payload.name)
     if not name:
         raise DataError("name", "empty; give the collection a name")
-    return Status(201, describe(Collection.objects.create(owner=request.user, name=name, mirror=payload.mirror)))
+    collection = Collection.objects.create(owner=request.user, name=name, mirror=payload.mirror)
+    record(request, collection, "made the collection")
+    return Status(201, describe(collection))
 
 
 @router.get("/{pk}", response={200: CollectionOut, REFUSALS: Error},
             summary="Counts, pending uploads and refusals of a collection")
 def detail(request: HttpRequest, pk: int) -> CollectionOut:
     """Return a collection as it stands."""
-    return describe(get_own_collection(request, pk))
+    return describe(get_visible_collection(request, pk))
 
 
 @router.patch("/{pk}", response={200: CollectionOut, REFUSALS: Error},
@@ -72,7 +82,7 @@ def change(request: HttpRequest, pk: int, payload: CollectionChange) -> Collecti
     if sent.get("class_list") is not None and sent.get("num_classes") is not None:
         raise DataError("num_classes", "a class list has its own number of classes; send one of the two")
     if sent.get("class_list") is not None:
-        collection.class_list_version = get_own_class_list(request, sent["class_list"]).latest
+        collection.class_list_version = get_visible_class_list(request, sent["class_list"]).latest
         collection.num_classes = None
     elif "class_list" in sent:
         collection.class_list_version = None
@@ -85,6 +95,7 @@ def change(request: HttpRequest, pk: int, payload: CollectionChange) -> Collecti
     if sent.get("mirror") is not None:
         collection.mirror = sent["mirror"]
     collection.save(update_fields=["class_list_version", "num_classes", "name", "mirror"])
+    record(request, collection, "set " + ", ".join(f"{name} to {value}" for name, value in sent.items()))
     return describe(collection)
 
 
@@ -99,6 +110,7 @@ def truth(request: HttpRequest, pk: int) -> TruthOut:
         raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, FILE, f"more than {MAX_BYTES // 2**20} MB",
                        "leave out what is neither path nor label")
     report = store_truth(collection, content)
+    record(request, collection, f"stored {report.labelled:,} true labels")
     return TruthOut(labelled=report.labelled, images=report.images, unknown_paths=list(report.unknown_paths),
                     unknown_path_count=report.unknown_path_count, unknown_names=list(report.unknown_names))
 
@@ -113,30 +125,37 @@ def create_list(request: HttpRequest, payload: ClassListIn) -> Status[ClassListO
 @class_lists.get("/{pk}", response={200: ClassListOut, REFUSALS: Error}, summary="The newest version of a class list")
 def detail_list(request: HttpRequest, pk: int) -> ClassListOut:
     """Return a list's newest names."""
-    return describe_version(get_own_class_list(request, pk).latest)
+    return describe_version(get_visible_class_list(request, pk).latest)
 
 
 @class_lists.put("/{pk}", response={200: ClassListOut, REFUSALS: Error}, summary="Change the names: a new version")
 def change_list(request: HttpRequest, pk: int, payload: NamesIn) -> ClassListOut:
     """Make a new version; runs and collections that asked an older one keep it."""
     with transaction.atomic():
-        return describe_version(edit_class_list(get_own_class_list(request, pk), _checked(payload.names), request.user))
+        class_list = get_own_class_list(request, pk)
+        before = class_list.latest
+        version = edit_class_list(class_list, _checked(payload.names), request.user)
+        if version != before:
+            record_list_edit(request, version)
+        return describe_version(version)
 
 
 def describe(collection: Collection) -> CollectionOut:
     """Return a collection with its counts."""
     images, uploads = collection.images, collection.uploads.filter(status__in=PENDING)
+    refusals = collection.refusals.filter(left_out=False)
     version = collection.class_list_version
     return CollectionOut(
         id=collection.pk, name=collection.name, mirror=collection.mirror, num_classes=collection.num_classes,
         class_list=describe_version(version) if version else None, images=images.count(),
         duplicates=images.filter(duplicate_of__isnull=False).count(), held_out=images.filter(held_out=True).count(),
         true_labels=TrueLabel.objects.filter(image__collection=collection).count(),
-        pending_upload_count=uploads.count(), refusal_count=collection.refusals.count(),
+        pending_upload_count=uploads.count(), refusal_count=refusals.count(),
+        left_out_count=collection.refusals.filter(left_out=True).count(),
         pending_uploads=[UploadOut(
             id=str(one.pk), name=one.name, status=one.status, size_bytes=one.size_bytes,
             received_bytes=one.received_bytes, message=one.message) for one in uploads.order_by("created_at")[:LISTED]],
-        refusals=[RefusalOut(path=one.path, reason=one.reason) for one in collection.refusals.order_by("pk")[:LISTED]],
+        refusals=[RefusalOut(path=one.path, reason=one.reason) for one in refusals.order_by("pk")[:LISTED]],
         created_at=collection.created_at)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from http import HTTPStatus
 
 from django.http import HttpRequest
@@ -13,11 +14,15 @@ from core.catalog import METHODS
 from core.errors import DataError
 from core.presets.table import PRESETS
 from core.settings import defaults, describe
+from webapp.api.authentication import REVIEWING
 from webapp.api.errors import ApiError
 from webapp.api.schemas import (
     REFUSALS,
+    CorrectionIn,
+    CorrectionOut,
     Error,
     MethodOut,
+    PictureOut,
     PredictionOut,
     PredictionsOut,
     RunIn,
@@ -26,12 +31,15 @@ from webapp.api.schemas import (
     SettingOut,
     SpotCheckOut,
 )
-from webapp.collections.permissions import get_own_class_list, get_own_collection
+from webapp.audit.trail import record
+from webapp.collections.permissions import get_own_collection, get_visible_class_list, get_visible_collection
+from webapp.review import actions
 from webapp.review.names import class_names
-from webapp.runs.downloads import labels_response, package_response
+from webapp.runs import figures, starting
+from webapp.runs.downloads import labels_response, package_response, picture_response
 from webapp.runs.live import place, worker_notice
 from webapp.runs.models import Run
-from webapp.runs.permissions import get_own_run
+from webapp.runs.permissions import get_own_run, get_reviewable_run, get_visible_run
 from webapp.runs.starting import Asked, start_run
 from webapp.spot_checks.outcome import standing
 
@@ -61,13 +69,16 @@ def start(request: HttpRequest, pk: int, payload: RunIn) -> Status[RunOut]:
         raise DataError("num_classes", "a class list has its own number of classes; send one of the two")
     asked = Asked.of(collection)
     if payload.class_list is not None:
-        asked = Asked(version=get_own_class_list(request, payload.class_list).latest)
+        asked = Asked(version=get_visible_class_list(request, payload.class_list).latest)
     elif payload.num_classes is not None:
         asked = Asked(num_classes=payload.num_classes)
-    warm_up = get_own_collection(request, payload.warm_up) if payload.warm_up is not None else None
-    replay = get_own_collection(request, payload.replay) if payload.replay is not None else None
+    warm_up = get_visible_collection(request, payload.warm_up) if payload.warm_up is not None else None
+    replay = get_visible_collection(request, payload.replay) if payload.replay is not None else None
+    start_from = get_visible_run(request, payload.start_from) if payload.start_from is not None else None
     run = start_run(collection=collection, method=payload.method, values=payload.settings, asked=asked,
-                    preset=payload.preset, seed=payload.seed, warm_up=warm_up, replay=replay)
+                    preset=payload.preset, seed=payload.seed, warm_up=warm_up, replay=replay,
+                    start_from=start_from)
+    record(request, collection, f"started run {run.pk}, {METHODS[run.method].title}")
     return Status(201, describe_run(request, run))
 
 
@@ -75,7 +86,7 @@ def start(request: HttpRequest, pk: int, payload: RunIn) -> Status[RunOut]:
             summary="A collection's runs, the newest first")
 def index(request: HttpRequest, pk: int, before: int | None = None) -> RunListOut:
     """Return a page of runs."""
-    runs = get_own_collection(request, pk).runs.select_related("class_list_version", "collection")
+    runs = get_visible_collection(request, pk).runs.select_related("class_list_version", "collection")
     page = list((runs.filter(pk__lt=before) if before else runs).order_by("-pk")[:PAGE + 1])
     return RunListOut(runs=[describe_run(request, one) for one in page[:PAGE]],
                       next=page[PAGE - 1].pk if len(page) > PAGE else None)
@@ -84,7 +95,7 @@ def index(request: HttpRequest, pk: int, before: int | None = None) -> RunListOu
 @router.get("/runs/{pk}", response={200: RunOut, REFUSALS: Error}, summary="A run as it stands")
 def detail(request: HttpRequest, pk: int) -> RunOut:
     """Return status, progress and, once it has succeeded, the result."""
-    return describe_run(request, get_own_run(request, pk))
+    return describe_run(request, get_visible_run(request, pk))
 
 
 @router.post("/runs/{pk}/cancel", response={200: RunOut, REFUSALS: Error}, summary="Ask a run to stop")
@@ -94,13 +105,60 @@ def cancel(request: HttpRequest, pk: int) -> RunOut:
     if run.status in (Run.Status.SUCCEEDED, Run.Status.FAILED):
         raise ApiError(HTTPStatus.CONFLICT, f"run {pk}", f"has {run.status} already", "there is nothing to stop")
     run.request_cancel()
+    record(request, run.collection, f"cancelled run {run.pk}")
     return describe_run(request, get_own_run(request, pk))
+
+
+@router.post("/runs/{pk}/pause", response={200: RunOut, REFUSALS: Error}, summary="Ask a run to stop for now")
+def pause(request: HttpRequest, pk: int) -> RunOut:
+    """Pause: at once while it waits, else at its next checkpoint; asking twice is no error."""
+    run = get_own_run(request, pk)
+    if run.is_terminal:
+        raise ApiError(HTTPStatus.CONFLICT, f"run {pk}", f"has {run.status} already", "there is nothing to pause")
+    run.request_pause()
+    record(request, run.collection, f"paused run {run.pk}")
+    return describe_run(request, get_own_run(request, pk))
+
+
+@router.post("/runs/{pk}/resume", response={200: RunOut, REFUSALS: Error},
+             summary="Let a run go on that is paused, or failed and is retryable")
+def resume(request: HttpRequest, pk: int) -> RunOut:
+    """Queue the run again; it goes on from its checkpoint to the same answer."""
+    run = get_own_run(request, pk)
+    if not starting.resume(run):
+        raise ApiError(HTTPStatus.CONFLICT, f"run {pk}", f"is {run.status}, neither paused nor retryable",
+                       "start another run, or wait for this one")
+    record(request, run.collection, f"resumed run {run.pk}")
+    return describe_run(request, get_own_run(request, pk))
+
+
+@router.post("/runs/{pk}/corrections", response={201: CorrectionOut, REFUSALS: Error}, auth=REVIEWING,
+             summary="Label images by a person's word")
+def correct(request: HttpRequest, pk: int, payload: CorrectionIn) -> Status[CorrectionOut]:
+    """Record one correction of all these images, as Review does; it stands in the labels from now on."""
+    run = get_reviewable_run(request, pk)
+    names = class_names(run)
+    if payload.label not in names:
+        raise DataError("label", f"{payload.label!r} is no class of this run; send one of its class_names")
+    images = dict(run.collection.images.filter(number__in=payload.images).values_list("number", "pk"))
+    missing = [number for number in payload.images if number not in images]
+    if missing:
+        raise DataError("images", f"the collection has no image {missing[0]}; send numbers of its predictions")
+    action = actions.correct(run, request.user, images.values(), names.index(payload.label))
+    return Status(201, CorrectionOut(corrected=len(images), description=action.description))
 
 
 @router.get("/runs/{pk}/package", summary="The model package (zip)", response={200: bytes, REFUSALS: Error})
 def package(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Send the zip; ranges are honoured, so that a broken download goes on."""
     return package_response(request, _finished(request, pk))
+
+
+@router.get("/runs/{pk}/pictures/{name}", summary="A picture that the method drew (PNG)",
+            response={200: bytes, REFUSALS: Error}, url_name="picture")
+def picture(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
+    """Send one of the run's pictures."""
+    return picture_response(request, _finished(request, pk), name)
 
 
 @router.get("/runs/{pk}/labels.csv", summary="The labels as they stand, corrections included, as CSV",
@@ -135,12 +193,12 @@ def predictions(request: HttpRequest, pk: int, after: int = -1,
 
 
 def _finished(request: HttpRequest, pk: int) -> Run:
-    """Return one's own run if it has succeeded.
+    """Return a run one may look at if it has succeeded.
 
     Raises:
         ApiError: 409 if it has not.
     """
-    run = get_own_run(request, pk)
+    run = get_visible_run(request, pk)
     if run.status != Run.Status.SUCCEEDED:
         fix = "start another run" if run.is_terminal else "ask again when GET /runs/{id} says succeeded"
         raise ApiError(HTTPStatus.CONFLICT, f"run {pk}", f"is {run.status}, so there is no result", fix)
@@ -152,14 +210,21 @@ def describe_run(request: HttpRequest, run: Run) -> RunOut:
     where = place(run)
     return RunOut(
         id=run.pk, collection=run.collection_id, method=run.method, preset=run.preset, settings=run.settings,
-        seed=run.seed, class_names=list(class_names(run)), num_classes=run.num_classes, baseline=run.baseline_id,
+        seed=run.seed, class_names=list(class_names(run)), num_classes=run.num_classes, start_from=run.start_from_id,
+        baseline=run.baseline_id,
         status=run.status, cancel_requested=run.cancel_requested, attempt=run.attempt, stage=run.stage,
         percent=run.percent, step=run.step, total=run.total, images_per_second=run.images_per_second,
         seconds_left=run.seconds_left, queue_position=where.waiting_ahead + 1 if where else None,
         notice=worker_notice(run), error=run.error, retryable=run.retryable, result=run.result or None,
-        spot_check=_spot_check(run),
+        pictures=_pictures(request, run), spot_check=_spot_check(run),
         created_at=run.created_at, started_at=run.started_at, finished_at=run.finished_at,
         page=request.build_absolute_uri(reverse("runs:detail", args=[run.pk])))
+
+
+def _pictures(request: HttpRequest, run: Run) -> list[PictureOut]:
+    """Return what the run's method drew, and where it is."""
+    return [PictureOut(**asdict(one), address=request.build_absolute_uri(
+        reverse("api:picture", args=[run.pk, one.name]))) for one in figures.pictures(run)]
 
 
 def _spot_check(run: Run) -> SpotCheckOut | None:

@@ -97,6 +97,7 @@ class CollectionOut(Schema):
     pending_upload_count: int
     refusals: list[RefusalOut] = Field(description="files that could not become images; at most 100 are listed")
     refusal_count: int
+    left_out_count: int = Field(description="hidden files and those of an operating system, passed over")
     created_at: datetime
 
 
@@ -129,6 +130,22 @@ class RunIn(Schema):
     warm_up: int | None = Field(None, description="id of a larger collection for MUST's warm-up")
     replay: int | None = Field(None, description="id of a collection like what the foundation model learnt from, for "
                                                  "unsupervised finetuning")
+    start_from: int | None = Field(None, description="id of a finished run whose adapted encoder takes the place of "
+                                                     "the published weights")
+
+
+class CorrectionIn(Schema):
+    """A person's word for some images of a run."""
+
+    images: list[int] = Field(description="their numbers in the collection", min_length=1, max_length=5000)
+    label: str = Field(description="one of the run's class names")
+
+
+class CorrectionOut(Schema):
+    """What was recorded; Review undoes it in one step."""
+
+    corrected: int
+    description: str
 
 
 class SpotCheckOut(Schema):
@@ -143,6 +160,17 @@ class SpotCheckOut(Schema):
     seed: int
 
 
+class PictureOut(Schema):
+    """A picture that the method drew, and what stands beside it."""
+
+    name: str
+    title: str
+    caption: str
+    columns: list[str] = Field(description="headings of its columns, from the left")
+    rows: list[str] = Field(description="names of its rows, from the top")
+    address: str = Field(description="where the PNG is")
+
+
 class RunOut(Schema):
     """A run as its row says; `result` is there once it has succeeded."""
 
@@ -154,8 +182,9 @@ class RunOut(Schema):
     seed: int
     class_names: list[str]
     num_classes: int | None
+    start_from: int | None = Field(description="the run with whose encoder it begins")
     baseline: int | None = Field(description="the run it is compared with")
-    status: str = Field(description="queued, running, succeeded, failed or cancelled")
+    status: str = Field(description="queued, running, paused, succeeded, failed or cancelled")
     cancel_requested: bool
     attempt: int
     stage: str
@@ -169,6 +198,7 @@ class RunOut(Schema):
     error: str
     retryable: bool
     result: dict[str, Any] | None
+    pictures: list[PictureOut] = Field(description="what the method drew; there once it has succeeded")
     spot_check: SpotCheckOut | None = Field(description="measured accuracy, once a person has labelled a sample")
     created_at: datetime
     started_at: datetime | None

@@ -24,7 +24,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 @login_not_required
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 403."""
-    return _answer(request, 403, "Not allowed", "This belongs to somebody else, or needs a right you do not have.")
+    return _answer(request, 403, "Not allowed",
+                   str(exception) or "This belongs to somebody else, or needs a right you do not have.")
 
 
 @login_not_required

@@ -1,8 +1,7 @@
-"""Headers that keep a page from loading, running or being framed by anything that is not ours."""
+"""What Django's own security middleware leaves out: the policies of what a page may load, run and ask for."""
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 
@@ -35,14 +34,8 @@ class SecurityHeaders(MiddlewareMixin):
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Set what is not set."""
         response.headers.setdefault("Content-Security-Policy", POLICY)
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
-        response.headers.setdefault("Referrer-Policy", "same-origin")
-        response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         response.headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-        if settings.TLS:
-            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         if "text/html" in response.get("Content-Type", ""):
             response.headers.setdefault("Cache-Control", "no-store")
         return response

@@ -5,8 +5,14 @@ LABELFREE_PORT        port of the web; 8000
 LABELFREE_HOSTS       host names the web answers to, separated by commas; this machine only
 LABELFREE_TLS         1 behind a proxy that speaks https: cookies travel by https only
 LABELFREE_URL_PREFIX  path under which a proxy shows the app, like /labelfree
+LABELFREE_FOLDERS     folders on the server from which people may take images, separated by colons; none
+LABELFREE_QUOTA_GB    what each person may store, in GB; no bound
 DATABASE_URL          Postgres instead of the SQLite file in LABELFREE_HOME
 REDIS_URL             a Redis of one's own instead of the socket in LABELFREE_HOME
+LABELFREE_SMTP        mail server of the notices, like smtps://user:password@mail.example.org; none sends no e-mail
+LABELFREE_MAIL_FROM   address the notices come from
+LABELFREE_WEBHOOKS_INSIDE  1 lets webhooks go to addresses of this machine's own network
+LABELFREE_LOGS        json writes one JSON object a line, for programs that gather logs
 DEBUG                 1 shows tracebacks in the browser; for developers only
 """
 
@@ -14,6 +20,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 
@@ -40,9 +47,10 @@ for folder in (HOME, MEDIA_ROOT, UPLOADS_ROOT, RUNS_ROOT, CACHE_ROOT):
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 SECRET_KEY = secret_key.read_or_make(HOME / "secret_key")
+OWN_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 ALLOWED_HOSTS = [
     *filter(None, (host.strip() for host in os.environ.get("LABELFREE_HOSTS", "").split(","))),
-    "localhost", "127.0.0.1", "[::1]",
+    *OWN_HOSTS,
 ]
 REDIS_URL = os.environ.get("REDIS_URL") or f"redis+socket://{HOME / 'redis.sock'}"
 
@@ -55,15 +63,21 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "webapp.accounts",
     "webapp.collections",
+    "webapp.sharing",
+    "webapp.audit",
     "webapp.runs",
     "webapp.review",
     "webapp.spot_checks",
+    "webapp.notices",
     "webapp.api",
     "webapp.panel",
+    "webapp.backup",  # its management commands
     "workers",  # its management commands: up, worker
 ]
 
 MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "webapp.config.headers.SecurityHeaders",
     "webapp.config.static.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -118,6 +132,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "sign_in"
 LOGIN_REDIRECT_URL = "home"
+PASSWORD_RESET_TIMEOUT = 24 * 3600
 
 SESSION_COOKIE_NAME = "labelfree_session"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
@@ -127,12 +142,29 @@ CSRF_COOKIE_NAME = "labelfree_csrf"
 CSRF_FAILURE_VIEW = "webapp.config.errors.csrf_failed"
 if TLS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "SAMEORIGIN"
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005", "security.W021",  # HSTS for other hosts below our name is not ours to promise
+    "security.W008",  # the proxy that speaks https redirects; this machine's own checks ask in plain http
+    "security.W019",  # the review panel stands in a frame of our own page
+]
 
 FORCE_SCRIPT_NAME = URL_PREFIX or None
 STATIC_URL = f"{URL_PREFIX}/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_ALLOW_ALL_ORIGINS = False
+
+_MAIL = urlsplit(os.environ.get("LABELFREE_SMTP", ""))
+EMAIL_HOST = _MAIL.hostname or ""
+EMAIL_PORT = _MAIL.port or {"smtps": 465, "smtp+starttls": 587}.get(_MAIL.scheme, 25)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_MAIL.username or ""), unquote(_MAIL.password or "")
+EMAIL_USE_SSL, EMAIL_USE_TLS = _MAIL.scheme == "smtps", _MAIL.scheme == "smtp+starttls"
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = os.environ.get("LABELFREE_MAIL_FROM", "labelfree@localhost")
+WEBHOOKS_INSIDE = _flag("LABELFREE_WEBHOOKS_INSIDE")
 
 LANGUAGE_CODE = "en"
 USE_TZ = True
@@ -142,6 +174,10 @@ CHUNK_BYTES = 16 * 1024 * 1024
 """The most that one request of an upload may carry: well under what common proxies let through."""
 REQUEST_BYTES = CHUNK_BYTES + 1024 * 1024
 """The most that any request may carry; more is refused before it is spooled to disk."""
+SOURCE_ROOTS = [Path(one) for one in os.environ.get("LABELFREE_FOLDERS", "").split(":") if one]
+"""Everybody who may sign in may take images from these."""
+QUOTA_BYTES = int(float(os.environ.get("LABELFREE_QUOTA_GB") or 0) * 2**30)
+"""What each person may store; 0 for no bound."""
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 FILE_UPLOAD_PERMISSIONS = 0o600
@@ -149,7 +185,9 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+                   "json": {"()": "webapp.config.logs.JsonFormatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler",
+                             "formatter": "json" if os.environ.get("LABELFREE_LOGS") == "json" else "plain"}},
     "root": {"handlers": ["console"], "level": "INFO"},
 }

@@ -10,9 +10,13 @@ from webapp.collections.urls import urlpatterns as collections
 urlpatterns: list[URLPattern | URLResolver] = [
     *accounts,
     *collections,
+    path("", include("webapp.sharing.urls")),
+    path("", include("webapp.audit.urls")),
     path("", include("webapp.runs.urls")),
     path("", include("webapp.review.urls")),
     path("", include("webapp.spot_checks.urls")),
+    path("", include("webapp.health.urls")),
+    path("", include("webapp.notices.urls")),
     path("api/v1/", include("webapp.api.urls")),
 ]
 

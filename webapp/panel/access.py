@@ -1,4 +1,4 @@
-"""Whose run an event is about. Every handler of the panel is made by `for_own_run`; a test sees to it.
+"""Whose run an event is about. Every handler of the panel is made by `looking` or `reviewing`; a test sees to it.
 
 Gradio keeps nothing between events: the run's number comes with each request, from the address of the
 page, and each time the person's right to it is asked for anew.
@@ -14,15 +14,18 @@ import gradio as gr
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
 from django.db import close_old_connections
 from django.http import Http404, HttpRequest
 from django.urls import set_script_prefix
 
 from core.errors import LabelfreeError
 from webapp.runs.models import Run
-from webapp.runs.permissions import get_own_run
+from webapp.runs.permissions import get_reviewable_run, get_visible_run
 
 MISSING = "There is no such run here: it was deleted, or it belongs to somebody else."
+
+Find = Callable[[HttpRequest, int], Run]
 
 
 @dataclass(frozen=True)
@@ -33,21 +36,34 @@ class Visit:
     user: AbstractBaseUser
 
 
-def for_own_run(handler: Callable[..., Any], missing: Callable[[], Any]) -> Callable[..., Any]:
+def looking(handler: Callable[..., Any], missing: Callable[[], Any]) -> Callable[..., Any]:
+    """Return the function that Gradio calls for an event that changes nothing; a viewer may cause it."""
+    return _with_visit(handler, missing, get_visible_run)
+
+
+def reviewing(handler: Callable[..., Any], missing: Callable[[], Any]) -> Callable[..., Any]:
+    """Return the function that Gradio calls for an event that changes labels; it takes a reviewer."""
+    return _with_visit(handler, missing, get_reviewable_run)
+
+
+def _with_visit(handler: Callable[..., Any], missing: Callable[[], Any], find: Find) -> Callable[..., Any]:
     """Return the function that Gradio calls: it finds the visit, then calls ``handler(visit, *values)``.
 
     Args:
         handler: what the event does; may raise `LabelfreeError`, whose message the person reads.
         missing: makes the answer where the run is not theirs, the same as where there is none.
+        find: finds the run, if the person may do this there.
     """
     def answer(request: gr.Request, *values: Any) -> Any:
         set_script_prefix(f"{settings.FORCE_SCRIPT_NAME or ''}/")
         try:
-            return handler(visit(request), *values)
+            return handler(visit(request, find), *values)
         except Http404:
             return missing()
         except LabelfreeError as error:
             raise gr.Error(str(error), title="Not done", print_exception=False, duration=8) from error
+        except PermissionDenied as error:
+            raise gr.Error(str(error), title="Not allowed", print_exception=False, duration=8) from error
 
     answer.__name__ = handler.__name__
     answer.__doc__ = handler.__doc__
@@ -70,11 +86,12 @@ def in_a_thread(answer: Callable[..., Any]) -> Callable[..., Any]:
     return answered
 
 
-def visit(request: gr.Request) -> Visit:
+def visit(request: gr.Request, find: Find = get_visible_run) -> Visit:
     """Return who asks about which run.
 
     Raises:
         Http404: nobody is signed in, or the run is not theirs, or there is none.
+        PermissionDenied: their role is too low for what `find` grants.
     """
     user_id = str(request.username or "")
     number = str(request.query_params.get("run", ""))
@@ -85,4 +102,4 @@ def visit(request: gr.Request) -> Visit:
         raise Http404
     own = HttpRequest()
     own.user = user
-    return Visit(run=get_own_run(own, int(number)), user=user)
+    return Visit(run=find(own, int(number)), user=user)

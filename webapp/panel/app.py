@@ -1,6 +1,6 @@
 """The panel's page: one Gradio Blocks, its parts and which handler answers which event.
 
-Every event goes through `for_own_run` and sends the same form; the page's script (``page/panel.js``)
+Every event goes through `looking` or `reviewing` and sends the same form; the page's script (``page/panel.js``)
 fills in the first value of it, the command: what is selected, which tab is open, which page of it.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from webapp.panel import handlers
-from webapp.panel.access import for_own_run, in_a_thread
+from webapp.panel.access import in_a_thread, looking, reviewing
 from webapp.panel.theme import theme
 from webapp.review.queries import ORDERS, SOURCES
 
@@ -82,7 +82,7 @@ def build() -> gr.Blocks:
         wired.on(undo.click, handlers.undo)
         wired.on(redo.click, handlers.redo)
         wired.on(rename.click, handlers.rename)
-        inspect.click(in_a_thread(for_own_run(handlers.inspect, handlers.no_detail)), [command], [detail],
+        inspect.click(in_a_thread(looking(handlers.inspect, handlers.no_detail)), [command], [detail],
                       js="() => lf.command()", show_progress="hidden", api_visibility="private",
                       trigger_mode="always_last")
     blocks.queue(default_concurrency_limit=EVENTS_AT_ONCE, api_open=False)
@@ -105,8 +105,9 @@ class _Wiring:
            after: str = "") -> None:
         """Answer `event` by `handler`; `before` is run in the page first, `after` when it went well."""
         first = f"{before}; " if before else ""
+        entitled = looking if handler in handlers.LOOKING else reviewing
         answered = event(
-            in_a_thread(for_own_run(handler, handlers.no_screen)), self._form, list(self._screen),
+            in_a_thread(entitled(handler, handlers.no_screen)), self._form, list(self._screen),
             show_progress="hidden", api_visibility="private",
             trigger_mode="always_last" if handler is handlers.show else "once",
             js=f"(command, ...form) => {{ {first}return [lf.command(), ...form]; }}")

@@ -132,6 +132,10 @@ def inspect(visit: Visit, command: str) -> str:
     return drawing.detail(visit.run, image_id) if image_id is not None else ""
 
 
+LOOKING = frozenset({show, only_class, refresh})
+"""The events of a whole screen that a viewer may cause; every other one takes a reviewer."""
+
+
 def no_screen() -> Screen:
     """Return the screen of a run that is not theirs, or is not."""
     return Screen(summary=drawing.missing(MISSING), answers="", classes="", disagreements="", detail="",

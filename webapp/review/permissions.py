@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from django.http import HttpRequest
-from django.shortcuts import get_object_or_404
 
 from webapp.runs.models import Trial
+from webapp.sharing.access import find
+from webapp.sharing.models import Role
 
 
 def get_own_trial(request: HttpRequest, pk: int) -> Trial:
-    """Return the trial if the person made it on a run that is still theirs; else 404, as if it did not exist."""
-    return get_object_or_404(
-        Trial.objects.select_related("run__class_list_version", "run__collection"),
-        pk=pk, owner=request.user, run__collection__owner=request.user)
+    """Return a trial; the right to see it: the person made it, on a run they may still look at."""
+    trials = Trial.objects.filter(owner=request.user).select_related("run__class_list_version", "run__collection")
+    return find(request, trials, pk, Role.VIEWER, through="run__collection")

@@ -22,7 +22,7 @@ from webapp.review.names import class_names
 from webapp.review.permissions import get_own_trial
 from webapp.review.queries import with_standing
 from webapp.runs.models import Run, Trial
-from webapp.runs.permissions import get_own_run
+from webapp.runs.permissions import get_visible_run
 from webapp.runs.presence import is_present
 from workers.app import send
 
@@ -38,7 +38,7 @@ TRIALS_WAITING = 20
 @never_cache
 def map_points(request: HttpRequest, pk: int) -> JsonResponse:
     """Return the run's embedding map as columns: image ids, places, standing classes, who answered."""
-    run = get_own_run(request, pk)
+    run = get_visible_run(request, pk)
     ids, xs, ys, classes, by_person = [], [], [], [], []
     rows = with_standing(run).values_list("image_id", "map_x", "map_y", "standing", "corrected").order_by("pk")
     for image_id, x, y, standing, corrected in rows.iterator(chunk_size=5000):
@@ -55,7 +55,7 @@ def map_points(request: HttpRequest, pk: int) -> JsonResponse:
 @never_cache
 def trials(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what was tried against a run; on POST, store one picture and ask a worker about it."""
-    run = get_own_run(request, pk)
+    run = get_visible_run(request, pk)
     refusal = ""
     if request.method == "POST":
         refusal = _try(request, run)

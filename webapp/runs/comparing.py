@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from core.errors import ConfigError, DataError
-from webapp.collections.permissions import get_own_collection
+from webapp.collections.permissions import get_reviewable_collection, get_visible_collection
 from webapp.collections.views import frame
 from webapp.review import actions
 from webapp.runs import comparison
@@ -23,7 +23,7 @@ DISPUTES_A_PAGE = 24
 @require_GET
 def compare(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the chosen runs (else the newest of each method) beside each other, and what they disagree on."""
-    collection = get_own_collection(request, pk)
+    collection = get_visible_collection(request, pk)
     runs = comparison.choose(collection, request.GET.getlist("run"))
     if len(runs) < 2:
         messages.info(request, "There is something to compare once two runs have succeeded.")
@@ -43,7 +43,7 @@ def compare(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def settle(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a person's word for one disputed image, as a correction of the run that is reviewed."""
-    collection = get_own_collection(request, pk)
+    collection = get_reviewable_collection(request, pk)
     given = {name: request.POST.get(name, "") for name in ("review", "image", "class_index")}
     if not all(value.isdecimal() and len(value) < 18 for value in given.values()):
         messages.error(request, "Nothing was recorded: the page sent no image or class. Load it again.")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
-from django.http import Http404, HttpRequest, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
@@ -18,26 +20,83 @@ from django.views.decorators.http import require_safe
 from webapp.config.files import TYPES, file_response
 from webapp.review import labels
 from webapp.runs.models import Run
-from webapp.runs.permissions import get_own_run
+from webapp.runs.permissions import get_visible_run
 from webapp.spot_checks import card
+
+OUTPUT_BYTES = 200_000
+"""Of what a run's process printed, its log carries this much: the end, where a traceback is."""
 
 
 @require_safe
 def package(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Send the run's model package."""
-    return package_response(request, get_own_run(request, pk))
+    return package_response(request, get_visible_run(request, pk))
 
 
 @require_safe
 def labels_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Send the standing labels as CSV."""
-    return labels_response(request, get_own_run(request, pk), "csv")
+    return labels_response(request, get_visible_run(request, pk), "csv")
 
 
 @require_safe
 def labels_jsonl(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Send the standing labels as JSON, one object a line."""
-    return labels_response(request, get_own_run(request, pk), "jsonl")
+    return labels_response(request, get_visible_run(request, pk), "jsonl")
+
+
+@require_safe
+def picture(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
+    """Send one of the pictures that the run's method drew."""
+    return picture_response(request, get_visible_run(request, pk), name)
+
+
+def picture_response(request: HttpRequest, run: Run, name: str) -> HttpResponseBase:
+    """Return a picture of a run, by its name in the result.
+
+    Raises:
+        Http404: the run has none of this name.
+    """
+    if name not in (one["name"] for one in run.result.get("pictures") or []):
+        raise Http404("this run has no such picture")
+    return file_response(request, Path(settings.RUNS_ROOT) / str(run.pk) / "pictures" / f"{name}.png", immutable=True)
+
+
+@require_safe
+def log(request: HttpRequest, pk: int) -> HttpResponse:
+    """Send the run's log as text, with what is needed to make sense of it elsewhere."""
+    run = get_visible_run(request, pk)
+    response = HttpResponse(whole_log(run, with_output=request.user.is_staff), content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = content_disposition_header(True, file_name(run, "log.txt"))
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+def whole_log(run: Run, *, with_output: bool) -> str:
+    """Return what the run was, its log, and its error.
+
+    Args:
+        run: in any state.
+        with_output: also the end of what its process printed, tracebacks and the server's paths included.
+    """
+    said = {"run": run.pk, "collection": run.collection.name, "method": run.method, "preset": run.preset or "none",
+            "seed": run.seed, "state": run.status, "attempt": run.attempt, "memory halved": run.memory_halvings,
+            "created": run.created_at.isoformat(timespec="seconds"), "labelfree": version("labelfree"),
+            "settings": json.dumps(run.settings, ensure_ascii=False, sort_keys=True)}
+    parts = ["\n".join(f"{name}: {value}" for name, value in said.items()), run.log.rstrip() or "Nothing yet."]
+    if run.error:
+        parts.append(f"error: {run.error}")
+    output = Path(settings.RUNS_ROOT) / str(run.pk) / "output.log"
+    if with_output and output.exists():
+        parts.append("what its process printed:\n" + _end_of(output))
+    return "\n\n".join(parts) + "\n"
+
+
+def _end_of(path: Path) -> str:
+    """Return the last part of a text file."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - OUTPUT_BYTES))
+        return file.read().decode(errors="replace").rstrip()
 
 
 def package_response(request: HttpRequest, run: Run) -> HttpResponseBase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.evaluation import estimate, guard
@@ -29,6 +30,17 @@ class Measure:
     unit: str
     own: float
     baseline: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """What stands beside a picture; see `core.pictures.Picture`."""
+
+    name: str
+    title: str
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[str]
 
 
 MEASURES = {
@@ -120,6 +132,13 @@ def suggested_names(run: Run) -> list[tuple[str, list[str]]]:
     """Return each cluster's present name and the names its pictures suggest."""
     suggestions = run.result.get("suggested_names") or []
     return [(name, list(words)) for name, words in zip(class_names(run), suggestions, strict=False) if words]
+
+
+def pictures(run: Run) -> list[Picture]:
+    """Return what stands beside each picture that the method drew, its rows by the names that its classes have now."""
+    names = dict(zip(run.result.get("class_names") or [], class_names(run)))
+    return [Picture(name=one["name"], title=one["title"], caption=one["caption"], columns=one["columns"],
+                    rows=[names.get(row, row) for row in one["rows"]]) for one in run.result.get("pictures") or []]
 
 
 def _points(share: float | None) -> float | None:

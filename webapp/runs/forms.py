@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 from django import forms
+from django.db.models import QuerySet
 from django.forms import BoundField
 
 from core.catalog import BACKBONES, METHODS, parse
@@ -19,6 +20,8 @@ from webapp.runs.starting import (
     MAX_SEED,
     OTHER_COLLECTIONS,
     Asked,
+    adapted_runs,
+    foundations,
     preset_of,
     question_of,
     settings_of,
@@ -27,6 +30,14 @@ from webapp.runs.starting import (
 
 PREFIX = "setting-"
 LONG_TEXTS = ("own_templates",)
+
+
+class EarlierRunField(forms.ModelChoiceField):
+    """A choice of runs, called as their pages are."""
+
+    def label_from_instance(self, obj: Run) -> str:
+        """Return what tells runs apart."""
+        return f"{METHODS[obj.method].title} run {obj.pk} on {obj.collection.name}"
 
 
 class RunForm(forms.Form):
@@ -48,14 +59,22 @@ class RunForm(forms.Form):
         Collection.objects.none(), required=False, label="Replay collection", empty_label="none",
         help_text="Pictures like those the foundation model once learnt from, everyday photographs for most: they keep "
                   "it from losing what it knows.")
+    start_from = EarlierRunField(
+        Run.objects.none(), required=False, label="Begin with", empty_label="the published weights",
+        help_text="An earlier run's adapted encoder, in the place of the foundation model's own weights.")
     seed = forms.IntegerField(label="Seed", min_value=0, max_value=MAX_SEED, initial=0,
                               help_text="The same seed gives the same answers.")
 
     def __init__(self, data: Mapping[str, str] | None = None, *, collection: Collection, method: str,
-                 chosen: Mapping[str, str] | None = None, earlier: Run | None = None) -> None:
-        """Build the fields that `method` has; an `earlier` run of it gives their first values."""
+                 chosen: Mapping[str, str] | None = None, earlier: Run | None = None,
+                 others: QuerySet[Collection] | None = None) -> None:
+        """Build the fields that `method` has; an `earlier` run of it gives their first values.
+
+        `others` are the collections whose pictures the person may use besides; none, if not given.
+        """
         super().__init__(data)
         self.collection, self.method_name, chosen = collection, method, chosen or {}
+        self.others = (Collection.objects.none() if others is None else others).exclude(pk=collection.pk)
         self.earlier = earlier if earlier is not None and earlier.method == method else None
         self.question = question_of(collection)
         self.good_values: dict[str, Value] = {}
@@ -91,17 +110,30 @@ class RunForm(forms.Form):
         else:
             self.fields["num_classes"].required = METHODS[self.method_name].needs == "count"
             self.initial["num_classes"] = chosen.get("num_classes") or self.question.count
-        others = Collection.objects.filter(owner=self.collection.owner).exclude(pk=self.collection.pk)
         for field, setting in OTHER_COLLECTIONS.items():
             if setting in self.start_values:
-                self.fields[field].queryset = others.order_by("name")  # type: ignore[attr-defined]
+                self.fields[field].queryset = self.others.order_by("name")  # type: ignore[attr-defined]
                 self.initial[field] = chosen.get(field, "")
             else:
                 del self.fields[field]
+        self._add_start(chosen)
         self.initial["seed"] = chosen.get("seed") or 0
         if self.earlier:
             self.initial |= {"seed": self.earlier.seed, "num_classes": self.earlier.num_classes,
-                             "warm_up": self.earlier.warm_up_id, "replay": self.earlier.replay_id}
+                             "warm_up": self.earlier.warm_up_id, "replay": self.earlier.replay_id,
+                             "start_from": self.earlier.start_from_id}
+
+    def _add_start(self, chosen: Mapping[str, str]) -> None:
+        """Offer the runs whose encoder fits the foundation model; of what is sent, `start_run` says what is wrong."""
+        adapted = adapted_runs(self.collection, self.others)
+        if not self.is_bound:
+            wanted = set(foundations(self.start_values))
+            adapted = adapted.filter(pk__in=[run.pk for run in adapted if wanted & set(foundations(run.settings))])
+        if not self.is_bound and not adapted.exists():
+            del self.fields["start_from"]
+            return
+        self.fields["start_from"].queryset = adapted  # type: ignore[attr-defined]
+        self.initial["start_from"] = chosen.get("start_from", "")
 
     @property
     def cost(self) -> Cost:
@@ -115,7 +147,7 @@ class RunForm(forms.Form):
 
     def advanced_fields(self) -> Iterator[BoundField]:
         """Yield the fields folded away."""
-        yield from (self[name] for name in (*OTHER_COLLECTIONS, "seed") if name in self.fields)
+        yield from (self[name] for name in (*OTHER_COLLECTIONS, "start_from", "seed") if name in self.fields)
         yield from self._settings(advanced=True)
 
     @property
@@ -159,7 +191,7 @@ class RunForm(forms.Form):
             asked = Asked(num_classes=given["num_classes"])
         try:
             return start_run(collection=self.collection, method=self.method_name, values=self.values(), asked=asked,
-                             preset=given.get("preset", ""), seed=given["seed"],
+                             preset=given.get("preset", ""), seed=given["seed"], start_from=given.get("start_from"),
                              **{field: given.get(field) for field in OTHER_COLLECTIONS})
         except ConfigError as error:
             places = (PREFIX + error.setting, error.setting)

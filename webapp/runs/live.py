@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core.catalog import METHODS
+from core.evaluation import guard
 from webapp.collections.models import Image
 from webapp.review.names import class_names
 from webapp.runs.models import Run
@@ -48,7 +49,8 @@ def place(run: Run) -> Place | None:
     """Return the run's place in the queue; None once it has left it."""
     if run.status != Run.Status.QUEUED:
         return None
-    ahead = Q(queued_at__lt=run.queued_at) | Q(queued_at=run.queued_at, pk__lt=run.pk)
+    earlier = Q(queued_at__lt=run.queued_at) | Q(queued_at=run.queued_at, pk__lt=run.pk)
+    ahead = Q(priority__gt=run.priority) | Q(priority=run.priority) & earlier
     return Place(waiting_ahead=Run.objects.queued().filter(ahead).count(),
                  running=Run.objects.filter(status=Run.Status.RUNNING).count())
 
@@ -67,6 +69,14 @@ def worker_notice(run: Run) -> str:
     seen = last_seen(queue)
     since = f"for {span((timezone.now() - seen).total_seconds())}" if seen else "yet"
     return f"No worker has been heard of {since}. Start one with “make worker”; this run then begins by itself."
+
+
+def alarm(run: Run) -> str:
+    """Return what in the answers so far looks like the beginning of a collapse, once half of the images have one."""
+    before = (run.baseline.result.get("histogram") or []) if run.baseline else []
+    if run.status != Run.Status.RUNNING or not before or sum(run.histogram) < sum(before) / 2:
+        return ""
+    return guard.crowding(run.histogram, before)
 
 
 def samples(run: Run) -> list[Sample]:

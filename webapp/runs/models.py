@@ -15,14 +15,19 @@ from webapp.collections.models import ClassListVersion, Collection, Image
 LEASE = timedelta(seconds=45)
 """A worker that has not been heard of for this long has lost its run; heartbeats come every 10 s."""
 MAX_ATTEMPTS = 3
+MAX_HALVINGS = 4
+"""How often a run whose memory ran out goes on with half as many images held at once, before it fails."""
+LIVE = ("queued", "running", "paused")
+ENDS = ("succeeded", "failed", "cancelled")
+"""The states that nothing follows, unless a person resumes what failed."""
 
 
 class RunQuerySet(models.QuerySet["Run"]):
     """The questions asked of the table, and the only writes a worker may make."""
 
     def queued(self) -> RunQuerySet:
-        """Return runs waiting for a worker, oldest first."""
-        return self.filter(status=Run.Status.QUEUED).order_by("queued_at")
+        """Return runs waiting for a worker, first in line first: by priority, then by when they came."""
+        return self.filter(status=Run.Status.QUEUED).order_by("-priority", "queued_at", "pk")
 
     def stale(self, at: datetime) -> RunQuerySet:
         """Return runs whose worker has not been heard of."""
@@ -44,22 +49,35 @@ class RunQuerySet(models.QuerySet["Run"]):
 class Run(models.Model):
     """One method on one collection. The row is the truth; Celery only says "look at run 17".
 
-    queued -> running -> succeeded | failed | cancelled
-    queued -> cancelled             the web, at once: no worker is needed
-    running -> cancelled            the web, where the lease has expired: nobody is there to be told
-    running -> queued               the reaper, when a lease expired and attempts are left
-    running -> failed | cancelled   the reaper, when none are left or cancel was asked for
+              claim                 the holder of the lease
+      queued -------> running ---------------------------> succeeded | failed | cancelled
+       |  ^  ^         | | |
+       |  |  +---------+ | |  the worker gives it back, or the reaper: the lease expired, attempts are left
+       |  |              | |
+       +--|---> paused <-+ |  the web while it waits; while it runs the worker, at its next checkpoint
+       |  +-------+ |      |  the web: resumed, as what failed and may now work is from there too
+       v            v      |
+       cancelled <---------+  the web, where no worker is there to be told; the reaper, where cancel was asked
+       failed <------------+  the reaper, when no attempts are left
 
-    The web writes `cancel_requested` and the step from queued to cancelled; the worker that holds
-    the lease writes everything else, through ``Run.objects.fenced``.
+    The web writes `cancel_requested`, `pause_requested` and the steps from queued and paused; the worker
+    that holds the lease writes everything else, through ``Run.objects.fenced``. What each state must
+    have is a constraint below: a row that claims to be in a state without it is refused by the
+    database, whoever writes it.
     """
 
     class Status(models.TextChoices):
         QUEUED = "queued"
         RUNNING = "running"
+        PAUSED = "paused"
         SUCCEEDED = "succeeded"
         FAILED = "failed"
         CANCELLED = "cancelled"
+
+    class Priority(models.IntegerChoices):
+        LOW = -1
+        NORMAL = 0
+        HIGH = 1
 
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="runs")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="runs")
@@ -70,13 +88,18 @@ class Run(models.Model):
     num_classes = models.PositiveIntegerField(null=True)
     warm_up = models.ForeignKey(Collection, null=True, on_delete=models.SET_NULL, related_name="+")
     replay = models.ForeignKey(Collection, null=True, on_delete=models.SET_NULL, related_name="+")
+    start_from = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+",
+                                   help_text="the finished run with whose encoder it begins")
     seed = models.PositiveIntegerField(default=0)
     baseline = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="compared_runs",
                                  help_text="the zero-shot or k-means run it is compared with")
 
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    priority = models.SmallIntegerField(choices=Priority, default=Priority.NORMAL)
     cancel_requested = models.BooleanField(default=False)
+    pause_requested = models.BooleanField(default=False)
     attempt = models.PositiveIntegerField(default=0)
+    memory_halvings = models.PositiveSmallIntegerField(default=0, help_text="how often its memory ran out")
     lease_owner = models.CharField(max_length=200, blank=True)
     lease_token = models.CharField(max_length=32, blank=True)
     lease_expires_at = models.DateTimeField(null=True)
@@ -105,13 +128,26 @@ class Run(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["status", "queued_at"]),  # the queue, and the reaper's look
+            models.Index(fields=["status", "-priority", "queued_at"]),  # the queue, and the reaper's look
             models.Index(fields=["collection", "-created_at"]),  # a collection's runs
         ]
         constraints = [
-            models.CheckConstraint(condition=~Q(status="running") | ~Q(lease_token=""), name="running_has_a_lease"),
-            models.CheckConstraint(condition=Q(status__in=["queued", "running"]) | Q(finished_at__isnull=False),
-                                   name="terminal_has_an_end"),
+            models.CheckConstraint(name="run_state_is_known", condition=Q(status__in=[*LIVE, *ENDS])),
+            models.CheckConstraint(
+                name="only_running_has_a_lease",
+                condition=Q(status="running", lease_expires_at__isnull=False) & ~Q(lease_token="")
+                | ~Q(status="running") & Q(lease_token="")),
+            models.CheckConstraint(
+                name="only_terminal_has_an_end",
+                condition=Q(status__in=ENDS, finished_at__isnull=False)
+                | ~Q(status__in=ENDS) & Q(finished_at__isnull=True)),
+            models.CheckConstraint(name="run_priority_is_known", condition=Q(priority__gte=-1, priority__lte=1)),
+            models.CheckConstraint(name="memory_halvings_are_bounded", condition=Q(memory_halvings__lte=MAX_HALVINGS)),
+            models.CheckConstraint(name="failed_says_why", condition=~Q(status="failed") | ~Q(error="")),
+            models.CheckConstraint(
+                name="attempts_are_bounded",
+                condition=Q(attempt__lt=MAX_ATTEMPTS)
+                | ~Q(status__in=["queued", "paused"]) & Q(attempt=MAX_ATTEMPTS)),
         ]
 
     def __str__(self) -> str:
@@ -120,7 +156,7 @@ class Run(models.Model):
     @property
     def is_terminal(self) -> bool:
         """Tell whether nothing more will happen to it."""
-        return self.status not in (self.Status.QUEUED, self.Status.RUNNING)
+        return self.status in ENDS
 
     @property
     def percent(self) -> int:
@@ -130,11 +166,31 @@ class Run(models.Model):
         return min(99, 100 * self.step // self.total) if self.total else 0
 
     def request_cancel(self) -> None:
-        """Ask to stop. A queued run ends here, as does one whose worker is gone; a running one at its next report."""
+        """Ask to stop. A run that no worker has ends here; a running one at its next report."""
         now, this = timezone.now(), Run.objects.filter(pk=self.pk)
         this.update(cancel_requested=True)
-        this.filter(Q(status=self.Status.QUEUED) | Q(status=self.Status.RUNNING, lease_expires_at__lt=now)).update(
+        alone = Q(status__in=["queued", "paused"]) | Q(status="running", lease_expires_at__lt=now)
+        this.filter(alone).update(
             status=self.Status.CANCELLED, finished_at=now, stage="", lease_token="", lease_expires_at=None)
+
+    def request_pause(self) -> None:
+        """Ask to stop for now. A queued run pauses here, a running one at its next checkpoint."""
+        this = Run.objects.filter(pk=self.pk)
+        this.filter(status__in=[self.Status.QUEUED, self.Status.RUNNING]).update(pause_requested=True)
+        this.filter(status=self.Status.QUEUED, pause_requested=True).update(
+            status=self.Status.PAUSED, pause_requested=False)
+
+    def resume(self) -> bool:
+        """Put a run back on the queue, where it goes on from its checkpoint; return whether it could be.
+
+        A paused run can, with the attempts it has left, and one that failed of what may have been mended since
+        (a full disk, a worker that was lost), with all of them.
+        """
+        queued = {"status": self.Status.QUEUED, "queued_at": timezone.now(), "sent_at": None}
+        this = Run.objects.filter(pk=self.pk)
+        return bool(this.filter(status=self.Status.PAUSED).update(**queued, pause_requested=False)
+                    or this.filter(status=self.Status.FAILED, retryable=True).update(
+                        **queued, finished_at=None, error="", retryable=False, attempt=0))
 
 
 class ProgressPoint(models.Model):

@@ -1,15 +1,47 @@
-"""Who may do what with a run."""
+"""From an address to a run: each function is named for the right it grants."""
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.shortcuts import get_object_or_404
 
 from webapp.runs.models import Run
+from webapp.sharing.access import collections_of, find
+from webapp.sharing.models import Role
+
+
+def get_visible_run(request: HttpRequest, pk: int) -> Run:
+    """Return a run; the right to watch it, read its result and download it."""
+    return _find(request, pk, Role.VIEWER)
+
+
+def get_reviewable_run(request: HttpRequest, pk: int) -> Run:
+    """Return a run; the right to confirm and correct its answers and to spot check it."""
+    return _find(request, pk, Role.REVIEWER)
 
 
 def get_own_run(request: HttpRequest, pk: int) -> Run:
-    """Return the run if the person owns its collection; else 404, as if it did not exist."""
-    return get_object_or_404(
-        Run.objects.select_related("collection", "baseline", "class_list_version__class_list"),
-        pk=pk, collection__owner=request.user)
+    """Return a run; the right to do everything with it."""
+    return _find(request, pk, Role.OWNER)
+
+
+def own_runs(request: HttpRequest) -> QuerySet[Run]:
+    """Return the runs with which the person may do everything."""
+    return Run.objects.filter(collection__in=collections_of(request.user, Role.OWNER))
+
+
+def visible_runs(request: HttpRequest) -> QuerySet[Run]:
+    """Return the runs of which the person may know more than that they are there."""
+    return Run.objects.filter(collection__in=collections_of(request.user))
+
+
+def may_hurry(request: HttpRequest) -> bool:
+    """Tell whether the person may put a run before everybody else's."""
+    return request.user.is_staff
+
+
+def _find(request: HttpRequest, pk: int, least: Role) -> Run:
+    runs = Run.objects.select_related("collection", "baseline", "class_list_version__class_list")
+    run = find(request, runs, pk, least, through="collection")
+    run.collection.role = run.role  # pages of a run show its collection's actions too
+    return run

@@ -30,6 +30,11 @@ def last_seen(queue: str = "gpu") -> datetime | None:
     return WorkerBeat.objects.filter(queue=queue).order_by("-seen_at").values_list("seen_at", flat=True).first()
 
 
+def present(queue: str = "gpu") -> int:
+    """Return how many workers of `queue` are there now."""
+    return WorkerBeat.objects.filter(queue=queue, seen_at__gt=timezone.now() - PRESENT).count()
+
+
 def is_present(queue: str = "gpu") -> bool:
     """Tell whether a worker of `queue` is there now."""
     seen = last_seen(queue)

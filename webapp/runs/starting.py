@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from core.catalog import METHODS, TEXT_BACKBONES, FinetuneSettings, Settings, parse, replays
+from core.catalog import METHODS, TEXT_BACKBONES, FinetuneSettings, Settings, from_scratch, parse, replays
 from core.errors import ConfigError, DataError
 from core.presets.table import PRESETS, recommend
 from core.settings import Value, describe, split_list
 from webapp.collections.models import ClassListVersion, Collection, Upload
 from webapp.review.confirmed import confirmed_labels
-from webapp.runs.models import Run
+from webapp.runs.models import LIVE, Run
 from webapp.runs.recommendation import Question, obstacle
 from workers.app import send
 
@@ -79,7 +80,7 @@ def settings_of(collection: Collection, method: str, preset: str, values: Mappin
 
 def start_run(*, collection: Collection, method: str, values: Mapping[str, object], asked: Asked | None = None,
               preset: str = "", seed: int = 0, warm_up: Collection | None = None,
-              replay: Collection | None = None) -> Run:
+              replay: Collection | None = None, start_from: Run | None = None) -> Run:
     """Queue a run, and before it the baseline it is compared with.
 
     Raises:
@@ -98,6 +99,8 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
     for field, other in (("warm_up", warm_up), ("replay", replay)):
         if other is not None:
             _check_other(field, method, other)
+    if start_from is not None:
+        _check_start(start_from, settings)
     if isinstance(parsed, FinetuneSettings):
         replays(parsed, given=replay is not None)
     with transaction.atomic():
@@ -107,9 +110,18 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
         run = Run.objects.create(
             collection=collection, owner=collection.owner, method=method, settings=settings, preset=preset, seed=seed,
             class_list_version=asked.version, num_classes=question.count, warm_up=warm_up,
-            replay=replay, baseline=baseline)
+            replay=replay, start_from=start_from, baseline=baseline)
         _send_on_commit(run)
     return run
+
+
+def resume(run: Run) -> bool:
+    """Let a paused run go on, or one that failed of what may work now; return whether it could."""
+    with transaction.atomic():
+        could = run.resume()
+        if could:
+            _send_on_commit(run)
+    return could
 
 
 def start_again(run: Run) -> Run:
@@ -117,7 +129,20 @@ def start_again(run: Run) -> Run:
     return start_run(collection=run.collection, method=run.method, values=run.settings, seed=run.seed,
                      preset=preset_of(run),
                      asked=Asked(version=run.class_list_version, num_classes=run.num_classes), warm_up=run.warm_up,
-                     replay=run.replay)
+                     replay=run.replay, start_from=run.start_from)
+
+
+def adapted_runs(collection: Collection, others: QuerySet[Collection]) -> QuerySet[Run]:
+    """Return the runs of these collections with whose encoder another can begin, the newest first."""
+    adapting = [name for name, method in METHODS.items() if method.adapts]
+    return Run.objects.filter(
+        Q(collection=collection) | Q(collection__in=others), status=Run.Status.SUCCEEDED, method__in=adapting,
+    ).select_related("collection").order_by("-pk")
+
+
+def foundations(settings: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the foundation models that a run's settings choose."""
+    return split_list(str(settings.get("spaces") or settings.get("backbone") or ""))
 
 
 def preset_of(run: Run) -> str:
@@ -156,6 +181,19 @@ def _check_other(field: str, method: str, other: Collection) -> None:
         raise DataError(field, f"{other.name!r} has no images; choose another collection, or none")
 
 
+def _check_start(earlier: Run, settings: Mapping[str, Value]) -> None:
+    """Refuse to begin with a run that leaves no encoder, or one that the settings have no place for."""
+    if earlier.status != Run.Status.SUCCEEDED or not METHODS[earlier.method].adapts:
+        raise ConfigError("start_from", f"run {earlier.pk} ({METHODS[earlier.method].title}, {earlier.status}) has no "
+                          "adapted encoder; choose a finished run of a method that adapts one, or none")
+    held, wanted = foundations(earlier.settings), foundations(settings)
+    if not set(held) & set(wanted):
+        raise ConfigError("start_from", f"run {earlier.pk} holds an adapted {', '.join(held)}, this one begins with "
+                          f"{', '.join(wanted)}: choose {held[0]} as the foundation model, or another run")
+    if from_scratch(settings):
+        raise ConfigError("start_from", "training from scratch begins with nothing; leave one of the two out")
+
+
 def _check_uploads(collection: Collection) -> None:
     """Refuse to start while images are still on their way in."""
     reading = collection.uploads.filter(status__in=[Upload.Status.RECEIVED, Upload.Status.READING]).count()
@@ -189,7 +227,7 @@ def _baseline(collection: Collection, method: str, settings: Mapping[str, Value]
     newest_image = collection.images.order_by("-created_at").first()
     known = collection.runs.filter(
         method=kind, class_list_version=version, num_classes=question.count,
-        status__in=[Run.Status.QUEUED, Run.Status.RUNNING, Run.Status.SUCCEEDED],
+        status__in=[*LIVE, Run.Status.SUCCEEDED],
         created_at__gte=newest_image.created_at if newest_image else collection.created_at).order_by("-created_at")
     for run in known:
         if all(run.settings.get(name) == wanted[name] for name in BASELINE_SETTINGS if name in wanted):

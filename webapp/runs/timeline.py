@@ -32,6 +32,8 @@ def timeline(run: Run) -> list[Step]:
     steps = [Step(name="queued", state="done"),
              *(Step(name=stage, state="current" if run.status == Run.Status.RUNNING and stage == run.stage else "done")
                for stage in stages)]
+    if run.status == Run.Status.PAUSED:
+        return [*steps, Step(name="paused", state="current"), Step(name="result", state="ahead")]
     if run.status == Run.Status.FAILED:
         return [*steps, Step(name="failed", state="failed")]
     if run.status == Run.Status.CANCELLED:

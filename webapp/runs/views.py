@@ -11,15 +11,17 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from core.catalog import METHODS, learns_from_labels
 from core.errors import ConfigError, DataError
 from core.settings import describe
+from webapp.audit.trail import record
 from webapp.collections.permissions import get_own_collection
-from webapp.runs import figures, histograms
+from webapp.runs import figures, histograms, starting
 from webapp.runs import live as state
 from webapp.runs.forms import RunForm
 from webapp.runs.models import Run
-from webapp.runs.permissions import get_own_run
+from webapp.runs.permissions import get_own_run, get_visible_run
 from webapp.runs.recommendation import obstacle, recommend_method
 from webapp.runs.starting import question_of, start_again
 from webapp.runs.timeline import timeline
+from webapp.sharing.access import collections_of
 from webapp.spot_checks import outcome as spot_checks
 
 POINTS_A_PAGE = 2000
@@ -38,9 +40,11 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
     bound = request.POST if request.method == "POST" else None
     number = request.GET.get("from", "")
     earlier = collection.runs.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 18 else None
-    form = RunForm(bound, collection=collection, method=method, chosen=request.GET, earlier=earlier)
+    form = RunForm(bound, collection=collection, method=method, chosen=request.GET, earlier=earlier,
+                   others=collections_of(request.user))
     run = form.start() if bound is not None else None
     if run is not None:
+        record(request, collection, f"started run {run.pk}, {METHODS[run.method].title}")
         if run.baseline is not None and not run.baseline.is_terminal:
             first = METHODS[run.baseline.method].title
             messages.info(request, f"{first} runs first: it is what the result is compared with.")
@@ -58,14 +62,14 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a run: live until it is over, then its result."""
-    run = get_own_run(request, pk)
+    run = get_visible_run(request, pk)
     return render(request, "runs/detail.html", _context(run))
 
 
 @require_GET
 def live(request: HttpRequest, pk: int) -> HttpResponse:
     """Answer the page's polling; once the run is over, ask for the whole page anew."""
-    run = get_own_run(request, pk)
+    run = get_visible_run(request, pk)
     if run.is_terminal:
         return HttpResponse(headers={"HX-Refresh": "true"})
     return render(request, "runs/_live.html", _context(run) | {"is_polled": True})
@@ -77,7 +81,7 @@ def points(request: HttpRequest, pk: int) -> JsonResponse:
 
     `after` is a point's key, not its step: a resumed run writes some steps again, and those count.
     """
-    run = get_own_run(request, pk)
+    run = get_visible_run(request, pk)
     after = request.GET.get("after", "0")
     if not after.isdigit() or len(after) > 18:
         return JsonResponse({"error": {"what": "after", "reason": f"{after!r} is not a point's key",
@@ -96,6 +100,30 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
         messages.info(request, f"This run had already {run.get_status_display().lower()}.")
     else:
         run.request_cancel()
+        record(request, run.collection, f"cancelled run {run.pk}")
+    return redirect("runs:queue") if request.POST.get("from") == "queue" else redirect("runs:detail", run.pk)
+
+
+@require_POST
+def pause(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask a run to stop for now."""
+    run = get_own_run(request, pk)
+    if run.is_terminal:
+        messages.info(request, f"This run had already {run.get_status_display().lower()}.")
+    else:
+        run.request_pause()
+        record(request, run.collection, f"paused run {run.pk}")
+    return redirect("runs:detail", run.pk)
+
+
+@require_POST
+def resume(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a run that is paused, or failed of what may work now, go on from its checkpoint."""
+    run = get_own_run(request, pk)
+    if not starting.resume(run):
+        messages.info(request, "This run is neither paused nor to be tried again, so there was nothing to resume.")
+    else:
+        record(request, run.collection, f"resumed run {run.pk}")
     return redirect("runs:detail", run.pk)
 
 
@@ -108,13 +136,14 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
     except (ConfigError, DataError) as error:
         messages.error(request, str(error))
         return redirect("runs:detail", run.pk)
+    record(request, run.collection, f"started run {run.pk} again, as run {new_run.pk}")
     return redirect("runs:detail", new_run.pk)
 
 
 @require_GET
 def review(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the review panel of a finished run inside the product's own page."""
-    run = get_own_run(request, pk)
+    run = get_visible_run(request, pk)
     if run.status != Run.Status.SUCCEEDED:
         messages.info(request, "There is something to review once the run has succeeded.")
         return redirect("runs:detail", run.pk)
@@ -136,7 +165,7 @@ def _context(run: Run) -> dict[str, object]:
         "histogram": histograms.histogram(run), "settings": _settings(run), "has_points": run.points.exists(),
         "place": state.place(run), "worker_notice": state.worker_notice(run)}
     if not run.is_terminal:
-        context["samples"] = state.samples(run)
+        context |= {"samples": state.samples(run), "alarm": state.alarm(run)}
     if run.status == Run.Status.SUCCEEDED:
         checked = spot_checks.standing(run)
         context |= {"headline": figures.headline(run, checked), "spot_check": checked,
@@ -144,7 +173,8 @@ def _context(run: Run) -> dict[str, object]:
                     "objection": figures.objection(run), "estimated": figures.estimated(run),
                     "score": figures.score(run), "measures": figures.measures(run),
                     "held_out_measures": figures.measures(run, "held_out"),
-                    "confidence_columns": histograms.confidence_columns(run), "suggested": figures.suggested_names(run)}
+                    "confidence_columns": histograms.confidence_columns(run), "suggested": figures.suggested_names(run),
+                    "pictures": figures.pictures(run)}
     return context
 
 

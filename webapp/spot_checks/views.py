@@ -12,7 +12,7 @@ from core.evaluation.spot_check import SIZES
 from webapp.review.models import ReviewAction
 from webapp.review.names import class_names
 from webapp.runs.models import Run
-from webapp.runs.permissions import get_own_run
+from webapp.runs.permissions import get_reviewable_run, get_visible_run
 from webapp.spot_checks import samples
 from webapp.spot_checks.models import SampledImage, SpotCheck
 from webapp.spot_checks.outcome import Outcome, latest
@@ -25,7 +25,7 @@ Verdict = SampledImage.Verdict
 @require_GET
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the newest sample: its next image, or what it measured; where there is none, offer one."""
-    run = get_own_run(request, pk)
+    run = get_visible_run(request, pk)
     found = None if "new" in request.GET else latest(run)
     return render(request, "spot_checks/detail.html", _context(run, found))
 
@@ -33,7 +33,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def start(request: HttpRequest, pk: int) -> HttpResponse:
     """Draw a sample."""
-    run = get_own_run(request, pk)
+    run = get_reviewable_run(request, pk)
     count = request.POST.get("count", "")
     try:
         samples.start(run, request.user, int(count) if count.isdecimal() and len(count) < 6 else 0,
@@ -46,7 +46,7 @@ def start(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def answer(request: HttpRequest, pk: int) -> HttpResponse:
     """Take the answer for one image and show the next."""
-    run = get_own_run(request, pk)
+    run = get_reviewable_run(request, pk)
     said, place = request.POST.get("answer", ""), request.POST.get("place", "")
     is_class = said.isdecimal() and len(said) < 7
     try:
@@ -60,7 +60,7 @@ def answer(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask once more about the image answered last."""
-    run = get_own_run(request, pk)
+    run = get_reviewable_run(request, pk)
     samples.undo(_current(run, request))
     return _next(request, run)
 
@@ -68,7 +68,7 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def adopt(request: HttpRequest, pk: int) -> HttpResponse:
     """Make corrections of the answers: the one way in which a spot check changes labels."""
-    run = get_own_run(request, pk)
+    run = get_reviewable_run(request, pk)
     try:
         samples.adopt(_current(run, request), request.user)
     except DataError as error:

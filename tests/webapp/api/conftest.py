@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from tests.webapp.runs.conftest import alice, charlie, collection, runs_root, sent, signed_in  # noqa: F401
+from tests.webapp.runs.conftest import alice, charlie, collection, runs_root, signed_in  # noqa: F401
 
 
 def program(user) -> Client:

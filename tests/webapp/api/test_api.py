@@ -60,11 +60,19 @@ def test_the_whole_way_from_a_collection_to_its_labels(api, alice, sent):
     assert send(api, "GET", f"/runs/{run['baseline']}")[1]["method"] == "zeroshot"
 
     row = Run.objects.get(pk=run["id"])  # a worker's part
-    Run.objects.filter(pk=row.pk).update(status="succeeded", finished_at=timezone.now(), result=rows.result())
+    Run.objects.filter(pk=row.pk).update(status="succeeded", finished_at=timezone.now(),
+                                         result=rows.result(notes=["Zero-shot was kept."]))
     rows.answer(row)
     rows.package(row, b"PK-zip")
+    row.refresh_from_db()
+    rows.picture(row, b"a picture")
     status, done = send(api, "GET", f"/runs/{run['id']}")
     assert (done["status"], done["percent"], done["result"]["label_free_score"]) == ("succeeded", 100, 0.9)
+    assert done["result"]["notes"] == ["Zero-shot was kept."]
+    (picture,) = done["pictures"]
+    assert (picture["title"], picture["rows"]) == ("Nearest", ["cat", "owl"])
+    assert api.get(picture["address"]).content == b"a picture"
+    assert api.get(picture["address"] + "s").status_code == 404
 
     assert b"".join(api.get(f"{V1}/runs/{run['id']}/package")) == b"PK-zip"
     table = list(csv.DictReader(io.StringIO(b"".join(api.get(f"{V1}/runs/{run['id']}/labels.csv")).decode())))
@@ -181,6 +189,16 @@ def test_a_run_that_cannot_be_is_refused_naming_what_is_wrong(api, collection, s
     assert not Run.objects.exists()
 
 
+def test_a_run_begins_with_an_earlier_one_of_one_s_own(api, foreign, alice, charlie, collection, sent):
+    tuned, path = rows.run(collection, "must"), f"/collections/{collection.pk}/runs"
+    status, begun = send(api, "POST", path, {"method": "zeroshot", "start_from": tuned.pk})
+    assert (status, begun["start_from"]) == (201, tuned.pk)
+    status, error = refused(api, "POST", path, {"method": "zeroshot", "start_from": begun["id"]})
+    assert (status, error["what"]) == (422, "start_from")
+    theirs = rows.run(rows.collection(charlie, title="theirs"), "must")
+    assert refused(api, "POST", path, {"method": "zeroshot", "start_from": theirs.pk})[0] == 404
+
+
 @pytest.mark.parametrize(("names", "words"), [
     ([], "no class names"), (["cat", "Cat "], "same name as line 1"), (["cat", "", "dog"], "empty line"),
     (["cat", "x" * 101], "101 characters"), (["cat\ndog", "owl"], "line break"),
@@ -222,7 +240,18 @@ def test_cancelling_is_final_and_may_be_asked_twice(api, collection):
     assert refused(api, "POST", f"/runs/{rows.run(collection).pk}/cancel")[0] == 409
 
 
-@pytest.mark.parametrize("what", ["package", "labels.csv", "labels.jsonl", "predictions"])
+def test_a_run_pauses_and_goes_on(api, collection):
+    mine = rows.run(collection, status="queued")
+    assert refused(api, "POST", f"/runs/{mine.pk}/resume")[0] == 409
+    for _ in range(2):
+        status, shown = send(api, "POST", f"/runs/{mine.pk}/pause")
+        assert (status, shown["status"]) == (200, "paused")
+    status, shown = send(api, "POST", f"/runs/{mine.pk}/resume")
+    assert (status, shown["status"], shown["queue_position"]) == (200, "queued", 1)
+    assert refused(api, "POST", f"/runs/{rows.run(collection).pk}/pause")[0] == 409
+
+
+@pytest.mark.parametrize("what", ["package", "pictures/typical", "labels.csv", "labels.jsonl", "predictions"])
 def test_a_run_without_a_result_has_nothing_to_take_yet(api, collection, what):
     mine = rows.run(collection, status="running")
     status, error = refused(api, "GET", f"/runs/{mine.pk}/{what}")
@@ -237,6 +266,7 @@ def routes():
 
 BODIES = {("POST", "/collections/{pk}/runs"): {"method": "must"}, ("PATCH", "/collections/{pk}"): {"name": "stolen"},
           ("PUT", "/class-lists/{pk}"): {"names": ["a", "b"]}, ("POST", "/collections"): {"name": "new"},
+          ("POST", "/runs/{pk}/corrections"): {"images": [0], "label": "cat"},
           ("POST", "/class-lists"): {"name": "new", "names": ["a", "b"]}}
 
 
@@ -244,11 +274,12 @@ BODIES = {("POST", "/collections/{pk}/runs"): {"method": "must"}, ("PATCH", "/co
 def test_others_things_and_missing_ones_do_not_exist(api, foreign, collection, sent, verb, path):
     mine = rows.run(collection, status="succeeded")
     rows.package(mine)
+    rows.picture(mine)
     pk = {"runs": mine.pk, "collections": collection.pk, "class-lists": collection.class_list_version.class_list_id}[
         path.split("/")[1]]
     body = BODIES.get((verb, path))
-    assert refused(foreign, verb, path.format(pk=pk), body)[0] == 404
-    assert refused(api, verb, path.format(pk=10**9), body)[0] == 404
+    assert refused(foreign, verb, path.format(pk=pk, name="typical"), body)[0] == 404
+    assert refused(api, verb, path.format(pk=10**9, name="typical"), body)[0] == 404
     assert Run.objects.count() == 1
     collection.refresh_from_db()
     assert collection.name == "Pets at home"
@@ -257,7 +288,7 @@ def test_others_things_and_missing_ones_do_not_exist(api, foreign, collection, s
 @pytest.mark.parametrize(("verb", "path"), [*routes(), ("GET", "/openapi.json"), ("GET", "/")])
 def test_nobody_and_wrong_tokens_are_refused(db, verb, path):
     for client in (Client(), Client(headers={"Authorization": "Bearer lf_wrong"})):
-        answer = client.generic(verb, V1 + path.format(pk=1))
+        answer = client.generic(verb, V1 + path.format(pk=1, name="typical"))
         assert answer.status_code == 401
         assert set(answer.json()["error"]) == {"what", "reason", "fix"}
 
@@ -300,3 +331,22 @@ def test_the_description_is_served_and_no_page_of_a_cdn(api):
     assert "/api/v1/runs/{pk}/labels.csv" in described["paths"]
     for path in ("/docs", "/redoc", "/swagger"):
         assert api.get(V1 + path).status_code == 404
+
+
+def test_a_program_with_the_scope_corrects_many_images_at_once(api, collection):
+    run = rows.run(collection)
+    rows.answer(run)
+    status, made = send(api, "POST", f"/runs/{run.pk}/corrections", {"images": [0, 3], "label": "owl"})
+    assert (status, made) == (201, {"corrected": 2, "description": "labeled 2 images owl"})
+    lines = b"".join(api.get(f"{V1}/runs/{run.pk}/labels.jsonl")).decode().splitlines()
+    assert [json.loads(line)["label"] for line in lines[:4]] == ["owl", "dog", "owl", "owl"]
+
+
+@pytest.mark.parametrize(("body", "word"), [
+    ({"images": [0], "label": "eleven"}, "no class of this run"),
+    ({"images": [10**6], "label": "owl"}, "no image 1000000"), ({"images": [], "label": "owl"}, "at least 1 item")])
+def test_a_correction_of_what_is_not_there_is_refused_by_name(api, collection, body, word):
+    run = rows.run(collection)
+    rows.answer(run)
+    status, error = refused(api, "POST", f"/runs/{run.pk}/corrections", body)
+    assert (status, word in error["reason"]) == (422, True)

@@ -87,3 +87,27 @@ def test_vendored_files_ask_nobody_for_anything():
             assert "sourceMappingURL" not in text, path
             assert "@import" not in text, path
             assert "url(http" not in text, path
+
+
+def test_the_deployment_check_has_nothing_to_say_behind_tls(tmp_path):
+    done = subprocess.run([sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"], cwd=ROOT,
+                          capture_output=True, text=True, check=False,
+                          env={**os.environ, "LABELFREE_HOME": str(tmp_path / "home"), "LABELFREE_TLS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout
+
+
+def test_behind_tls_browsers_are_told_to_stay_there(client, db, settings):
+    assert "Strict-Transport-Security" not in client.get("/sign-in/").headers
+    settings.SECURE_HSTS_SECONDS = 31536000  # as LABELFREE_TLS sets it
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    from django.test import Client
+
+    answer = Client().get("/sign-in/", headers={"X-Forwarded-Proto": "https"})
+    assert answer["Strict-Transport-Security"] == "max-age=31536000"
+
+
+def test_every_page_keeps_foreign_and_inline_script_out(client, db):
+    policy = client.get("/sign-in/")["Content-Security-Policy"]
+    assert "default-src 'self'" in policy and "unsafe" not in policy
+    assert "https:" not in policy and "*" not in policy

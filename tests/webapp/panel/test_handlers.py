@@ -10,8 +10,8 @@ import pytest
 
 from core.errors import ConfigError, DataError
 from tests.webapp.review.gallery import Gallery
-from webapp.panel import handlers
-from webapp.panel.access import Visit, for_own_run, visit
+from webapp.panel import access, handlers
+from webapp.panel.access import Visit, looking, reviewing, visit
 from webapp.panel.app import build
 from webapp.panel.loops import within_a_loop
 from webapp.review import actions
@@ -65,13 +65,13 @@ def test_a_visit_is_the_owners_alone(gallery: Gallery) -> None:
 def test_a_person_who_was_switched_off_sees_nothing(gallery: Gallery) -> None:
     gallery.owner.is_active = False
     gallery.owner.save()
-    answer = for_own_run(handlers.show, handlers.no_screen)(_request(gallery.owner.pk, gallery.run.pk), *_form())
+    answer = looking(handlers.show, handlers.no_screen)(_request(gallery.owner.pk, gallery.run.pk), *_form())
     assert "Nothing here" in answer.summary
 
 
 def test_an_error_reaches_the_person_in_words(gallery: Gallery) -> None:
     with pytest.raises(gr.Error, match="no image is selected"):
-        for_own_run(handlers.confirm, handlers.no_screen)(_request(gallery.owner.pk, gallery.run.pk), *_form())
+        looking(handlers.confirm, handlers.no_screen)(_request(gallery.owner.pk, gallery.run.pk), *_form())
 
 
 def test_it_shows_one_page_least_sure_first(gallery: Gallery) -> None:
@@ -213,3 +213,43 @@ def test_a_run_without_answers_says_when_they_come(gallery: Gallery) -> None:
     gallery.run.predictions.all().delete()
     Run.objects.filter(pk=gallery.run.pk).update(status=Run.Status.QUEUED, finished_at=None)
     assert "No answers yet" in handlers.show(_visit(gallery), *_form()).answers
+
+
+LOOKING = {"show", "only_class", "refresh", "inspect"}
+REVIEWING = {"confirm", "correct", "rename", "undo", "redo"}
+
+
+@pytest.mark.parametrize("role", ["viewer", "reviewer", "owner"])
+def test_each_role_may_cause_the_events_of_its_rule_and_no_more(
+        gallery: Gallery, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Generated from the page: an event of a new handler fails until it is in one of the two sets."""
+    from webapp.sharing.models import Membership
+
+    monkeypatch.setattr(access, "close_old_connections", lambda: None)  # the test's own, which it still needs
+    Membership.objects.create(collection=gallery.collection, user=gallery.stranger, role=role)
+    request = _request(gallery.stranger.pk, gallery.run.pk)
+    events = [one.fn for one in within_a_loop(build).fns.values() if one.fn is not None]
+    assert {one.__name__ for one in events} == LOOKING | REVIEWING
+    for event in events:
+        values = ("{}",) if event.__name__ == "inspect" else _form()
+        if event.__name__ in REVIEWING and role == "viewer":
+            with pytest.raises(gr.Error, match="you are a viewer; this takes the role reviewer"):
+                event(request, *values)
+            continue
+        try:
+            event(request, *values)
+        except gr.Error as error:
+            assert error.title == "Not done", (event, error)  # nothing was selected: a fault of the form, not of rights
+
+
+def test_a_viewer_changes_no_label(gallery: Gallery) -> None:
+    from webapp.sharing.models import Membership
+
+    Membership.objects.create(collection=gallery.collection, user=gallery.stranger, role="viewer")
+    first = gallery.collection.images.first().pk
+    with pytest.raises(gr.Error):
+        reviewing(handlers.correct, handlers.no_screen)(
+            _request(gallery.stranger.pk, gallery.run.pk), *_form({"selected": [first], "class_index": 3}))
+    assert _spoken(gallery) == {}
+    screen = looking(handlers.show, handlers.no_screen)(_request(gallery.stranger.pk, gallery.run.pk), *_form())
+    assert "data-looking" in screen.summary

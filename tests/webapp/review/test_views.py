@@ -111,7 +111,7 @@ def test_too_large_a_picture_is_refused(gallery: Gallery, owner: Client, monkeyp
 
 
 def test_a_run_that_did_not_finish_has_no_model_to_ask(gallery: Gallery, owner: Client) -> None:
-    type(gallery.run).objects.filter(pk=gallery.run.pk).update(status="failed")
+    type(gallery.run).objects.filter(pk=gallery.run.pk).update(status="failed", error="no")
     assert _try(owner, gallery, _picture()).status_code == 422
     assert not Trial.objects.exists()
 

@@ -47,11 +47,3 @@ def stranger(charlie):
     client = Client()
     client.force_login(charlie)
     return client
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    """Catch what is sent to the workers; nothing is sent in these tests."""
-    messages = []
-    monkeypatch.setattr("webapp.runs.starting.send", lambda task, pk, queue: messages.append((task, pk, queue)) or True)
-    return messages

@@ -60,10 +60,14 @@ def run(of: Collection, method: str = "must", status: str = "succeeded", **field
     if status == "running":
         row |= {"lease_token": "token", "lease_owner": "box:1", "heartbeat_at": now, "attempt": 1,
                 "started_at": now - timedelta(seconds=90), "lease_expires_at": now + timedelta(seconds=45)}
+    elif status == "paused":
+        row |= {"attempt": 0, "started_at": now - timedelta(minutes=5)}
     elif status != "queued":
         row |= {"started_at": now - timedelta(minutes=5), "finished_at": now, "attempt": 1}
     if status == "succeeded":
         row["result"] = result()
+    if status == "failed":
+        row["error"] = "fairness is nan at step 2 of adapting: lower the learning rate"
     return Run.objects.create(collection=of, owner=of.owner, method=method, **row | fields)
 
 
@@ -88,6 +92,17 @@ def review(by: Run, numbers: Mapping[int, int]) -> None:
     Correction.objects.bulk_create([Correction(
         action=action, image=by.collection.images.get(number=number), class_index=label)
         for number, label in numbers.items()])
+
+
+def picture(of: Run, content: bytes = b"PNG") -> Path:
+    """Store a picture where a worker does, and let the run's result speak of it."""
+    path = Path(settings.RUNS_ROOT) / str(of.pk) / "pictures" / "typical.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    of.result |= {"pictures": [{"name": "typical", "title": "Nearest", "caption": "Each row is one group.",
+                                "columns": [], "rows": ["cat", "owl"], "shows_images": True}]}
+    of.save(update_fields=["result"])
+    return path
 
 
 def package(of: Run, content: bytes = b"PK-zip") -> Path:

@@ -13,8 +13,8 @@ from tests.webapp.runs import rows
 from webapp.runs.models import Run
 
 pytestmark = pytest.mark.django_db
-PAGES = ("detail", "live", "points", "review", "package", "labels_csv", "labels_jsonl")
-ACTIONS = ("cancel", "again")
+PAGES = ("detail", "live", "points", "review", "package", "log", "labels_csv", "labels_jsonl")
+ACTIONS = ("cancel", "again", "pause", "resume", "prioritise")
 
 
 def post(client, run, name):
@@ -42,6 +42,63 @@ def test_cancelling_what_has_ended_changes_nothing(signed_in, collection):
     assert "already succeeded" in answer.content.decode()
     mine.refresh_from_db()
     assert (mine.status, mine.cancel_requested) == ("succeeded", False)
+
+
+def test_a_waiting_run_pauses_at_once_and_goes_on_when_resumed(
+        signed_in, collection, sent, django_capture_on_commit_callbacks):
+    mine = rows.run(collection, status="queued")
+    post(signed_in, mine, "pause")
+    mine.refresh_from_db()
+    assert (mine.status, mine.pause_requested) == ("paused", False)
+    page = signed_in.get(reverse("runs:detail", args=[mine.pk])).content.decode()
+    assert "No worker is held" in page and "Resume" in page
+    with django_capture_on_commit_callbacks(execute=True):
+        post(signed_in, mine, "resume")
+    mine.refresh_from_db()
+    assert mine.status == "queued"
+    assert sent == [("workers.tasks.execute_run", mine.pk, "gpu")]
+
+
+def test_pausing_a_running_run_asks_its_worker(signed_in, collection):
+    mine = rows.run(collection, status="running")
+    post(signed_in, mine, "pause")
+    mine.refresh_from_db()
+    assert (mine.status, mine.pause_requested) == ("running", True)
+    assert "Pausing at the next checkpoint" in signed_in.get(reverse("runs:detail", args=[mine.pk])).content.decode()
+
+
+def test_a_paused_run_is_cancelled_without_a_worker(signed_in, collection):
+    mine = rows.run(collection, status="paused")
+    post(signed_in, mine, "cancel")
+    mine.refresh_from_db()
+    assert mine.status == "cancelled" and mine.finished_at
+
+
+def test_what_has_ended_neither_pauses_nor_goes_on(signed_in, collection, sent):
+    mine = rows.run(collection)
+    post(signed_in, mine, "pause")
+    assert "nothing to resume" in signed_in.post(reverse("runs:resume", args=[mine.pk]), follow=True).content.decode()
+    mine.refresh_from_db()
+    assert (mine.status, mine.pause_requested, sent) == ("succeeded", False, [])
+
+
+def test_what_failed_of_something_that_may_be_mended_is_resumed(
+        signed_in, collection, sent, django_capture_on_commit_callbacks):
+    failed = rows.run(collection, status="failed", retryable=True, attempt=3)
+    assert "Resume" in signed_in.get(reverse("runs:detail", args=[failed.pk])).content.decode()
+    with django_capture_on_commit_callbacks(execute=True):
+        post(signed_in, failed, "resume")
+    failed.refresh_from_db()
+    assert (failed.status, failed.attempt, failed.error, failed.finished_at) == ("queued", 0, "", None)
+    assert sent == [("workers.tasks.execute_run", failed.pk, "gpu")]
+
+
+def test_what_would_fail_the_same_way_is_not_resumed(signed_in, collection, sent):
+    failed = rows.run(collection, status="failed")
+    assert "Resume" not in signed_in.get(reverse("runs:detail", args=[failed.pk])).content.decode()
+    post(signed_in, failed, "resume")
+    failed.refresh_from_db()
+    assert (failed.status, sent) == ("failed", [])
 
 
 def test_trying_again_makes_a_new_run(signed_in, collection, sent):

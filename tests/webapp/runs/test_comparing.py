@@ -75,7 +75,10 @@ def test_what_most_runs_contradict_comes_first(three):
 
 
 def test_the_page_shows_figures_agreement_and_disputes(three, signed_in, collection):
+    three[1].result["peak_memory_bytes"] = 3 * 1024**3
+    three[1].save(update_fields=["result"])
     page = signed_in.get(reverse("runs:compare", args=[collection.pk]) + f"?review={three[1].pk}").content.decode()
+    assert "3.0\xa0GB" in page
     assert "90.0" in page and "87 %" in page and 'width="86.7"' in page
     assert page.count('class="dispute"') == 8
 

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tests.webapp.runs import rows
+from webapp.review.models import ClusterName, ReviewAction
 from webapp.runs.models import ProgressPoint, Run
 from webapp.runs.presence import beat
 
@@ -50,6 +51,14 @@ def test_a_queued_run_says_that_no_worker_is_there_and_how_to_start_one(collecti
 
     WorkerBeat.objects.update(seen_at=timezone.now() - timedelta(minutes=30))
     assert "No worker has been heard of for 30 min." in text(page(mine))
+
+
+@pytest.mark.parametrize(("histogram", "alarmed"), [([19, 1, 0], False), ([30, 4, 1], True), ([12, 14, 9], False)],
+                         ids=["too few answers to tell", "nearly all in one class", "even"])
+def test_a_run_that_crowds_its_images_is_called_a_collapse_while_it_runs(histogram, alarmed, collection, page):
+    baseline = rows.run(collection, "zeroshot", result=rows.result(histogram=(30, 20, 10)))
+    mine = rows.run(collection, status="running", baseline=baseline, histogram=histogram)
+    assert ("may be collapsing" in page(mine)) is alarmed
 
 
 def test_a_running_run_shows_where_it_is(collection, page):
@@ -161,6 +170,41 @@ def test_dead_and_swallowing_classes_raise_an_alarm(collection, page):
     assert "cluster 1 holds 85 % of the images." in text(page(many))
 
 
+def test_what_should_be_read_before_the_figures_stands_there(collection, page):
+    kept = rows.run(collection, result=rows.result(notes=["Zero-shot was kept."]))
+    assert '<p class="notice warning">Zero-shot was kept.</p>' in page(kept)
+
+
+def test_what_a_run_began_with_is_said_and_linked(collection, page):
+    tuned = rows.run(collection, "maect")
+    html = page(rows.run(collection, "semimae", start_from=tuned))
+    assert f'begun with <a href="{reverse("runs:detail", args=[tuned.pk])}">MAE-CT run {tuned.pk}</a>' in html
+
+
+def test_the_method_s_pictures_stand_there_with_their_words(collection, page, signed_in, stranger):
+    mine = rows.run(collection, "kmeans")
+    rows.picture(mine, b"a picture")
+    html = page(mine)
+    assert "Each row is one group." in html
+    assert re.findall(r'<span title="\w+">(\w+)</span>', html) == ["cat", "owl"]
+    address = reverse("runs:picture", args=[mine.pk, "typical"])
+    assert f'<img src="{address}" alt="Nearest"' in html
+    sent = signed_in.get(address)
+    assert (sent.content, sent["Content-Type"]) == (b"a picture", "image/png")
+    assert stranger.get(address).status_code == 404
+    assert signed_in.get(reverse("runs:picture", args=[mine.pk, "another"])).status_code == 404
+
+
+def test_a_picture_calls_its_rows_what_review_calls_them(alice, page):
+    unnamed = rows.collection(alice, names=(), num_classes=3)
+    mine = rows.run(unnamed, "kmeans", result=rows.result() | {"class_names": ["cat", "cluster 2", "owl"]})
+    rows.picture(mine)
+    assert "cat" in page(mine)
+    naming = ReviewAction.objects.create(run=mine, author=alice, description="named")
+    ClusterName.objects.create(action=naming, class_index=0, name="tabby")
+    assert re.findall(r'<span title="\w+">(\w+)</span>', page(mine)) == ["tabby", "owl"]
+
+
 def test_clusters_show_the_names_their_pictures_suggest(alice, page):
     unnamed = rows.collection(alice, names=(), num_classes=3)
     mine = rows.run(unnamed, "turtle", result=rows.result(suggested_names=[["ring", "wheel"], [], ["bird"]]) | {
@@ -195,7 +239,7 @@ def test_points_come_once_and_in_the_order_they_were_written(collection, signed_
     ProgressPoint.objects.create(run=mine, step=15, terms={"loss": 1.5})
     following = signed_in.get(address, {"after": first["after"]}).json()
     assert following["points"] == [[15, {"loss": 1.5}]]
-    Run.objects.filter(pk=mine.pk).update(status="succeeded", finished_at=timezone.now())
+    Run.objects.filter(pk=mine.pk).update(status="succeeded", finished_at=timezone.now(), lease_token="")
     last = signed_in.get(address, {"after": following["after"]}).json()
     assert (last["points"], last["terminal"], last["after"]) == ([], True, following["after"])
 

@@ -145,6 +145,30 @@ def test_a_replay_collection_is_ones_own_and_only_offered_where_it_is_used(signe
     assert f'<option value="{everyday.pk}" selected>' in page
 
 
+def test_runs_of_one_s_own_whose_encoder_fits_are_offered_to_begin_with(signed_in, alice, charlie, collection, sent):
+    assert "start_from" not in RunForm(collection=collection, method="must").fields, "there is nothing to choose from"
+    elsewhere = rows.collection(alice, title="elsewhere")
+    fits, other_model = rows.run(elsewhere, "must"), rows.run(collection, "maect")
+    foreign = rows.run(rows.collection(charlie, title="foreign"), "must")
+    for kind, status in (("zeroshot", "succeeded"), ("must", "failed")):
+        rows.run(collection, kind, status)
+    for method, expected in (("must", fits), ("maect", other_model)):
+        page = signed_in.get(address(collection), {"method": method})
+        assert list(page.context["form"].fields["start_from"].queryset) == [expected]
+        name = f"{METHODS[method].title} run {expected.pk} on {expected.collection.name}"
+        assert f'<option value="{expected.pk}">{name}</option>' in page.content.decode()
+
+    assert signed_in.post(address(collection), filled(collection, start_from=foreign.pk)).status_code == 422
+    answer = signed_in.post(address(collection), filled(collection, start_from=other_model.pk))
+    assert "holds an adapted starter-mae" in answer.context["form"].errors["start_from"][0]
+    assert not Run.objects.filter(status="queued").exists()
+    signed_in.post(address(collection), filled(collection, start_from=fits.pk))
+    run = Run.objects.get(method="must", status="queued")
+    assert run.start_from == fits
+    page = signed_in.get(address(collection), {"method": "must", "from": run.pk}).content.decode()
+    assert f'<option value="{fits.pk}" selected>' in page
+
+
 def test_replay_without_a_collection_is_refused_where_one_is_chosen(signed_in, collection, sent):
     answer = signed_in.post(address(collection), filled(collection, "finetune", **{"setting-mode": "replay"}))
     assert answer.status_code == 422

@@ -217,3 +217,38 @@ def test_a_warm_up_must_have_images_and_a_method_that_warms_up(collection, alice
     with pytest.raises(ConfigError, match="Zero-shot has no warm-up"):
         start_run(collection=collection, method="zeroshot", values={}, warm_up=larger)
     assert start_run(collection=collection, method="must", values={}, warm_up=larger).warm_up == larger
+
+
+def test_a_run_begins_with_an_encoder_that_fits_and_so_does_its_retry(collection, sent):
+    tuned = rows.run(collection, "maect")
+    run = start_run(collection=collection, method="semimae", values={}, start_from=tuned, asked=learnt(collection))
+    assert run.start_from == start_again(run).start_from == tuned
+    assert run.baseline.start_from is None, "what it is compared with is as published"
+    spaces = {"spaces": "starter-clip,starter-mae"}
+    assert start_run(collection=collection, method="turtle", values=spaces, start_from=tuned).start_from == tuned
+
+
+@pytest.mark.parametrize(("earlier", "status", "words"), [
+    ("maect", "succeeded", "holds an adapted starter-mae, this one begins with starter-clip: choose starter-mae as"),
+    ("turtle", "succeeded", "TURTLE, succeeded.* has no adapted encoder"),
+    ("must", "failed", "MUST, failed.* has no adapted encoder"),
+])
+def test_a_run_with_nothing_to_begin_with_is_refused(collection, sent, earlier, status, words):
+    other = rows.run(collection, earlier, status)
+    with pytest.raises(ConfigError, match=words) as refused:
+        start_run(collection=collection, method="must", values={}, start_from=other)
+    assert refused.value.setting == "start_from"
+    assert Run.objects.count() == 1
+
+
+def test_from_scratch_begins_with_nothing(collection, sent):
+    tuned = rows.run(collection, "maect")
+    with pytest.raises(ConfigError, match="from scratch"):
+        start_run(collection=collection, method="semimae", values={"pretrained": False}, start_from=tuned,
+                  asked=learnt(collection))
+
+
+def learnt(collection):
+    """Let a person have said what some images are; return the question."""
+    rows.review(rows.run(collection, "zeroshot"), {number: number % 3 for number in range(12)})
+    return Asked.of(collection)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -208,6 +209,12 @@ def test_a_sample_without_sense_is_refused_in_words(gallery: Gallery, alice: Cli
     response = alice.post(reverse("spot_checks:start", args=[gallery.run.pk]), form, follow=True)
     assert "give a positive number" in response.content.decode()
     assert not SpotCheck.objects.exists()
+
+
+def test_a_quick_look_of_twenty_is_offered_and_fifty_is_the_plain_choice(gallery: Gallery, alice: Client) -> None:
+    shown = alice.get(reverse("spot_checks:detail", args=[gallery.run.pk])).content.decode()
+    assert re.findall(r'name="count" value="(\d+)"( checked)?', shown) == [
+        ("20", ""), ("50", " checked"), ("100", ""), ("200", "")]
 
 
 def test_the_page_works_without_script_and_never_shows_the_models_answer(gallery: Gallery, alice: Client) -> None:

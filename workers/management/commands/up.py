@@ -19,6 +19,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.urls import set_script_prefix
 
 from core.errors import LabelfreeError
 from webapp.accounts.first_run import base_url, first_link
@@ -103,6 +104,7 @@ class Command(BaseCommand):
                 return
             if _answers(f"http://127.0.0.1:{settings.PORT}/"):
                 break
+        set_script_prefix(f"{settings.URL_PREFIX}/")  # Django sets it for the main thread, which this is not
         link = first_link()
         if link:
             self._say(f"\n  labelfree is ready. Make yourself the administrator (this link works once):\n\n  {link}\n")

@@ -23,6 +23,9 @@ class Command(BaseCommand):
         parser.add_argument("--queues", default=",".join(QUEUES), help="gpu, cpu or gpu,cpu (default)")
         parser.add_argument("--concurrency", type=int, default=2, help="tasks at once on the queue cpu (2)")
 
+        parser.add_argument("--runs-per-gpu", type=int, default=1, help="runs at once on each GPU; they share its "
+                            "memory, so more than one is for small models (1)")
+
     def handle(self, *args: object, **options: object) -> None:
         """Supervise."""
         queues = [one.strip() for one in str(options["queues"]).split(",") if one.strip()]
@@ -30,9 +33,12 @@ class Command(BaseCommand):
         if unknown or not queues:
             raise CommandError(f"there is no queue {', '.join(sorted(unknown)) or 'without a name'}; "
                                f"choose from {', '.join(QUEUES)}")
+        if int(str(options["runs_per_gpu"])) < 1:
+            raise CommandError("--runs-per-gpu is at least 1; to take no runs at all, say --queues cpu")
         self.stdout.write(f"worker of {' and '.join(queues)}, on {broker_url()}")
         with stopped_by_signals() as stopping:
-            supervise([programs(queues, int(str(options["concurrency"])))], self._say, stopping)
+            supervise([programs(queues, int(str(options["concurrency"])), int(str(options["runs_per_gpu"])))],
+                      self._say, stopping)
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)

@@ -1,0 +1,24 @@
+"""Which programs a worker is made of."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from workers.nodes import programs
+
+
+def test_a_gpu_does_one_run_at_a_time_unless_told_otherwise(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
+
+    def at_once(found):
+        return [(one.environment["CUDA_VISIBLE_DEVICES"], one.command[one.command.index("--concurrency") + 1])
+                for one in found if "celery" in one.command]
+
+    assert at_once(programs(["gpu"], 2)) == [("0", "1"), ("3", "1")]
+    assert at_once(programs(["gpu", "cpu"], 2, runs_a_device=4)) == [("0", "4"), ("3", "4"), ("", "2")]
+
+
+def test_no_runs_at_all_is_said_another_way():
+    with pytest.raises(CommandError, match="--queues cpu"):
+        call_command("worker", "--runs-per-gpu", "0")

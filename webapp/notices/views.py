@@ -1,0 +1,36 @@
+"""The page on which a person says how to hear of their runs, and sees what was sent."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from webapp.notices.forms import NoticeForm
+from webapp.notices.models import NoticeSettings, new_secret
+
+SHOWN_NOTICES = 20
+
+
+@require_http_methods(["GET", "POST"])
+def edit(request: HttpRequest) -> HttpResponse:
+    """Show and store one's own choice."""
+    wanted = NoticeSettings.objects.filter(user=request.user).first() or NoticeSettings(user=request.user)
+    form = NoticeForm(request.POST or None, instance=wanted)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, "Saved. The next run of yours that succeeds or fails is told there.")
+        return redirect("notices:edit")
+    recent = request.user.notices.select_related("run__collection").order_by("-pk")[:SHOWN_NOTICES]
+    return render(request, "notices/edit.html",
+                  {"section": "account", "form": form, "wanted": wanted, "recent": recent},
+                  status=422 if request.method == "POST" else 200)
+
+
+@require_POST
+def renew_secret(request: HttpRequest) -> HttpResponse:
+    """Sign with a new secret from now on."""
+    if NoticeSettings.objects.filter(user=request.user).update(webhook_secret=new_secret()):
+        messages.success(request, "There is a new secret. Receivers need it from now on.")
+    return redirect("notices:edit")
