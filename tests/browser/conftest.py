@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,22 +64,32 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def product() -> Iterator[Product]:
     """Start everything as a newcomer does; stop it all afterwards."""
+    with started() as running:
+        yield running
+
+
+@contextmanager
+def started(**settings: str) -> Iterator[Product]:
+    """Start everything with some settings of the environment; stop it all afterwards."""
     home, port = Path(tempfile.mkdtemp(prefix="lf-")), free_port()
-    environment = {**os.environ, "LABELFREE_HOME": str(home), "LABELFREE_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "LABELFREE_HOME": str(home), "LABELFREE_PORT": str(port), "PYTHONUNBUFFERED": "1",
+                   **settings}
     process = subprocess.Popen([sys.executable, "manage.py", "up"], cwd=ROOT, env=environment, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     running = Product(f"http://127.0.0.1:{port}", home, process)
     reader = threading.Thread(target=running.listen, daemon=True)
     reader.start()
-    yield running
-    process.send_signal(signal.SIGINT)
     try:
-        process.wait(30)
+        yield running
     finally:
-        process.kill()
-        process.wait()
-        reader.join(10)
-        shutil.rmtree(home, ignore_errors=True)
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
+            process.wait()
+            reader.join(10)
+            shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
