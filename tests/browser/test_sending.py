@@ -122,7 +122,7 @@ def test_a_line_that_breaks_and_a_second_time(below: tuple[Product, Gate], brows
     assert page.url.split("?")[0] != collection
     assert gate.sent_bytes - before < size_bytes(renamed) / 20
     page.reload()
-    page.wait_for_function("document.querySelector('.wall img').naturalWidth > 0")
+    page.locator(".wall img").first.evaluate("image => image.decode()")  # raises where it cannot be shown
 
     # The web is killed while it receives; its supervisor starts it again, and the browser goes on by itself.
     others = noise(tmp_path / "another trip", seed=1)

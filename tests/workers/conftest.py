@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -175,6 +177,23 @@ def child_of(run: Run) -> int:
     found = processes("workers.child", str(run.pk), Run.objects.get(pk=run.pk).lease_token)
     assert len(found) == 1, found
     return found[0]
+
+
+@contextmanager
+def held(process_id: int) -> Iterator[int]:
+    """Stop a process where it is, and let it go on afterwards."""
+    os.kill(process_id, signal.SIGSTOP)
+    try:
+        yield process_id
+    finally:
+        os.kill(process_id, signal.SIGCONT)
+
+
+def is_pending(process_id: int, sent: signal.Signals) -> bool:
+    """Tell whether a process has been sent a signal that it has not taken yet."""
+    status = Path(f"/proc/{process_id}/status").read_text()
+    pending = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigPnd:", "ShdPnd:"))]
+    return any(mask >> (sent - 1) & 1 for mask in pending)
 
 
 def adapting(run: Run, share: float = 0.0) -> Callable[[], bool]:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from core.classifier import Predictions
 from core.data.images import ImageSet
-from tests.workers.conftest import adapting, child_of, executing, expire, wait_for
+from tests.workers.conftest import adapting, child_of, executing, expire, held, is_pending, wait_for
 from webapp.review.actions import correct
 from webapp.runs import presence
 from webapp.runs.models import Prediction, Run
@@ -151,8 +151,10 @@ def test_a_paused_run_holds_no_worker_and_goes_on_to_the_unbroken_answer(make_ru
     unbroken = execute(make_run(method, settings=settings))
     run = make_run(method, settings=settings)
     with executing(run):
-        wait_for(adapting(run, 0.3), 400)
-        run.request_pause()
+        wait_for(adapting(run, 0.1), 400)
+        with held(child_of(run)) as child:  # so that a fast machine does not end it before it is asked
+            run.request_pause()
+            wait_for(lambda: is_pending(child, signal.SIGUSR1))
     run.refresh_from_db()
     assert (run.status, run.attempt, run.lease_token, run.pause_requested) == ("paused", 0, "", False), run.log
     stopped_at = run.step
@@ -171,7 +173,7 @@ def test_a_run_that_crashed_is_resumed_from_its_checkpoint_to_the_unbroken_answe
     unbroken = execute(make_run("turtle", settings=SHORT))
     run = make_run("turtle", settings=SHORT)
     with executing(run):
-        wait_for(adapting(run, 0.3), 400)
+        wait_for(lambda: (runs.run_folder(run.pk) / "checkpoint.safetensors").exists(), 400)
         os.kill(child_of(run), signal.SIGSEGV)
     run.refresh_from_db()
     assert (run.status, run.retryable) == ("failed", True)
@@ -237,6 +239,7 @@ def test_a_run_killed_past_half_goes_on_at_its_checkpoint_to_the_unbroken_answer
         wait_for(adapting(run, 0.5), 400)
         assert presence.is_present("gpu")
         child = child_of(run)
+        os.kill(child, signal.SIGSTOP)  # so that a fast machine does not end it before its node is killed
     finally:
         node.kill()
         node.wait()
