@@ -25,20 +25,27 @@ ADEQUATE = {"CIFAR-100": 45.0, "cifar10": 45.0, DIGITS: 60.0, "art-painting": 35
 
 @dataclass(frozen=True)
 class Bound:
-    """One claim; `figure` is None while rows for it are missing."""
+    """One claim; `figure` is None while rows for it are missing. One of `least` and `most` is given."""
 
     claim: str
     figure: float | None
-    least: float
+    least: float | None = None
+    most: float | None = None
 
     @property
     def holds(self) -> bool:
-        """Tell whether the figure is there and large enough."""
-        return self.figure is not None and self.figure >= self.least - 1e-9
+        """Tell whether the figure is there and on the right side."""
+        return (self.figure is not None
+                and (self.least is None or self.figure >= self.least - 1e-9)
+                and (self.most is None or self.figure <= self.most + 1e-9))
 
     def __str__(self) -> str:
-        figure = "not measured" if self.figure is None else f"{self.figure:+.1f}"
-        return f"{'ok   ' if self.holds else 'short'} {self.claim}: {figure} (at least {self.least:+.1f})"
+        if self.most is None:
+            figure, limit = "{:+.1f}", f"at least {self.least:+.1f}"
+        else:
+            figure, limit = "{:,.1f}", f"at most {self.most:,.1f}"
+        said = "not measured" if self.figure is None else figure.format(self.figure)
+        return f"{'ok   ' if self.holds else 'short'} {self.claim}: {said} ({limit})"
 
 
 class Table:

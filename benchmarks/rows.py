@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 RESULTS = Path(__file__).parent / "results"
-RowT = TypeVar("RowT", "Row", "SizeRow")
+RowT = TypeVar("RowT", "Row", "SizeRow", "TrialRow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,31 @@ class SizeRow:
         return self.backbone, self.method, self.preset, self.machine
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrialRow:
+    """Something that was done to a running labelfree to break it, and what became of it.
+
+    Attributes:
+        kind, trial: the cell: what was done ("kill web while it receives"), and which time, counted from 0.
+        count: how many things were done in this trial: files sent, requests made, processes killed.
+        wrong: what went wrong, a sentence each; empty where nothing did.
+        figures: what was measured, by name with its unit ("noticed_seconds").
+        version: the first digits of the commit that it was done to.
+    """
+
+    kind: str
+    trial: int
+    count: int
+    wrong: list[str]
+    version: str
+    figures: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def cell(self) -> tuple[str, int]:
+        """Return what makes a second measurement unnecessary."""
+        return self.kind, self.trial
+
+
 def read(file: Path) -> list[Row]:
     """Return the accuracies of a file, oldest first; none where there is no file."""
     return _read(file, Row)
@@ -81,6 +106,11 @@ def read_sizes(file: Path) -> list[SizeRow]:
     return _read(file, SizeRow)
 
 
+def read_trials(file: Path) -> list[TrialRow]:
+    """Return the trials of a file, oldest first; none where there is no file."""
+    return _read(file, TrialRow)
+
+
 def _read(file: Path, kind: type[RowT]) -> list[RowT]:
     """Return the rows of a file."""
     if not file.exists():
@@ -88,7 +118,7 @@ def _read(file: Path, kind: type[RowT]) -> list[RowT]:
     return [kind(**json.loads(line)) for line in file.read_text().splitlines()]
 
 
-def append(file: Path, row: Row | SizeRow) -> None:
+def append(file: Path, row: Row | SizeRow | TrialRow) -> None:
     """Add one row at the end, flushed before returning."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a") as stream:

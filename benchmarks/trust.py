@@ -65,8 +65,8 @@ def estimate_lines(found: list[rows.Row]) -> Iterator[str]:
             yield f"short estimated accuracy, {kind}: not enough measured (rows of {count} targets)"
             continue
         of = f"{kind}, {one.results} results of {one.collections} targets, each left out"
-        yield str(Bound(f"estimated accuracy off by, points, negated ({of})", -100 * one.error,
-                        -100 * estimate.LARGEST_ERROR))
+        yield str(Bound(f"estimated accuracy off by, points ({of})", 100 * one.error,
+                        most=100 * estimate.LARGEST_ERROR))
         yield str(Bound(f"its 90 % interval covers, % ({of})", 100 * one.covered, 100 * estimate.LEAST_COVERED))
         yield f"      interval ± {100 * one.half_width:.0f} points; {'' if one.holds else 'not '}to be shown to people"
         for name, source in estimate.ESTIMATORS.items():

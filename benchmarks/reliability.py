@@ -1,0 +1,80 @@
+"""What breaking labelfree has shown: bounds, and ``docs/reliability.md``, from the committed trials.
+
+The trials are made by `benchmarks.faults` and `benchmarks.security`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from benchmarks import rows
+from benchmarks.bounds import Bound
+
+FAULTS, SECURITY = rows.RESULTS / "faults.jsonl", rows.RESULTS / "security.jsonl"
+PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
+HEADER = """# Reliability
+
+What was done to a real labelfree to break it, and what became of it. Written from the trials in
+`benchmarks/results/`, which `make bench-faults` and `make bench-security` add to: they start the product on this
+machine, kill and freeze its real processes, fill its disks and send it what nobody should send. *Wrong* counts the
+trials in which anything at all went wrong; each is named below the table.
+"""
+
+
+def trials(found: Iterable[rows.TrialRow], *starts: str) -> list[rows.TrialRow]:
+    """Return the trials whose kind begins with one of `starts`."""
+    return [row for row in found if row.kind.startswith(starts)]
+
+
+def wrong(found: Sequence[rows.TrialRow]) -> float | None:
+    """Return in how many trials something went wrong, None where none was made."""
+    return float(sum(bool(row.wrong) for row in found)) if found else None
+
+
+def made(found: Sequence[rows.TrialRow]) -> float:
+    """Return how many things were done."""
+    return float(sum(row.count for row in found))
+
+
+def most(found: Sequence[rows.TrialRow], figure: str) -> float | None:
+    """Return the largest of a figure, None where it was not measured."""
+    return max((row.figures[figure] for row in found if figure in row.figures), default=None)
+
+
+def table(found: Sequence[rows.TrialRow]) -> Iterator[str]:
+    """Yield the counts, one kind a row, and after them each thing that went wrong."""
+    yield "| what was done | trials | things done | wrong | largest figures |"
+    yield "|---|--:|--:|--:|---|"
+    for kind in Counter(row.kind for row in found):
+        same = [row for row in found if row.kind == kind]
+        names = dict.fromkeys(name for row in same for name in row.figures)
+        figures = ", ".join(f"{name.replace('_', ' ')} {most(same, name):,.4g}" for name in names)
+        yield f"| {kind} | {len(same)} | {made(same):,.0f} | {wrong(same):.0f} | {figures} |"
+    yield ""
+    yield from (f"- {row.kind}, trial {row.trial}: {one}" for row in found for one in row.wrong)
+
+
+def section(title: str, file: Path, bounds: Callable[[list[rows.TrialRow]], Iterable[Bound]]) -> list[str]:
+    """Return a part of the page; nothing where nothing was tried."""
+    found = rows.read_trials(file)
+    if not found:
+        return []
+    return [f"## {title}", "", *table(found), "", "```", *(str(one) for one in bounds(found)), "```", ""]
+
+
+def fault_bounds(found: Sequence[rows.TrialRow]) -> Iterator[Bound]:
+    """Yield what must hold while processes are killed, disks are full and databases are away."""
+    yield Bound("trials in which anything went wrong", wrong(found), most=0)
+
+
+def security_bounds(found: Sequence[rows.TrialRow]) -> Iterator[Bound]:
+    """Yield what must hold whatever is sent, by whomever."""
+    yield Bound("trials in which anything went wrong", wrong(found), most=0)
+
+
+def write() -> None:
+    """Write the page."""
+    body = [HEADER, *section("Faults", FAULTS, fault_bounds), *section("Security", SECURITY, security_bounds)]
+    PAGE.write_text("\n".join(body))
