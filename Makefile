@@ -12,7 +12,7 @@ STARTER := $(VENV)/.starter
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo run worker test browser lint format starter bench-accuracy bench-big bench-papers bench-check bench-trust clean
+.PHONY: help demo run worker test browser lint format starter bench-accuracy bench-encoders bench-big bench-papers bench-check bench-trust clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -67,6 +67,10 @@ starter: $(STARTER)  ## train the starter models again: make starter DATA=DIR
 bench-accuracy: $(APP)  ## measure every method on labelled targets, resumable: make bench-accuracy DATA=DIR
 	@test -n "$(DATA)" || { echo "make bench-accuracy DATA=DIR: the folder of target-*.tar"; exit 2; }
 	$(PYTHON) -m benchmarks.accuracy --data $(DATA)
+
+bench-encoders: $(APP)  ## the same for MAE-CT, unsupervised finetuning and Semi-MAE: make bench-encoders DATA=DIR
+	@test -n "$(DATA)" || { echo "make bench-encoders DATA=DIR: the folder of target-*.tar and pretrain-64px-*.npz"; exit 2; }
+	$(PYTHON) -m benchmarks.encoders --data $(DATA)
 
 bench-big: $(APP)  ## do models of the papers' sizes run: a few steps of every method that fits, weights at random
 	$(PYTHON) -m benchmarks.big

@@ -8,7 +8,6 @@ a MUST run sees 20,000 images, TURTLE runs one setting.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import itertools
 import sys
 import tempfile
@@ -25,7 +24,6 @@ from benchmarks.answers import AnswerCache
 from benchmarks.targets import TARGETS, Target, load
 from core.backbones.features import features
 from core.backbones.load import load_backbone
-from core.backbones.weights import BUNDLED
 from core.catalog import METHODS, parse
 from core.classifier import Classifier
 from core.evaluation.evidence import FOLDS
@@ -124,11 +122,6 @@ CONTENDERS = (
 LINEAR_PROBE = "linear probe"
 
 
-def weights_digest() -> str:
-    """Return the first digits of the SHA-256 of the starter's weights."""
-    return hashlib.sha256((BUNDLED / f"{BACKBONE}.safetensors").read_bytes()).hexdigest()[:12]
-
-
 def frozen_features(target: Target, cache: Path) -> torch.Tensor:
     """Return the features of the frozen backbone, (N, D), cached."""
     with tempfile.TemporaryDirectory() as folder:
@@ -158,7 +151,7 @@ def measure(contender: Contender, target: Target, seed: int, frozen: torch.Tenso
     metrics = evaluate(found, target.truth, target.class_names if contender.uses_names else None)
     return rows.Row(target=target.name, method=contender.title, seed=seed, settings=contender.settings(target),
                     metrics=metrics, label_free_score=label_free_score(frozen.numpy(), found, seed=0),
-                    seconds=round(seconds, 1), weights=weights_digest(),
+                    seconds=round(seconds, 1), weights=rows.weights_digest(BACKBONE),
                     label_free=without_labels(contender, target, seed, probabilities, frozen, kept) | share_kept)
 
 
@@ -194,13 +187,13 @@ def probe(target: Target, frozen: torch.Tensor) -> rows.Row:
     found = np.array(accuracies(frozen.numpy(), target.truth, folds))
     return rows.Row(target=target.name, method=LINEAR_PROBE, seed=0, settings={}, label_free_score=None,
                     metrics={"accuracy": float(found.mean())}, seconds=round(time.monotonic() - began, 1),
-                    weights=weights_digest())
+                    weights=rows.weights_digest(BACKBONE))
 
 
 def run_cells(data: Path | None, cache: Path, targets: Iterable[str], titles: set[str], seeds: set[int]) -> None:
     """Measure what is wanted and not yet measured, the first seed of everything first."""
     done = {row.cell for row in rows.read(RESULTS)}
-    digest = weights_digest()
+    digest = rows.weights_digest(BACKBONE)
     kept = AnswerCache(cache, digest)
     for seed, name in itertools.product(sorted(seeds), targets):
         wanted = [one for one in CONTENDERS if seed in one.seeds and name in one.targets

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
+
+from core.backbones.weights import BUNDLED
 
 RESULTS = Path(__file__).parent / "results"
 RowT = TypeVar("RowT", "Row", "SizeRow", "TrialRow")
@@ -129,3 +132,8 @@ def current(rows: list[Row]) -> Iterator[Row]:
     """Yield the rows measured with the newest weights of the file."""
     newest = rows[-1].weights if rows else ""
     yield from (row for row in rows if row.weights == newest)
+
+
+def weights_digest(backbone: str) -> str:
+    """Return the first digits of the SHA-256 of a bundled backbone's weights."""
+    return hashlib.sha256((BUNDLED / f"{backbone}.safetensors").read_bytes()).hexdigest()[:12]

@@ -1,0 +1,210 @@
+"""Measure what adapts an encoder, or learns from a few labels: ``python -m benchmarks.encoders --data DIR``.
+
+MAE-CT, unsupervised finetuning and Semi-MAE, each beside what its paper compares it with, all on starter-mae.
+Resumable by (target, method, seed): a cell that is in ``results/encoders.jsonl`` is not run again. Every method
+sees about 20,000 images a run: the papers' schedules, shortened with the same shape.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import bounds, report, rows
+from benchmarks.targets import TARGETS, Target, load
+from core.backbones.load import load_backbone
+from core.backbones.start import Start
+from core.catalog import METHODS, parse
+from core.classifier import Classifier
+from core.data.images import ImageSet, open_images
+from core.evaluation.evidence import Backbone, Evidence
+from core.evaluation.measures import MEASURES
+from core.methods.resolve import resolve
+from core.presets.table import recommend
+from core.problem import Problem
+from core.randomness import seeded
+from core.shell import LocalRun
+from core.starter import replay
+
+BACKBONE = "starter-mae"
+SEEDS = (0, 1, 2)
+LABELS_PER_CLASS = 4
+FIGURES = {"clusters": "cluster_accuracy", "knn": "accuracy", "shots": "2_shot", "probe": "accuracy"}
+"""What is measured of an encoder's features: the measure, and which of its figures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """One row of the table.
+
+    Attributes:
+        title: what the table calls it.
+        method: a key of `core.catalog.METHODS`; "" for the encoder as it is shipped.
+        switches: settings that differ from the recommended ones.
+        replays: whether it is given a sample of what the starter learnt from.
+        labelled: whether it is given `LABELS_PER_CLASS` labels of each class, and is scored by its answers to the rest.
+        begins_with: the title of the contender whose model, of the same target and seed, it begins with.
+    """
+
+    title: str
+    method: str = ""
+    switches: Mapping[str, object] = field(default_factory=dict)
+    replays: bool = False
+    labelled: bool = False
+    begins_with: str = ""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Return the seeds it is run with; one where nothing is learnt."""
+        return SEEDS if self.method else SEEDS[:1]
+
+    def settings(self, target: Target) -> dict[str, object]:
+        """Return its settings for a target."""
+        chosen = recommend(self.method, len(target.images), BACKBONE)[1]
+        return {**chosen, "backbone": BACKBONE, "mirror": target.mirror, **self.switches} if self.method else {}
+
+
+CONTENDERS = (
+    Contender(title="starter-mae"),
+    Contender(title="MAE-CT", method="maect"),
+    Contender(title="finetuning, naive", method="finetune", switches={"mode": "target", "mixing": "none"}),
+    Contender(title="finetuning, replay", method="finetune", switches={"mode": "replay", "mixing": "none"},
+              replays=True),
+    Contender(title="finetuning", method="finetune", switches={"mode": "replay"}, replays=True),
+    Contender(title="FixMatch", method="semimae", switches={"reconstruction_weight": 0.0}, labelled=True),
+    Contender(title="Semi-MAE", method="semimae", labelled=True),
+    Contender(title="Semi-MAE from MAE-CT", method="semimae", labelled=True, begins_with="MAE-CT"),
+)
+
+
+class Bench:
+    """The targets, and the models that other cells begin with, in a cache."""
+
+    def __init__(self, data: Path | None, cache: Path) -> None:
+        self.data, self.cache = data, cache
+        self.digest = rows.weights_digest(BACKBONE)
+
+    def model(self, contender: Contender, target: Target, seed: int) -> Classifier:
+        """Return the contender's model, kept where another begins with it."""
+        folder = self.cache / "models" / self.digest / f"{target.name}, {contender.title}, {seed}"
+        if folder.exists():
+            return Classifier.load(folder)
+        found = self._adapted(contender, target, seed)
+        if any(one.begins_with == contender.title for one in CONTENDERS):
+            folder.mkdir(parents=True)
+            found.save(folder)
+        return found
+
+    def _adapted(self, contender: Contender, target: Target, seed: int) -> Classifier:
+        """Run the method."""
+        start = None
+        if contender.begins_with:
+            first = next(one for one in CONTENDERS if one.title == contender.begins_with)
+            self.model(first, target, seed)
+            folder = self.cache / "models" / self.digest / f"{target.name}, {first.title}, {seed}"
+            start = Start.of(folder, first.title)
+        problem = Problem(images=target.images, num_classes=len(target.class_names),
+                          class_names=target.class_names if contender.labelled else (),
+                          labelled=drawn(target, seed) if contender.labelled else {},
+                          replay=self.replay() if contender.replays else None, start=start)
+        adapt = resolve(METHODS[contender.method].function)
+        with tempfile.TemporaryDirectory() as folder_of_run:
+            return adapt(parse(contender.method, contender.settings(target)), problem, local(Path(folder_of_run), seed))
+
+    def replay(self) -> ImageSet:
+        """Return a tenth of what the starter learnt from."""
+        archive = self.cache / "replay.tar"
+        if not archive.exists():
+            replay.write(self.data or Path(), archive, seed=0)
+        images, _ = open_images(archive, self.cache / "replay-unpacked")
+        return images
+
+    def measure(self, contender: Contender, target: Target, seed: int) -> rows.Row:
+        """Run one cell and hold it against the truth."""
+        began = time.monotonic()
+        classifier = self.model(contender, target, seed) if contender.method else None
+        seconds = time.monotonic() - began
+        if contender.labelled and classifier is not None:
+            metrics = answers_to_the_rest(classifier, target, seed)
+        else:
+            encoder: Backbone = classifier.members[0].backbone if classifier else load_backbone(BACKBONE)
+            metrics = of_features(encoder, target, seed)
+        return rows.Row(target=target.name, method=contender.title, seed=seed, settings=contender.settings(target),
+                        metrics=metrics, label_free_score=None, seconds=round(seconds, 1), weights=self.digest)
+
+
+def local(folder: Path, seed: int) -> LocalRun:
+    """Return the surroundings of one cell."""
+    return LocalRun(device=torch.device("cuda" if torch.cuda.is_available() else "cpu"), seed=seed, folder=folder)
+
+
+def drawn(target: Target, seed: int) -> dict[int, int]:
+    """Return the labels that a person would have given: image index -> class index, as many of each class."""
+    order = torch.randperm(len(target.truth), generator=seeded(seed, "labels")).numpy()
+    return {int(image): label for label in range(len(target.class_names))
+            for image in order[target.truth[order] == label][:LABELS_PER_CLASS]}
+
+
+def answers_to_the_rest(classifier: Classifier, target: Target, seed: int) -> dict[str, float]:
+    """Return the accuracy over the images that nobody labelled."""
+    rest = np.setdiff1d(np.arange(len(target.truth)), list(drawn(target, seed)))
+    found = classifier.predict(target.images.subset(rest.tolist())).labels.numpy()
+    return {"accuracy": float((found == target.truth[rest]).mean())}
+
+
+def of_features(encoder: Backbone, target: Target, seed: int) -> dict[str, float]:
+    """Return what its features are worth, by the name of each measure, 0 … 1."""
+    with tempfile.TemporaryDirectory() as folder:
+        evidence = Evidence(run=local(Path(folder), seed), paths=target.images.names, images=target.images,
+                            true_names=tuple(target.class_names[one] for one in target.truth), backbones=(encoder,))
+        found = {}
+        for name, figure in FIGURES.items():
+            module, _, function = MEASURES[name].function.partition(":")
+            found[name] = round(getattr(import_module(module), function)(evidence).figures[figure], 5)
+        return found
+
+
+def run_cells(bench: Bench, targets: Iterable[str], titles: set[str], seeds: set[int]) -> None:
+    """Measure what is wanted and not yet measured, the first seed of everything first."""
+    done = {row.cell for row in rows.read(bounds.ENCODERS)}
+    for seed, name in itertools.product(sorted(seeds), targets):
+        wanted = [one for one in CONTENDERS if seed in one.seeds and one.title in (titles or {one.title})
+                  and (name, one.title, seed, bench.digest) not in done]
+        if not wanted:
+            continue
+        target = load(name, bench.data, bench.cache)
+        for contender in wanted:
+            row = bench.measure(contender, target, seed)
+            rows.append(bounds.ENCODERS, row)
+            shown = {key: round(100 * value, 1) for key, value in row.metrics.items()}
+            sys.stdout.write(f"{row.target:14} {row.method:24} seed {seed} {shown} {row.seconds:.0f} s\n")
+            sys.stdout.flush()
+
+
+def main() -> int:
+    """Measure, write the report, hold the bounds."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.encoders", description=__doc__)
+    parser.add_argument("--data", type=Path, help="folder of target-*.tar and pretrain-64px-*.npz")
+    parser.add_argument("--cache", type=Path, default=Path(".benchmarks"))
+    parser.add_argument("--targets", default=",".join(TARGETS), help="comma-separated")
+    parser.add_argument("--methods", default="", help="titles, separated by semicolons; all when empty")
+    parser.add_argument("--seeds", default="0,1,2", help="comma-separated")
+    given = parser.parse_args()
+    run_cells(Bench(given.data, given.cache), given.targets.split(","),
+              {one for one in given.methods.split(";") if one}, {int(one) for one in given.seeds.split(",")})
+    report.write()
+    return bounds.print_all()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
