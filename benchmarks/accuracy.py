@@ -62,6 +62,7 @@ class Contender:
         settings: its settings for a target.
         synonyms: whether other words stand in for the class names.
         targets: where it is run.
+        inductive: whether a fifth of the images (`held_out`) is kept from it, and it is scored by those alone.
     """
 
     title: str
@@ -71,6 +72,7 @@ class Contender:
     settings: Callable[[Target], dict[str, object]]
     synonyms: bool = False
     targets: tuple[str, ...] = TARGETS
+    inductive: bool = False
 
     def class_names(self, target: Target) -> tuple[str, ...]:
         """Return what this contender is told of the classes."""
@@ -127,8 +129,14 @@ CONTENDERS = (
     Contender(title="MUST st, no fairness", method="must", uses_names=True, seeds=SEEDS,
               settings=must(**NO_PATCHES, fairness_weight=0.0)),
     *ATTEMPTS,
+    Contender(title="zero-shot, held out", method="zeroshot", uses_names=True, seeds=SEEDS,
+              settings=zero_shot(TEMPLATES), inductive=True),
+    Contender(title="TURTLE, held out", method="turtle", uses_names=False, seeds=SEEDS, settings=grouping("turtle"),
+              inductive=True),
+    Contender(title="MUST, held out", method="must", uses_names=True, seeds=SEEDS, settings=must(), inductive=True),
 )
 LINEAR_PROBE = "linear probe"
+HOLDING_FOLDS = 5
 
 
 def frozen_features(target: Target, cache: Path) -> torch.Tensor:
@@ -138,9 +146,17 @@ def frozen_features(target: Target, cache: Path) -> torch.Tensor:
         return features(load_backbone(BACKBONE), target.images, run, cache=cache)
 
 
+def held_out(target: Target, seed: int) -> np.ndarray:
+    """Return the fifth of the images that an inductive run never sees, every class spread evenly."""
+    return np.flatnonzero(stratified_folds(target.truth, HOLDING_FOLDS, np.random.default_rng(seed)) == 0)
+
+
 def answer(contender: Contender, target: Target, seed: int) -> tuple[np.ndarray, dict[str, float]]:
     """Run one cell and return its probabilities (N, K), and the share of its first labels that MUST kept."""
-    problem = Problem(images=target.images, class_names=contender.class_names(target),
+    images = target.images
+    if contender.inductive:
+        images = images.subset(np.setdiff1d(np.arange(len(images)), held_out(target, seed)).tolist())
+    problem = Problem(images=images, class_names=contender.class_names(target),
                       num_classes=len(target.class_names))
     with tempfile.TemporaryDirectory() as folder:
         run = LocalRun(device=torch.device("cpu"), seed=seed, folder=Path(folder))
@@ -157,7 +173,13 @@ def measure(contender: Contender, target: Target, seed: int, frozen: torch.Tenso
     seconds = time.monotonic() - began
     kept.keep(target.name, contender.title, seed, probabilities)
     found = probabilities.argmax(1)
-    metrics = evaluate(found, target.truth, target.class_names if contender.uses_names else None)
+    class_names = target.class_names if contender.uses_names else None
+    if contender.inductive:
+        unseen = held_out(target, seed)
+        return rows.Row(target=target.name, method=contender.title, seed=seed, settings=contender.settings(target),
+                        metrics=evaluate(found[unseen], target.truth[unseen], class_names), label_free_score=None,
+                        seconds=round(seconds, 1), weights=rows.weights_digest(BACKBONE))
+    metrics = evaluate(found, target.truth, class_names)
     return rows.Row(target=target.name, method=contender.title, seed=seed, settings=contender.settings(target),
                     metrics=metrics, label_free_score=label_free_score(frozen.numpy(), found, seed=0),
                     seconds=round(seconds, 1), weights=rows.weights_digest(BACKBONE),
