@@ -1,9 +1,10 @@
 """Estimated accuracy: what answers show without labels, calibrated on collections whose truth is known.
 
 Four published signs of accuracy, each put on the scale of accuracy by a line fitted on other collections (as
-Deng, Zheng, CVPR 2021, arXiv:2007.02915, and Guillory et al., ICCV 2021, arXiv:2107.03315, fit theirs), and averaged.
-The interval is split conformal over whole collections: how far off the estimate was on collections left out of the
-fit (Vovk, Gammerman, Shafer 2005; Lei et al., JASA 113, 2018). No torch here: the web imports it.
+Deng, Zheng, CVPR 2021, arXiv:2007.02915, and Guillory et al., ICCV 2021, arXiv:2107.03315, fit theirs; theirs on the
+shares themselves, ours on their log odds, as a share has two ends), and averaged with the weight that each has earned
+on collections left out. The interval is split conformal over whole collections: how far off the estimate was on those
+left out of the fit (Vovk, Gammerman, Shafer 2005; Lei et al., JASA 113, 2018). No torch here: the web imports it.
 
 An estimate is shown only where leaving collections out has shown it to be worth something (`Calibration.holds`).
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ FILE = Path(__file__).with_name("estimate.json")
 LEVEL = 0.9
 """Of the interval."""
 SMALLEST_HALF_WIDTH = 0.01
+SMALLEST_SHARE, SMALLEST_SQUARED_ERROR = 0.005, 1e-6
 LEAST_COLLECTIONS = 6
 """Fewer do not tell how far off the next one will be."""
 LARGEST_ERROR, LEAST_COVERED = 0.07, 0.8
@@ -53,18 +55,35 @@ class Estimate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Line:
+    """The log odds of accuracy as a line in the log odds of a sign.
+
+    Attributes:
+        weight: how much it counts beside others: 1 / its mean squared error, leave-one-collection-out.
+    """
+
+    intercept: float
+    slope: float
+    weight: float = 1.0
+
+    def at(self, sign: float) -> float:
+        """Return the log odds of accuracy that a sign, 0 … 1, speaks for."""
+        return self.intercept + self.slope * float(log_odds(sign))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Calibration:
     """What was fitted, and how well it did on collections left out of the fit.
 
     Attributes:
-        lines: estimator -> intercept and slope of accuracy on it.
+        lines: by estimator.
         half_width: of the interval, 0 … 1.
         error: mean absolute error, leave-one-collection-out.
         covered: share of results whose interval held the truth, leave-one-collection-out.
         collections, results: what it was fitted on.
     """
 
-    lines: Mapping[str, tuple[float, float]]
+    lines: Mapping[str, Line]
     half_width: float
     error: float
     covered: float
@@ -93,8 +112,10 @@ def calibrate(results: Sequence[Known]) -> Calibration | None:
     left_out = list(left_out_estimates(results))
     errors = [abs(estimate.accuracy - one.accuracy) for one, estimate in left_out]
     covered = [estimate.low <= one.accuracy <= estimate.high for one, estimate in left_out]
-    return Calibration(lines=_lines(results), half_width=_half_width(results), error=float(np.mean(errors)),
-                       covered=float(np.mean(covered)), collections=len(collections), results=len(left_out))
+    estimators = tuple(ESTIMATORS)
+    return Calibration(lines=_weighted_lines(results, estimators), half_width=_half_width(results, estimators),
+                       error=float(np.mean(errors)), covered=float(np.mean(covered)), collections=len(collections),
+                       results=len(left_out))
 
 
 def left_out_estimates(results: Sequence[Known], estimators: Sequence[str] = tuple(ESTIMATORS)
@@ -102,7 +123,7 @@ def left_out_estimates(results: Sequence[Known], estimators: Sequence[str] = tup
     """Yield every result with the estimate of a fit, interval included, that never saw its collection."""
     for collection in sorted({one.collection for one in results}):
         others = [one for one in results if one.collection != collection]
-        lines, half = _lines(others, estimators), _half_width(others, estimators)
+        lines, half = _weighted_lines(others, estimators), _half_width(others, estimators)
         for one in results:
             found = _combined(lines, one.shown) if one.collection == collection else None
             if found is not None:
@@ -114,7 +135,7 @@ def read(file: Path = FILE) -> dict[str, Calibration]:
     if not file.exists():
         return {}
     said = json.loads(file.read_text(encoding="utf-8"))["calibrations"]
-    return {kind: Calibration(**one | {"lines": {name: (a, b) for name, (a, b) in one["lines"].items()}})
+    return {kind: Calibration(**one | {"lines": {name: Line(**line) for name, line in one["lines"].items()}})
             for kind, one in said.items()}
 
 
@@ -124,8 +145,32 @@ def write(calibrations: Mapping[str, Calibration], day: str, file: Path = FILE) 
     file.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
 
 
-def _lines(results: Sequence[Known], estimators: Sequence[str] = tuple(ESTIMATORS)) -> dict[str, tuple[float, float]]:
-    """Fit accuracy = intercept + slope * sign for each estimator; every collection weighs the same.
+def log_odds(share: float | np.ndarray) -> np.ndarray:
+    """Return log(p / (1 - p)) of shares, of which 0 and 1 are taken for almost that."""
+    inside = np.clip(share, SMALLEST_SHARE, 1 - SMALLEST_SHARE)
+    return np.asarray(np.log(inside / (1 - inside)))
+
+
+def _weighted_lines(results: Sequence[Known], estimators: Sequence[str]) -> dict[str, Line]:
+    """Fit a line for each estimator, and weigh each by how far off it is on collections left out."""
+    fitted = _lines(results, estimators)
+    return {name: replace(line, weight=1 / max(_squared_error(results, name), SMALLEST_SQUARED_ERROR))
+            for name, line in fitted.items()}
+
+
+def _squared_error(results: Sequence[Known], estimator: str) -> float:
+    """Return the mean squared error of one estimator on collections left out, every collection weighing the same."""
+    found = []
+    for collection in {one.collection for one in results}:
+        lines = _lines([one for one in results if one.collection != collection], (estimator,))
+        off = [said - one.accuracy for one in results if one.collection == collection
+               and (said := _combined(lines, one.shown)) is not None]
+        found += [float(np.mean(np.square(off)))] if off else []
+    return float(np.mean(found)) if found else 1.0
+
+
+def _lines(results: Sequence[Known], estimators: Sequence[str]) -> dict[str, Line]:
+    """Fit a line for each estimator; every collection weighs the same.
 
     An estimator that falls as accuracy rises, or that fewer than three collections show, is left out: all four
     are signs of being right, and a negative slope is chance.
@@ -134,32 +179,36 @@ def _lines(results: Sequence[Known], estimators: Sequence[str] = tuple(ESTIMATOR
     for name in estimators:
         having = [one for one in results if name in one.shown]
         counts = {one.collection: sum(other.collection == one.collection for other in having) for one in having}
-        sign = np.array([one.shown[name] for one in having])
+        sign = log_odds(np.array([one.shown[name] for one in having]))
         if len(counts) < 3 or float(np.ptp(sign)) < 1e-6:
             continue
         weights = np.array([counts[one.collection] ** -0.5 for one in having])  # polyfit squares them
-        slope, intercept = np.polyfit(sign, [one.accuracy for one in having], 1, w=weights)
+        slope, intercept = np.polyfit(sign, log_odds(np.array([one.accuracy for one in having])), 1, w=weights)
         if slope > 0:
-            fitted[name] = (float(intercept), float(slope))
+            fitted[name] = Line(intercept=float(intercept), slope=float(slope))
     if not fitted:  # nothing tells anything: what is left is the mean
-        fitted["mean_confidence"] = (float(np.mean([one.accuracy for one in results])), 0.0)
+        mean = float(np.mean([one.accuracy for one in results]))
+        fitted[estimators[0]] = Line(intercept=float(log_odds(mean)), slope=0.0)
     return fitted
 
 
-def _combined(lines: Mapping[str, tuple[float, float]], shown: Mapping[str, float]) -> float | None:
-    """Return the mean of what each estimator says, 0 … 1."""
-    found = [intercept + slope * shown[name] for name, (intercept, slope) in lines.items() if name in shown]
-    return float(np.clip(np.mean(found), 0.0, 1.0)) if found else None
+def _combined(lines: Mapping[str, Line], shown: Mapping[str, float]) -> float | None:
+    """Return what the estimators say together, 0 … 1: the mean of their log odds, each with its weight."""
+    said = [(line.at(shown[name]), line.weight) for name, line in lines.items() if name in shown]
+    if not said:
+        return None
+    odds, weights = zip(*said, strict=True)
+    return float(1 / (1 + np.exp(-np.average(odds, weights=weights))))
 
 
-def _half_width(results: Sequence[Known], estimators: Sequence[str] = tuple(ESTIMATORS)) -> float:
+def _half_width(results: Sequence[Known], estimators: Sequence[str]) -> float:
     """Return how far off estimates are on collections left out: the conformal quantile at `LEVEL`.
 
     Results of one collection err together, so each collection counts with its worst.
     """
     worst = []
     for collection in {one.collection for one in results}:
-        lines = _lines([one for one in results if one.collection != collection], estimators)
+        lines = _weighted_lines([one for one in results if one.collection != collection], estimators)
         off = [abs(found - one.accuracy) for one in results if one.collection == collection
                and (found := _combined(lines, one.shown)) is not None]
         worst.append(max(off, default=0.0))

@@ -5,18 +5,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.evaluation.estimate import ESTIMATORS, Calibration, Known, calibrate, left_out_estimates, read, write
+from core.evaluation.estimate import (
+    ESTIMATORS,
+    Calibration,
+    Known,
+    calibrate,
+    left_out_estimates,
+    log_odds,
+    read,
+    write,
+)
+
+
+def sign(accuracy: float, off: float = 0.0) -> float:
+    """Return a share whose log odds are half of accuracy's, and something."""
+    return float(1 / (1 + np.exp(-0.3 - 0.5 * log_odds(accuracy + off))))
 
 
 def results(noise: float, collections: int = 8, seed: int = 0) -> list[Known]:
-    """Return results on which each estimator is accuracy on a scale of its own, but for noise of each collection."""
+    """Return results on which each estimator's odds follow accuracy's, but for noise of each collection."""
     random = np.random.default_rng(seed)
     found = []
     for collection in range(collections):
         off = random.normal(0, noise)
         for _ in range(4):
             accuracy = float(random.uniform(0.1, 0.9))
-            shown = dict.fromkeys(ESTIMATORS, 0.3 + 0.5 * (accuracy + off))
+            shown = dict.fromkeys(ESTIMATORS, sign(accuracy, off))
             found.append(Known(collection=str(collection), accuracy=accuracy, shown=shown))
     return found
 
@@ -25,14 +39,14 @@ def test_signs_that_follow_accuracy_give_it_back_on_a_collection_never_seen() ->
     found = calibrate(results(noise=0.0))
     assert found is not None and found.holds
     assert found.error < 1e-6 and found.half_width == 0.01
-    estimate = found.estimate(dict.fromkeys(ESTIMATORS, 0.3 + 0.5 * 0.62))
+    estimate = found.estimate(dict.fromkeys(ESTIMATORS, sign(0.62)))
     assert estimate is not None and estimate.accuracy == pytest.approx(0.62)
 
 
 @pytest.mark.parametrize("noise", [0.03, 0.15])
 def test_the_interval_is_as_wide_as_the_errors_on_collections_left_out(noise: float) -> None:
     covered, widths = [], []
-    for seed in range(12):
+    for seed in range(6):
         for one, estimate in left_out_estimates(results(noise, seed=seed)):
             covered.append(estimate.low <= one.accuracy <= estimate.high)
             widths.append(estimate.high - estimate.low)
@@ -45,6 +59,16 @@ def test_a_collection_left_out_cannot_change_its_own_estimate() -> None:
     lied = [one if one.collection != "3" else Known(collection="3", shown=one.shown, accuracy=0.0) for one in first]
     pairs = zip(left_out_estimates(first), left_out_estimates(lied), strict=True)
     assert all(one[1] == other[1] for one, other in pairs if one[0].collection == "3")
+
+
+def test_a_sign_that_misleads_counts_less_than_one_that_holds() -> None:
+    random = np.random.default_rng(2)
+    mixed = [Known(collection=one.collection, accuracy=one.accuracy, shown={
+        "nuclear_norm": one.shown["nuclear_norm"], "mean_confidence": float(random.uniform())})
+        for one in results(noise=0.02)]
+    found = calibrate(mixed)
+    assert found is not None and found.holds
+    assert found.lines["nuclear_norm"].weight > 10 * getattr(found.lines.get("mean_confidence"), "weight", 0.0)
 
 
 def test_signs_that_tell_nothing_do_not_hold() -> None:
@@ -64,7 +88,7 @@ def test_too_few_collections_give_no_estimate_to_show() -> None:
 def test_a_result_without_a_baseline_is_estimated_from_the_rest() -> None:
     found = calibrate(results(noise=0.0))
     assert found is not None
-    estimate = found.estimate({"mean_confidence": 0.55})
+    estimate = found.estimate({"mean_confidence": sign(0.5)})
     assert estimate is not None and estimate.accuracy == pytest.approx(0.5)
     assert found.estimate({"images": 100.0}) is None
 
