@@ -48,15 +48,13 @@ def end_or_requeue_stale_runs(now: datetime) -> None:
     from workers.lease import log_line
     from workers.runs import worn_out
 
+    Run.objects.end_abandoned(now)
     gone = "its worker was not heard of any more"
     freed = {"lease_token": "", "lease_owner": "", "lease_expires_at": None, "stage": "", "seconds_left": None,
              "images_per_second": None}
-    for run in Run.objects.stale(now).only("pk", "attempt", "lease_token", "cancel_requested", "pause_requested"):
+    for run in Run.objects.stale(now).only("pk", "attempt", "lease_token", "pause_requested"):
         mine = Run.objects.fenced(run.pk, run.lease_token).filter(lease_expires_at__lt=now)
-        if run.cancel_requested:
-            changed = mine.update(status=Run.Status.CANCELLED, finished_at=now, **freed,
-                                  log=Concat(F("log"), Value(log_line(f"cancelled; {gone}", now))))
-        elif run.pause_requested:
+        if run.pause_requested:
             changed = mine.update(status=Run.Status.PAUSED, pause_requested=False, attempt=F("attempt") - 1, **freed,
                                   log=Concat(F("log"), Value(log_line(f"paused; {gone}", now))))
         elif run.attempt >= MAX_ATTEMPTS:

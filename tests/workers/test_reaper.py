@@ -10,7 +10,7 @@ from django.utils import timezone
 from tests.workers.conftest import expire
 from tests.workers.test_app import waiting
 from webapp.collections.models import Upload
-from webapp.runs.models import MAX_ATTEMPTS, Run, Trial
+from webapp.runs.models import MAX_ATTEMPTS, SILENCE, Run, Trial
 from workers.lease import Lease
 from workers.reaper import reap
 
@@ -19,6 +19,10 @@ def lose_worker(run: Run) -> Lease:
     lease = Lease.claim(run.pk)
     expire(run)
     return lease
+
+
+def fall_silent(run: Run) -> None:
+    Run.objects.filter(pk=run.pk).update(heartbeat_at=timezone.now() - SILENCE - timedelta(seconds=1))
 
 
 def test_a_run_without_its_worker_goes_back_to_the_queue_and_is_sent(make_run, broker):
@@ -58,14 +62,25 @@ def test_a_run_asked_to_pause_whose_worker_died_is_paused(make_run):
     assert (run.status, run.pause_requested, run.attempt) == ("paused", False, MAX_ATTEMPTS - 1)
 
 
-def test_a_run_cancelled_just_after_its_worker_died_ends_cancelled(make_run):
+def test_a_run_cancelled_just_after_its_worker_died_ends_cancelled_though_the_lease_lasts(make_run):
     run = make_run("zeroshot")
     Lease.claim(run.pk)
     run.request_cancel()
-    expire(run)
     reap()
     run.refresh_from_db()
-    assert run.status == "cancelled" and run.finished_at
+    assert run.status == "running"  # its worker may still be there to end it
+    fall_silent(run)
+    reap()
+    run.refresh_from_db()
+    assert run.status == "cancelled" and run.finished_at and not run.lease_token
+
+
+def test_a_run_of_a_silent_worker_that_is_not_to_be_cancelled_keeps_its_lease(make_run):
+    run = make_run("zeroshot")
+    lease = Lease.claim(run.pk)
+    fall_silent(run)
+    reap()
+    assert lease.is_held()
 
 
 def test_a_run_whose_worker_is_gone_ends_cancelled_with_nobody_alive(make_run):

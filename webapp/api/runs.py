@@ -95,7 +95,9 @@ def index(request: HttpRequest, pk: int, before: int | None = None) -> RunListOu
 @router.get("/runs/{pk}", response={200: RunOut, REFUSALS: Error}, summary="A run as it stands")
 def detail(request: HttpRequest, pk: int) -> RunOut:
     """Return status, progress and, once it has succeeded, the result."""
-    return describe_run(request, get_visible_run(request, pk))
+    run = get_visible_run(request, pk)
+    run.end_if_abandoned()
+    return describe_run(request, run)
 
 
 @router.post("/runs/{pk}/cancel", response={200: RunOut, REFUSALS: Error}, summary="Ask a run to stop")

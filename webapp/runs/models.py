@@ -14,6 +14,8 @@ from webapp.collections.models import ClassListVersion, Collection, Image
 
 LEASE = timedelta(seconds=45)
 """A worker that has not been heard of for this long has lost its run; heartbeats come every 10 s."""
+SILENCE = timedelta(seconds=15)
+"""A run that is to be cancelled does not wait for its lease: a worker silent for this long will not end it."""
 MAX_ATTEMPTS = 3
 MAX_HALVINGS = 4
 """How often a run whose memory ran out goes on with half as many images held at once, before it fails."""
@@ -32,6 +34,16 @@ class RunQuerySet(models.QuerySet["Run"]):
     def stale(self, at: datetime) -> RunQuerySet:
         """Return runs whose worker has not been heard of."""
         return self.filter(status=Run.Status.RUNNING, lease_expires_at__lt=at)
+
+    def end_abandoned(self, at: datetime) -> int:
+        """Cancel the runs that are to be cancelled and whose worker is silent; return how many.
+
+        Should the worker only be slow: its writes are fenced, and it finds its lease gone.
+        """
+        silent = Q(heartbeat_at__lt=at - SILENCE) | Q(lease_expires_at__lt=at)
+        return self.filter(silent, status=Run.Status.RUNNING, cancel_requested=True).update(
+            status=Run.Status.CANCELLED, finished_at=at, stage="", seconds_left=None, images_per_second=None,
+            pause_requested=False, lease_owner="", lease_token="", lease_expires_at=None)
 
     def claim(self, pk: int, owner: str) -> str | None:
         """Take the lease of a queued run; return the fencing token, or None when it is not to be had."""
@@ -57,7 +69,7 @@ class Run(models.Model):
        +--|---> paused <-+ |  the web while it waits; while it runs the worker, at its next checkpoint
        |  +-------+ |      |  the web: resumed, as what failed and may now work is from there too
        v            v      |
-       cancelled <---------+  the web, where no worker is there to be told; the reaper, where cancel was asked
+       cancelled <---------+  the web or the reaper, where the worker that was to be told is silent
        failed <------------+  the reaper, when no attempts are left
 
     The web writes `cancel_requested`, `pause_requested` and the steps from queued and paused; the worker
@@ -169,9 +181,17 @@ class Run(models.Model):
         """Ask to stop. A run that no worker has ends here; a running one at its next report."""
         now, this = timezone.now(), Run.objects.filter(pk=self.pk)
         this.update(cancel_requested=True)
-        alone = Q(status__in=["queued", "paused"]) | Q(status="running", lease_expires_at__lt=now)
-        this.filter(alone).update(
-            status=self.Status.CANCELLED, finished_at=now, stage="", lease_token="", lease_expires_at=None)
+        this.filter(status__in=["queued", "paused"]).update(status=self.Status.CANCELLED, finished_at=now, stage="")
+        this.end_abandoned(now)
+
+    def end_if_abandoned(self) -> None:
+        """End a run that is to be cancelled where its worker has died since: who looks at it need not wait for more.
+
+        The reaper does the same; but it lives on the worker's machine, and may have died with it.
+        """
+        if self.status == self.Status.RUNNING and self.cancel_requested and (
+                Run.objects.filter(pk=self.pk).end_abandoned(timezone.now())):
+            self.refresh_from_db()
 
     def request_pause(self) -> None:
         """Ask to stop for now. A queued run pauses here, a running one at its next checkpoint."""

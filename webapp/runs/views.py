@@ -63,6 +63,7 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a run: live until it is over, then its result."""
     run = get_visible_run(request, pk)
+    run.end_if_abandoned()
     return render(request, "runs/detail.html", _context(run))
 
 
@@ -70,6 +71,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 def live(request: HttpRequest, pk: int) -> HttpResponse:
     """Answer the page's polling; once the run is over, ask for the whole page anew."""
     run = get_visible_run(request, pk)
+    run.end_if_abandoned()
     if run.is_terminal:
         return HttpResponse(headers={"HX-Refresh": "true"})
     return render(request, "runs/_live.html", _context(run) | {"is_polled": True})

@@ -3,14 +3,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import timedelta
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient, Client
 from django.urls import reverse
+from django.utils import timezone
 
 from tests.webapp.runs import rows
-from webapp.runs.models import Run
+from webapp.runs.models import SILENCE, Run
 
 pytestmark = pytest.mark.django_db
 PAGES = ("detail", "live", "points", "review", "package", "log", "labels_csv", "labels_jsonl")
@@ -34,6 +36,24 @@ def test_cancelling_a_running_run_asks_its_worker(signed_in, collection):
     post(signed_in, mine, "cancel")
     mine.refresh_from_db()
     assert (mine.status, mine.cancel_requested) == ("running", True)
+
+
+@pytest.mark.parametrize("name", ["detail", "live", "api"])
+def test_a_cancelled_run_whose_worker_died_since_ends_when_somebody_looks(signed_in, collection, name):
+    silent = timezone.now() - SILENCE - timedelta(seconds=1)
+    theirs = rows.run(collection, status="running", heartbeat_at=silent)
+    mine = rows.run(collection, status="running", heartbeat_at=silent, cancel_requested=True)
+    for run in (theirs, mine):
+        signed_in.get(f"/api/v1/runs/{run.pk}" if name == "api" else reverse(f"runs:{name}", args=[run.pk]))
+        run.refresh_from_db()
+    assert (theirs.status, mine.status, mine.lease_token) == ("running", "cancelled", "")
+
+
+def test_cancelling_a_run_whose_worker_is_silent_ends_it_at_once(signed_in, collection):
+    mine = rows.run(collection, status="running", heartbeat_at=timezone.now() - SILENCE - timedelta(seconds=1))
+    post(signed_in, mine, "cancel")
+    mine.refresh_from_db()
+    assert mine.status == "cancelled" and mine.finished_at
 
 
 def test_cancelling_what_has_ended_changes_nothing(signed_in, collection):
