@@ -22,9 +22,10 @@ from core.methods.spaces import Space
 from core.problem import Problem
 from core.run import Progress, Run
 from core.training.bilevel import LabelingSearch
+from core.training.loop import SECONDS_BETWEEN_CHECKPOINTS
 
 SAVES = 20
-"""Checkpoints of one trial: a run that is killed repeats at most a twentieth of it."""
+"""Checkpoints of one trial: a run that is killed repeats at most a twentieth of it, and never more than minutes."""
 REPORT_SECONDS = 0.5
 FOLD_STEPS = 10
 """Steps of the run that a fold of the score counts for: it takes about as long as so many outer steps."""
@@ -145,14 +146,16 @@ class Trials:
     def _find(self, search: LabelingSearch, trial: Trial, stage: str) -> Tensor:
         """Do the outer steps and return the labels (N,)."""
         interval = math.ceil(trial.steps / SAVES)
-        last_report = time.monotonic()
+        last_report = last_save = time.monotonic()
         while search.done < trial.steps:
             terms = search.step()
             if not math.isfinite(terms["loss"]):
                 raise Diverged("loss", terms["loss"], search.done, stage)
-            at_interval = search.done % interval == 0 or search.done == trial.steps or self.run.checkpoints.is_wanted
+            at_interval = (search.done % interval == 0 or search.done == trial.steps or self.run.checkpoints.is_wanted
+                           or time.monotonic() - last_save >= SECONDS_BETWEEN_CHECKPOINTS)
             if at_interval:
                 self._save(search)
+                last_save = time.monotonic()
             if at_interval or time.monotonic() - last_report > REPORT_SECONDS:
                 last_report = time.monotonic()
                 self._report(stage, search.done, terms, search.probabilities())

@@ -12,7 +12,7 @@ from core.catalog import TurtleSettings
 from core.errors import CheckpointError
 from core.evaluation.metrics import hungarian_accuracy
 from core.losses.agreement import labeling
-from core.methods import turtle
+from core.methods import trials, turtle
 from core.methods.spaces import Space
 from core.methods.trials import Outcome, Trial, Trials, steps_of
 from core.problem import Problem
@@ -172,6 +172,17 @@ def test_stopped_anywhere_it_goes_on_to_the_same_answer(stage, after, grouped, d
     assert torch.equal(found[0], found[-1])
     for one, other in zip(resumed.members, unbroken.members):
         assert torch.equal(one.weight, other.weight) and torch.equal(one.bias, other.bias)
+
+
+def test_a_long_search_saves_every_few_minutes_however_many_steps_it_has(grouped, digit_images, tmp_path, monkeypatch):
+    settings, saves = dataclasses.replace(QUICK, steps=60), []
+    monkeypatch.setattr(Trials, "_save", lambda self, search: saves.append(search))
+    problem = Problem(images=digit_images, num_classes=3)
+    turtle.adapt(settings, problem, local_run(tmp_path / "quick"))
+    in_a_quick_one = len(saves)
+    monkeypatch.setattr(trials, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    turtle.adapt(settings, problem, local_run(tmp_path / "slow"))
+    assert len(saves) - in_a_quick_one >= 60 > in_a_quick_one
 
 
 def test_it_refuses_the_checkpoint_of_another_run(grouped, digit_images, tmp_path):
