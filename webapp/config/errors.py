@@ -1,7 +1,10 @@
-"""The pages of what went wrong: not allowed, not found, broken."""
+"""The pages of what went wrong: not allowed, not found, broken, the database away."""
 
 from __future__ import annotations
 
+import sys
+
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -37,9 +40,23 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 @login_not_required
 def broken(request: HttpRequest) -> HttpResponse:
-    """Answer 500."""
+    """Answer 500, or 503 where only the database is away: its page is then made without it."""
+    if isinstance(sys.exception(), (OperationalError, InterfaceError)):
+        return _database_is_away(request)
     return _answer(request, 500, "Something broke on our side",
                    "Nothing of yours is lost. Try again; if it happens again, the server's log names the reason.")
+
+
+def _database_is_away(request: HttpRequest) -> HttpResponse:
+    """Answer 503: the same request may work in a moment."""
+    reason = "The database does not answer, or its disk is full."
+    advice = ("Nothing that was stored is lost. Try again in a minute; if it stays like this, tell whoever looks after "
+              "this machine.")
+    response: HttpResponse = (
+        refusal(503, request.path, reason, advice) if wants_json(request)
+        else HttpResponse(f"{reason} {advice}", status=503, content_type="text/plain"))
+    response["Retry-After"] = "5"
+    return response
 
 
 @login_not_required
