@@ -18,8 +18,8 @@ Queue = Literal["cpu", "gpu"]
 
 CONNECT_TIMEOUT_SECONDS = 1.0
 """A page must never hang because Redis is away."""
-VISIBILITY_TIMEOUT_SECONDS = 86_400
-"""Redis hands an unacknowledged message out again after this long; a shorter one would start long runs twice."""
+VISIBILITY_TIMEOUT_SECONDS = int(os.environ.get("LABELFREE_REDELIVER_SECONDS") or 86_400)
+"""Redis hands an unacknowledged message out again after this long; a shorter one sends for a long run in vain."""
 
 
 def home() -> Path:
