@@ -12,7 +12,7 @@ STARTER := $(VENV)/.starter
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo run worker test browser lint format starter bench-accuracy bench-encoders bench-big bench-papers bench-check bench-trust clean
+.PHONY: help demo run worker test browser lint format starter bench-accuracy bench-encoders bench-big bench-papers bench-check bench-trust bench-faults clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -84,6 +84,9 @@ bench-check: $(APP)  ## hold the committed measurements against their bounds, in
 
 bench-trust: $(APP)  ## how far estimates, spot check and guard can be believed, from the committed rows, in seconds
 	$(PYTHON) -m benchmarks.trust
+
+bench-faults: $(APP)  ## kill, freeze, fill and cut a real labelfree of its own, resumable: make bench-faults ONLY='kills zombies'
+	$(PYTHON) -m benchmarks.faults $(ONLY)
 
 clean:  ## remove the environment and caches; your data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

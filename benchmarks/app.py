@@ -83,15 +83,15 @@ def choose_home(name: str) -> Path:
     return home
 
 
-def choose_port() -> int:
-    """Return the port that was asked for, else the first free one from 8000."""
-    if os.environ.get("LABELFREE_PORT"):
+def choose_port(first: int = 8000) -> int:
+    """Return the web's port that was asked for, else the first free one of a hundred from `first`."""
+    if first == 8000 and os.environ.get("LABELFREE_PORT"):
         return int(os.environ["LABELFREE_PORT"])
-    for port in range(8000, 8100):
+    for port in range(first, first + 100):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)):
                 return port
-    raise SystemExit("no port from 8000 to 8099 is free; name one: LABELFREE_PORT=9000")
+    raise SystemExit(f"no port from {first} to {first + 99} is free; name one: LABELFREE_PORT=9000")
 
 
 def make_person(name: str) -> str:
@@ -121,14 +121,14 @@ def start(home: Path) -> subprocess.Popen[bytes]:
             cwd=SOURCES, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
 
-def wait_until_it_answers(app: App) -> None:
+def wait_until_it_answers(app: App, limit_seconds: float = START_LIMIT_SECONDS) -> None:
     """Wait for the web.
 
     Raises:
         Refused: it ended, or says nothing.
     """
     began = time.monotonic()
-    while time.monotonic() - began < START_LIMIT_SECONDS:
+    while time.monotonic() - began < limit_seconds:
         if app.process.poll() is not None:
             raise Refused("it did not start:\n" + (app.logs / "up.log").read_text(errors="replace")[-2000:])
         try:
@@ -137,7 +137,7 @@ def wait_until_it_answers(app: App) -> None:
             time.sleep(0.5)
         else:
             return
-    raise Refused(f"the web did not answer within {START_LIMIT_SECONDS} s")
+    raise Refused(f"the web did not answer within {limit_seconds:.0f} s")
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -22,7 +22,16 @@ def say(line: str) -> None:
 
 
 class Refused(Exception):
-    """The app did not do what it was asked; the message says what."""
+    """The app did not do what it was asked; the message says what.
+
+    Attributes:
+        status: of its answer, 0 where there was none.
+        said: its own words.
+    """
+
+    def __init__(self, message: str, status: int = 0, said: str = "") -> None:
+        super().__init__(message)
+        self.status, self.said = status, said
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,12 @@ class Api:
     def download(self, path: str) -> bytes:
         """Return a file."""
         return self._send("GET", path)
+
+    def headers(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the headers of an answer."""
+        with self._open(method, path, content, headers) as answer:
+            answer.read()
+            return dict(answer.headers)
 
     def upload(self, file: Path, collection: int) -> None:
         """Send a file by tus 1.0, chunk by chunk."""
@@ -126,4 +141,4 @@ class Api:
             return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60)
         except urllib.error.HTTPError as error:
             said = error.read()[:500].decode(errors="replace")
-            raise Refused(f"{method} {path} was answered {error.code}: {said}") from None
+            raise Refused(f"{method} {path} was answered {error.code}: {said}", error.code, said) from None

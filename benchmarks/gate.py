@@ -1,4 +1,4 @@
-"""A line between browser and server that counts what passes, and that can be cut: a network as it really is."""
+"""A line between client and server that counts what passes, and that can be cut: a network as it really is."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ class Gate:
     """Forwards TCP to a port of this machine from a thread of its own.
 
     Attributes:
-        address: where a browser finds it.
-        sent_bytes: from browser to server so far.
+        address: where a client finds it.
+        sent_bytes: from client to server so far.
         cut_at: when set, every connection is cut once `sent_bytes` passes it, once.
+        cut_then: what `cut_at` becomes after each cut.
     """
 
     def __init__(self, port: int) -> None:
-        self.port, self.sent_bytes, self.cut_at, self.cuts = port, 0, None, 0
+        self.port, self.sent_bytes, self.cuts = port, 0, 0
+        self.cut_at: int | None = None
+        self.cut_then: list[int] = []
         self._open: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._server = self._loop.run_until_complete(asyncio.start_server(self._join, "127.0.0.1", 0))
@@ -59,7 +62,7 @@ class Gate:
                 if up:
                     self.sent_bytes += len(block)
                 if self.cut_at is not None and self.sent_bytes > self.cut_at:
-                    self.cut_at = None
+                    self.cut_at = self.cut_then.pop(0) if self.cut_then else None
                     self.cuts += 1
                     self._cut()
                     return

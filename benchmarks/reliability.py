@@ -66,7 +66,31 @@ def section(title: str, file: Path, bounds: Callable[[list[rows.TrialRow]], Iter
 
 def fault_bounds(found: Sequence[rows.TrialRow]) -> Iterator[Bound]:
     """Yield what must hold while processes are killed, disks are full and databases are away."""
+    kills, zombies = trials(found, "kills"), trials(found, "zombie", "child frozen")
+    yield Bound("kill -9s of web, workers, children, Redis and database connections", made(kills), least=200)
+    yield Bound("kill rounds with an image lost or double, a run stuck, ended twice or answered otherwise",
+                wrong(kills), most=0)
+    yield Bound("seconds until a dead worker is noticed", most([*kills, *zombies], "noticed_seconds"), most=60)
+    yield Bound("seconds until a cancelled run has ended", most(kills, "cancel_seconds"), most=30)
+    yield Bound("seconds of work that a death repeats", most(kills, "repeated_seconds"), most=300)
+    yield Bound("redeliveries, visibility timeout of 10 s, with a second effect",
+                wrong(trials(found, "visibility")), most=0)
+    yield Bound("zombies that wrote, of those tried", wrong(zombies), most=0)
+    yield Bound("ways to come back from the dead that were tried", made(zombies), least=5)
+    yield outlived("full disks", trials(found, "disk full"), least=4)
+    yield outlived("locked, emptied and lost databases", trials(found, "SQLite", "Redis", "Postgres"), least=4)
+    floods = trials(found, "100,000 images", "one tar", "2,000 images")
+    yield Bound("images sent in one go", made(trials(found, "100,000 images")), least=100_000)
+    yield Bound("gigabytes sent in one archive", most(floods, "gigabytes"), least=5)
+    yield Bound("megabytes by which the web grew", most(floods, "web_grown_megabytes"), most=200)
+    yield Bound("cuts of a line, of which nothing was sent twice beyond a chunk",
+                made([row for row in trials(found, "20 cuts") if not row.wrong]), least=20)
     yield Bound("trials in which anything went wrong", wrong(found), most=0)
+
+
+def outlived(what: str, found: Sequence[rows.TrialRow], least: int) -> Bound:
+    """Return the bound that so many shortages were made, and nothing went wrong in them."""
+    return Bound(f"{what}, said in words and outlived", float(sum(not row.wrong for row in found)), least=least)
 
 
 def security_bounds(found: Sequence[rows.TrialRow]) -> Iterator[Bound]:

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from benchmarks.gate import Gate
 from tests.browser.conftest import Product, started
-from tests.browser.gate import Gate
 from tests.browser.test_main_job import SECOND, look, sign_up
 
 PREFIX = "/photographs"
