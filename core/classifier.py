@@ -208,7 +208,7 @@ class Classifier:
             part.replace(folder / "settings.json")
         except (OSError, SafetensorError) as error:
             reason = f"could not be written: {error}; free some space and try again"
-            raise CheckpointError(str(folder), reason) from error
+            raise CheckpointError(str(folder), reason, retryable=True) from error
 
     @classmethod
     def load(cls, folder: Path) -> Classifier:

@@ -53,7 +53,7 @@ def write_package(classifier: Classifier, destination: Path, card: Card, folder:
     except OSError as error:
         part.unlink(missing_ok=True)
         reason = f"could not be written: {error}; free some space and try again"
-        raise CheckpointError(str(destination), reason) from error
+        raise CheckpointError(str(destination), reason, retryable=True) from error
 
 
 def write_folder(classifier: Classifier, folder: Path, card: Card) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -100,7 +101,11 @@ def _read(file: Path, count: int) -> Tensor | None:
 
 
 def _write(file: Path, found: Tensor) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Keep features for the next run; where they do not fit on the disk, that one finds them again."""
     part = file.with_suffix(f".{os.getpid()}.part")  # two workers may make the same features at once
-    save_file({"features": found.contiguous()}, part)
-    part.replace(file)
+    with suppress(OSError, SafetensorError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"features": found.contiguous()}, part)
+        part.replace(file)
+    with suppress(OSError):
+        part.unlink(missing_ok=True)

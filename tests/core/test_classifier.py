@@ -216,8 +216,9 @@ def test_a_failed_save_leaves_the_model_before_it_whole_and_says_what_to_do(one_
     one_member.save(tmp_path)
     expected = one_member.predict(digit_images).probabilities
     (tmp_path / "model.part").mkdir()  # nothing can be written there
-    with pytest.raises(CheckpointError, match=r"could not be written: .*; free some space and try again"):
+    with pytest.raises(CheckpointError, match=r"could not be written: .*; free some space and try again") as caught:
         one_member.save(tmp_path)
+    assert caught.value.retryable
     assert torch.equal(Classifier.load(tmp_path).predict(digit_images).probabilities, expected)
 
 

@@ -147,6 +147,14 @@ def test_the_same_classifier_makes_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("starters")
+def test_a_package_that_cannot_be_written_can_be_tried_again(tmp_path: Path) -> None:
+    made = classifier("zero-shot")
+    with pytest.raises(CheckpointError, match="free some space and try again") as caught:
+        write_package(made, tmp_path / "no-such-folder" / "package.zip", card(made.class_names))
+    assert caught.value.retryable
+
+
+@pytest.mark.usefixtures("starters")
 def test_a_disk_that_fills_leaves_the_earlier_package(tmp_path: Path) -> None:
     made = classifier("zero-shot")
     folder = tmp_path / "out"

@@ -77,6 +77,13 @@ def test_a_folder_may_be_shared_by_all_runs(starters, digit_images, run, tmp_pat
     assert not (run.folder / "features").exists()
 
 
+def test_features_that_cannot_be_kept_are_given_all_the_same(starters, digit_images, run, tmp_path):
+    backbone = load_backbone("starter-clip")
+    (tmp_path / "full").write_bytes(b"")  # no folder, so nothing can be kept in it
+    given = features(backbone, digit_images, run, cache=tmp_path / "full" / "features")
+    assert torch.equal(given, features(backbone, digit_images, run, cache=tmp_path / "kept"))
+
+
 def test_other_images_and_other_weights_have_features_of_their_own(starters, digit_images, run):
     backbone = load_backbone("starter-clip")
     features(backbone, digit_images, run)
