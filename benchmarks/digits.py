@@ -80,6 +80,15 @@ def start(patient: Patient, collection: int, method: str, asked: Mapping[str, An
     return int(patient.post(f"/api/v1/collections/{collection}/runs", {"method": method, **asked}, made)["id"])
 
 
+def resume(house: House, patient: Patient, run: int) -> None:
+    """Let a failed run go on, once."""
+    def once() -> None:
+        if house.ledger.one("select status from runs_run where id = ?", run) == "failed":
+            house.api.post(f"/api/v1/runs/{run}/resume", {})
+
+    patient.again(once)
+
+
 def wait_until_read(house: House, patient: Patient, collection: int) -> None:
     """Wait until no upload of a collection is on its way any more.
 

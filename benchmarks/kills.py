@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -26,6 +26,7 @@ from benchmarks.digits import (
     answers,
     make_class_list,
     make_collection,
+    resume,
     start,
     wait_until_read,
 )
@@ -44,6 +45,8 @@ LIMIT_SECONDS = 1200.0
 """After which what is still not over is called stuck."""
 ROLES = ("web", "worker", "node of the runs", "node of the files", "reader", "reaper", "child", "child", "redis")
 CONNECTIONS = "connections"
+CANCEL_SECONDS = 10.0
+"""The endless run is cancelled so long after it began, at most."""
 ENDLESS = {"num_classes": len(NAMES), "settings": {"steps": 1_000_000, "sample_size": 30, "search": False}}
 """A TURTLE run that nobody waits for: it is there to be cancelled."""
 OPEN = ("queued", "running", "paused")
@@ -73,10 +76,10 @@ def _make(trials: Trials, kind: str, missing: Sequence[int], house: House, postb
         raise Refused(f"even an unbroken round is not right: {wrong}")
     for trial in missing:
         began = time.monotonic()
-        one = Round(house=house, digits=digits, class_list=class_list, name=f"{kind}, round {trial}", postbox=postbox,
-                    seed=trial)
         with Watch(house) as watch:
             storm = Storm(house, watch, trial)
+            one = Round(house=house, digits=digits, class_list=class_list, name=f"{kind}, round {trial}",
+                        postbox=postbox, storm=storm)
             storm.start()
             try:
                 one.work()
@@ -99,7 +102,7 @@ class Storm(threading.Thread):
 
     def __init__(self, house: House, watch: Watch, seed: int) -> None:
         super().__init__(daemon=True)
-        self.house, self.watch, self.done = house, watch, Counter[str]()
+        self.house, self.watch, self.seed, self.done = house, watch, seed, Counter[str]()
         self._random = random.Random(f"which {seed}")
         roles = (*ROLES, CONNECTIONS) if house.ledger.is_postgres else ROLES
         self._plan = schedule.storm(seed, KILLS_A_ROUND, STORM_SECONDS, roles)
@@ -110,10 +113,10 @@ class Storm(threading.Thread):
         for kill in self._plan:
             time.sleep(max(0.0, began + kill.at_seconds - time.monotonic()))
             deadline = time.monotonic() + FIND_SECONDS
-            while not self._kill(kill.role) and time.monotonic() < deadline:
+            while not self.kill(kill.role) and time.monotonic() < deadline:
                 time.sleep(0.1)
 
-    def _kill(self, role: str) -> bool:
+    def kill(self, role: str) -> bool:
         """Kill something that does `role`, if anything does now."""
         if role == CONNECTIONS:
             killed = terminate_connections(self.house.ledger.address) > 0
@@ -148,7 +151,7 @@ class Round:
 
     Attributes:
         name: of its collections.
-        seed: of when the endless run is cancelled; None cancels none.
+        storm: what hits it; without one it also has no run that is cancelled.
         runs: by method.
         figures: what was measured on the way.
     """
@@ -158,7 +161,7 @@ class Round:
     class_list: int
     name: str
     postbox: Postbox
-    seed: int | None = None
+    storm: Storm | None = None
     runs: dict[str, int] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
 
@@ -179,19 +182,18 @@ class Round:
         beside = threading.Thread(target=self._send_one_by_one, daemon=True)
         beside.start()
         Sending(patient=self.patient, file=self.digits.archive, collection=self.packed, chunk_bytes=512,
-                pause_seconds=0.2 if self.seed is not None else 0.0).run()
+                pause_seconds=0.2 if self.storm else 0.0).run()
         wait_until_read(self.house, self.patient, self.packed)
         self.patient.change(f"/api/v1/collections/{self.packed}", {"class_list": self.class_list})
-        if self.seed is not None:
+        if self.storm:
             self.endless = start(self.patient, self.packed, "turtle", ENDLESS)
-            self._cancel()
+            self._cancel(self.storm)
         for method, asked in SMALL.items():
             self.runs[method] = start(self.patient, self.packed, method, asked)
         self._wait_for_every_end()
         beside.join(LIMIT_SECONDS)
         wait_until_read(self.house, self.patient, self.loose)
-        self.figures |= {"lost_answers": float(self.patient.answers[0]), "resumed": float(self.resumed),
-                         "errors_500": float(self.patient.answers[500])}
+        self.figures |= {"answers_lost": float(self.patient.answers[0]), "resumed": float(self.resumed)}
 
     def judge(self, expected: Mapping[str, Answers]) -> list[str]:
         """Return what is not as it should be, a sentence each."""
@@ -206,39 +208,41 @@ class Round:
     def _send_one_by_one(self) -> None:
         for file in self.digits.files:
             Sending(patient=self.patient, file=file, collection=self.loose,
-                    pause_seconds=1.0 if self.seed is not None else 0.0).run()
+                    pause_seconds=1.0 if self.storm else 0.0).run()
 
-    def _cancel(self) -> None:
-        """Cancel the endless run at some moment, and measure how long it then lasts."""
-        assert self.seed is not None
-        time.sleep(schedule.moment(self.seed, "cancel", 0, 45))
+    def _cancel(self, storm: Storm) -> None:
+        """Cancel the endless run while it runs, in every other round just after its worker has died; measure."""
+        self._wait(f"run {self.endless} begins", lambda: self._status(self.endless) != "queued")
+        time.sleep(schedule.moment(storm.seed, "cancel", 0, CANCEL_SECONDS))
+        if storm.seed % 2:
+            storm.kill("node of the runs")
         self.patient.again(lambda: self.house.api.post(f"/api/v1/runs/{self.endless}/cancel", {}))
         asked_at = time.monotonic()
-        while self.patient.get(f"/api/v1/runs/{self.endless}")["status"] in OPEN:
-            if time.monotonic() - asked_at > LIMIT_SECONDS:
-                raise Refused(f"run {self.endless} was cancelled {LIMIT_SECONDS:.0f} s ago and goes on")
-            time.sleep(0.25)
+        self._wait(f"run {self.endless}, cancelled, ends",
+                   lambda: self.patient.get(f"/api/v1/runs/{self.endless}")["status"] not in OPEN)
         self.figures["cancel_seconds"] = time.monotonic() - asked_at
+
+    def _status(self, run: int | None) -> str:
+        return str(self.house.ledger.one("select status from runs_run where id = ?", run))
+
+    def _wait(self, what: str, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while not condition():
+            if time.monotonic() > deadline:
+                raise Refused(f"not within {LIMIT_SECONDS:.0f} s: {what}")
+            time.sleep(0.25)
 
     def _wait_for_every_end(self) -> None:
         """Wait; who used up all attempts is let go on, as a person would."""
-        deadline = time.monotonic() + LIMIT_SECONDS
-        while True:
+        def over() -> bool:
             for run, _, status in self._rows():
-                error = self.house.ledger.one("select error from runs_run where id = ?", run) or ""
+                error = self.house.ledger.one("select error from runs_run where id = ?", run)
                 if status == "failed" and error.startswith(GIVEN_UP):
-                    self.patient.again(lambda run=run: self._resume(run))
-            left = [(run, method, status) for run, method, status in self._rows() if status in OPEN]
-            if not left:
-                return
-            if time.monotonic() > deadline:
-                raise Refused(f"stuck: {left}")
-            time.sleep(0.5)
+                    resume(self.house, self.patient, run)
+                    self.resumed += 1
+            return all(status not in OPEN for _, _, status in self._rows())
 
-    def _resume(self, run: int) -> None:
-        if self.house.ledger.one("select status from runs_run where id = ?", run) == "failed":
-            self.house.api.post(f"/api/v1/runs/{run}/resume", {})
-            self.resumed += 1
+        self._wait(f"the runs of collection {self.packed} end", over)
 
     def _rows(self) -> list[tuple[int, str, str]]:
         return [(run, method, status) for run, method, status in self.house.ledger.ask(

@@ -22,6 +22,7 @@ from benchmarks.digits import (
     answers,
     make_class_list,
     make_collection,
+    resume,
     start,
     wait_until_read,
 )
@@ -86,6 +87,8 @@ class Scene:
         node = int(owner.rpartition(":")[2])
         children = [one.pid for one in processes.living(self.house.home)
                     if processes.ROLES["child"](one) and token in one.command]
+        if not children:
+            raise Refused(f"run {run} has no child though it made a step")
         return node, children[0], token
 
     def judge(self, run: int) -> list[str]:
@@ -113,7 +116,7 @@ def scene(name: str, surroundings: Mapping[str, str]) -> Iterator[Scene]:
 
 
 def redelivery(trials: Trials) -> None:
-    """Let Redis hand out the message of a running run again and again."""
+    """Let Redis hand out the message of a running run again, to a worker that has nothing else to do."""
     kind = f"visibility timeout of {VISIBILITY_SECONDS} s, run of 120 s"
     for trial in trials.missing(kind):
         with scene("redelivery", {"LABELFREE_REDELIVER_SECONDS": str(VISIBILITY_SECONDS)}) as one:
@@ -135,8 +138,8 @@ def held_for_long(one: Scene) -> tuple[int, float, list[str]]:
     attempts = one.house.ledger.one("select attempt from runs_run where id = ?", run)
     if attempts != 1:
         wrong.append(f"run {run} needed {attempts} attempts")
-    if again < 2 or seconds < 5 * VISIBILITY_SECONDS:
-        wrong.append(f"its message came again only {again} times in {seconds:.0f} s: nothing was tried")
+    if again < 1 or seconds < 5 * VISIBILITY_SECONDS:
+        wrong.append(f"its message came again {again} times in {seconds:.0f} s: nothing was tried")
     return again, seconds, wrong
 
 
@@ -200,8 +203,8 @@ def continued_after_all_patience(one: Scene) -> tuple[list[str], dict[str, float
     time.sleep(AWAKE_SECONDS)
     if verdict.traces(one.house, run) != before:
         wrong.append(f"run {run}: a zombie has written after the end")
-    one.patient.again(lambda: one.house.api.post(f"/api/v1/runs/{run}/resume", {}))
-    one.wait(f"run {run} ends", lambda: one.row(run)[0] not in ("queued", "running", "failed"))
+    resume(one.house, one.patient, run)
+    one.wait(f"run {run} ends", lambda: one.row(run)[0] not in ("queued", "running"))
     return [*wrong, *one.judge(run)], {"noticed_seconds": noticed}
 
 
