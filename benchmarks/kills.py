@@ -216,6 +216,8 @@ class Round:
         time.sleep(schedule.moment(storm.seed, "cancel", 0, CANCEL_SECONDS))
         if storm.seed % 2:
             storm.kill("node of the runs")
+        if self.endless is not None and self._status(self.endless) == "failed":
+            resume(self.house, self.patient, self.endless)  # the storm has used up its attempts already
         self.patient.again(lambda: self.house.api.post(f"/api/v1/runs/{self.endless}/cancel", {}))
         asked_at = time.monotonic()
         self._wait(f"run {self.endless}, cancelled, ends",

@@ -79,7 +79,7 @@ def fault_bounds(found: Sequence[rows.TrialRow]) -> Iterator[Bound]:
     yield Bound("ways to come back from the dead that were tried", made(zombies), least=5)
     yield outlived("full disks", trials(found, "disk full"), least=4)
     yield outlived("locked, emptied and lost databases", trials(found, "SQLite", "Redis", "Postgres"), least=4)
-    floods = trials(found, "100,000 images", "one tar", "2,000 images")
+    floods = trials(found, "100,000 images", "one tar", "500 images")
     yield Bound("images sent in one go", made(trials(found, "100,000 images")), least=100_000)
     yield Bound("gigabytes sent in one archive", most(floods, "gigabytes"), least=5)
     yield Bound("megabytes by which the web grew", most(floods, "web_grown_megabytes"), most=200)
