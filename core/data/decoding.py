@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from core.data import tiffs
+from core.data import jpegs, tiffs
 from core.errors import DataError
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def decode(source: Path | bytes, name: str, at_least_px: int | None = None) -> I
         tiffs.check(image, name)
         try:
             if at_least_px is not None:
+        jpegs.check(image, content, name)
                 image.draft(None, (at_least_px, at_least_px))
             image.load()
             colour = _upright(_rgb(image), image)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageFile
 from sklearn.datasets import load_sample_image
 
-from core.data import decoding
+from core.data import decoding, jpegs
 from core.data.decoding import decode
 from core.errors import DataError
 
@@ -249,6 +249,32 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(width, height):
 
 
 def test_eps_is_never_opened(monkeypatch):
+def test_a_jpeg_that_goes_over_its_pixels_for_ever_is_refused(photograph):
+    content = encoded(photograph, "JPEG", progressive=True)
+    assert 5 < jpegs.scans(content) < 20
+    last = content[content.rindex(b"\xff\xda"):-2]
+    long = content[:-2] + last * 200 + content[-2:]
+    with pytest.raises(DataError, match=r"^slow\.jpg: a JPEG of more than 100 scans"):
+        decode(long, "slow.jpg")
+
+
+def test_what_looks_like_a_scan_within_metadata_is_none(photograph):
+    content = encoded(photograph, "JPEG", comment=b"\xff\xda" * 300)
+    assert jpegs.scans(content) == 1
+    assert decode(content, "photo.jpg").size == photograph.size
+
+
+def test_a_large_deep_picture_is_scaled_in_a_small_part_of_its_size():
+    pixels = np.zeros((4000, 2000), np.uint16)
+    pixels[-1, -1] = 65535
+    tracemalloc.start()
+    scaled = decoding._eight_bits(pixels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (scaled[0, 0], scaled[-1, -1]) == (0, 255)
+    assert peak < 4 * pixels.nbytes
+
+
     """Pillow would hand it to Ghostscript."""
     from PIL import EpsImagePlugin
 
