@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import math
 import struct
 import warnings
 import zlib
@@ -41,6 +42,7 @@ _ORIENTATION = 0x0112
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, RuntimeError,
            NotImplementedError, AttributeError, struct.error, zlib.error)
 _WHITE = (255, 255, 255, 255)
+_SCALED_AT_ONCE = 1 << 20
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*")
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"})
 
@@ -154,18 +156,21 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(pixels: np.ndarray) -> np.ndarray:
-    """Scale integers or floats of any depth to 0 … 255; what fits no usual range is stretched from its own."""
-    values = pixels.astype(np.float64)
-    if not np.isfinite(values).all():
+    """Scale integers or floats (H, W) of any depth to 0 … 255; what fits no usual range is stretched from its own."""
+    low, high = float(pixels.min()), float(pixels.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("pixels that are not numbers")
-    low, high = float(values.min()), float(values.max())
     if pixels.dtype.kind == "f" and low >= 0 and high <= 1:
-        scaled = values * 255
+        start, factor = 0.0, 255.0
     elif low >= 0 and high <= 65535:
-        scaled = values if pixels.dtype.kind == "f" and high <= 255 else values / 257
+        start, factor = 0.0, 1.0 if pixels.dtype.kind == "f" and high <= 255 else 1 / 257
     else:
-        scaled = (values - low) * (255 / (high - low))
-    return np.rint(scaled).astype(np.uint8)
+        start, factor = low, 255 / (high - low)
+    scaled = np.empty(pixels.shape, np.uint8)
+    rows = max(1, _SCALED_AT_ONCE // pixels.shape[1])
+    for top in range(0, len(pixels), rows):  # a whole large picture would take sixteen times its size in floats
+        scaled[top:top + rows] = np.rint((pixels[top:top + rows].astype(np.float64) - start) * factor)
+    return scaled
 
 
 def _reduced(image: Image.Image, at_least_px: int) -> Image.Image:

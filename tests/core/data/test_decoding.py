@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -274,6 +275,7 @@ def test_a_large_deep_picture_is_scaled_in_a_small_part_of_its_size():
     assert (scaled[0, 0], scaled[-1, -1]) == (0, 255)
     assert peak < 4 * pixels.nbytes
 
+def test_eps_is_never_opened(monkeypatch):
 
     """Pillow would hand it to Ghostscript."""
     from PIL import EpsImagePlugin
