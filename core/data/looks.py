@@ -34,7 +34,8 @@ class Look:
     Attributes:
         darkest, lightest: the 5th and the 99th percentile of luminance, 0 … 255.
         information_bits: entropy of the luminance, 0 … 8; None where the picture is too small to say.
-        sharpness: standard deviation of the Laplacian of the luminance; None where the picture is too small to say.
+        sharpness: standard deviation of the Laplacian of the luminance; None where the picture is too small or too
+            thin to say.
         near_hash: 64 bits as a signed integer, which databases hold; near copies differ in few of them.
     """
 
@@ -54,7 +55,8 @@ def look(image: Image.Image) -> Look:
     darkest, lightest = np.percentile(luminance, (5, 99))
     return Look(darkest=round(float(darkest)), lightest=round(float(lightest)),
                 information_bits=grey.entropy() if is_judged else None,
-                sharpness=_sharpness(luminance) if is_judged else None, near_hash=_near_hash(grey))
+                sharpness=_sharpness(luminance) if is_judged and min(luminance.shape) > 2 else None,
+                near_hash=_near_hash(grey))
 
 
 def _sharpness(luminance: np.ndarray) -> float:

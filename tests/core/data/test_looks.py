@@ -55,6 +55,10 @@ def test_tiny_pictures_are_not_called_blurred_or_empty():
         assert flags(Image.fromarray((pixels * 15).astype(np.uint8))) <= {"dark"}
 
 
+def test_a_picture_that_is_all_length_has_no_sharpness():
+    assert look(Image.new("RGB", (48, 48 * 256))).sharpness is None
+
+
 def copies(image: Image.Image) -> list[Image.Image]:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=50)
