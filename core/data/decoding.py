@@ -71,9 +71,9 @@ def decode(source: Path | bytes, name: str, at_least_px: int | None = None) -> I
         image = _open(content, name)
         _check_size(image, name)
         tiffs.check(image, name)
+        jpegs.check(image, content, name)
         try:
             if at_least_px is not None:
-        jpegs.check(image, content, name)
                 image.draft(None, (at_least_px, at_least_px))
             image.load()
             colour = _upright(_rgb(image), image)
@@ -133,13 +133,18 @@ def _check_size(image: Image.Image, name: str) -> None:
         raise DataError(name, f"{image.width} x {image.height} pixels; each side needs at least {MIN_SIDE_PX}")
 
 
-def _upright(colour: Image.Image, image: Image.Image) -> Image.Image:
-    """Turn the pixels of `image` by its EXIF orientation; damaged EXIF counts as none."""
+def orientation(image: Image.Image) -> int:
+    """Return how EXIF says that a picture is turned, 1 for not at all; damaged EXIF counts as none."""
     try:
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        said = image.getexif().get(_ORIENTATION, 1)
     except _BROKEN:
-        return colour
-    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+        return 1
+    return said if said in _UPRIGHT else 1
+
+
+def _upright(colour: Image.Image, image: Image.Image) -> Image.Image:
+    """Turn the pixels of `image` by its EXIF orientation."""
+    turn = _UPRIGHT.get(orientation(image))
     return colour if turn is None else colour.transpose(turn)
 
 

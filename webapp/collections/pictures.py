@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image as Picture
 
-from core.data.decoding import decode
+from core.data.decoding import decode, orientation
 from core.data.looks import Look, look
 
 THUMBNAIL_PX = 256
@@ -16,7 +16,8 @@ TINY_PX = 96
 """Up to this side a thumbnail is kept without loss: every pixel of a small digit counts."""
 LOSSLESS_PIXELS = 1_000_000
 """Up to this size what must be written anew is written as PNG; larger photographs as JPEG at 95."""
-ORIENTATION = 0x0112
+JPEG_SIDE_PX = 65_500
+"""What Pillow writes as JPEG at most; a damaged animation may claim more."""
 JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 
 
@@ -68,7 +69,7 @@ def _kept_as_sent(content: bytes) -> str:
     with Picture.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as sent:
         suffix = {"JPEG": ".jpg", "PNG": ".png"}.get(sent.format or "", "")
         plain = sent.mode in {"RGB", "L"} and "transparency" not in sent.info and getattr(sent, "n_frames", 1) == 1
-        upright = sent.getexif().get(ORIENTATION, 1) == 1
+        upright = orientation(sent) == 1
     return suffix if plain and upright else ""
 
 
@@ -76,7 +77,7 @@ def _encoded(image: Picture.Image, content: bytes) -> tuple[str, bytes]:
     """Write a decoded image: without loss where the source had none or it is small, else as a good JPEG."""
     lossy_source = content.startswith(JPEG_START) or content[8:12] == b"WEBP" or content[4:8] == b"ftyp"
     out = io.BytesIO()
-    if lossy_source and image.width * image.height > LOSSLESS_PIXELS:
+    if lossy_source and image.width * image.height > LOSSLESS_PIXELS and max(image.size) <= JPEG_SIDE_PX:
         image.save(out, "JPEG", quality=95, subsampling=0)
         return ".jpg", out.getvalue()
     image.save(out, "PNG", compress_level=3)

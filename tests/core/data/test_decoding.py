@@ -249,7 +249,6 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(width, height):
         decode(png_of_size(width, height), "bomb.png")
 
 
-def test_eps_is_never_opened(monkeypatch):
 def test_a_jpeg_that_goes_over_its_pixels_for_ever_is_refused(photograph):
     content = encoded(photograph, "JPEG", progressive=True)
     assert 5 < jpegs.scans(content) < 20
@@ -275,8 +274,8 @@ def test_a_large_deep_picture_is_scaled_in_a_small_part_of_its_size():
     assert (scaled[0, 0], scaled[-1, -1]) == (0, 255)
     assert peak < 4 * pixels.nbytes
 
-def test_eps_is_never_opened(monkeypatch):
 
+def test_eps_is_never_opened(monkeypatch):
     """Pillow would hand it to Ghostscript."""
     from PIL import EpsImagePlugin
 

@@ -8,6 +8,7 @@ import gzip
 import io
 import tarfile
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -46,6 +47,24 @@ def test_exif_is_applied_once_for_image_and_thumbnail_alike(brought, settings):
         assert kept.getexif().get(0x0112, 1) == 1
         difference = np.abs(np.asarray(kept.convert("RGB"), int) - np.asarray(upright, int)).mean()
         assert difference < 12, name
+
+
+def test_damaged_exif_counts_as_none(brought):
+    content = png(1)
+    exif = b"eXIf" + b"MM\xff\0\0\0\0\x08\0\0"
+    chunk = (len(exif) - 4).to_bytes(4, "big") + exif + zlib.crc32(exif).to_bytes(4, "big")
+    upload = brought("odd.png", content[:33] + chunk + content[33:])
+    assert upload.status == "done"
+    assert Image.objects.get().file.endswith(".png")
+
+
+def test_an_animation_that_claims_to_be_longer_than_a_jpeg_can_be_is_kept_as_png(brought):
+    content = bytearray(saved(pixels(1), "WEBP", save_all=True, append_images=[pixels(2)]))
+    assert content[12:16] == b"VP8X"
+    content[24:27] = (65_536 - 1).to_bytes(3, "little")
+    upload = brought("long.webp", bytes(content))
+    assert upload.status == "done"
+    assert Image.objects.get().file.endswith(".png")
 
 
 @pytest.mark.parametrize(("name", "content"), [
