@@ -14,6 +14,7 @@ from core.data.archives import HIDDEN
 from core.data.looks import Look
 from core.errors import DataError
 from webapp.collections import room, storage
+from webapp.collections.hazard import at_hand
 from webapp.collections.models import Collection, Image, Refusal, Upload
 from webapp.collections.pictures import Kept, digest, keep
 
@@ -45,7 +46,8 @@ class Shelf:
         if member in self.known:
             return
         try:
-            kept = self._twin(content) or keep(content, name)
+            with at_hand(self.upload.pk, member, name):
+                kept = self._twin(content) or keep(content, name)
         except DataError as error:
             self.skip(member, name, error.reason)
             return

@@ -17,6 +17,11 @@ def upload_file(pk: UUID) -> Path:
     return settings.UPLOADS_ROOT / str(pk)
 
 
+def reading_note(pk: UUID) -> Path:
+    """Return where is noted which picture of an upload is being read (`webapp.collections.hazard`)."""
+    return settings.UPLOADS_ROOT / f"{pk}.reading"
+
+
 def image_name(collection_id: int, sha256: str, suffix: str) -> str:
     """Return the upright image's place under MEDIA_ROOT; `sha256` is of the file as it was sent."""
     return f"images/{collection_id}/{sha256[:2]}/{sha256}{suffix}"
@@ -67,8 +72,9 @@ def link(source: str, name: str) -> None:
 
 
 def forget_upload(pk: UUID) -> None:
-    """Remove the bytes of an upload."""
+    """Remove the bytes of an upload, and what was noted of its reading."""
     upload_file(pk).unlink(missing_ok=True)
+    reading_note(pk).unlink(missing_ok=True)
 
 
 def forget_collection(collection_id: int, upload_ids: Iterable[UUID], run_ids: Iterable[int]) -> None:
