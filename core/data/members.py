@@ -84,8 +84,13 @@ def is_hidden(name: str) -> bool:
 
 
 def plain(name: str) -> str:
-    """Return the name with forward slashes, without "./" and doubled slashes; what is bad in it stays."""
-    return PurePosixPath(name.replace("\\", "/")).as_posix()
+    """Return the name with forward slashes, without "./" and doubled slashes; what is bad in it stays.
+
+    Bytes that are no UTF-8, which tarfile hands on as lone surrogates, become the sign for them: no database takes
+    those.
+    """
+    readable = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return PurePosixPath(readable.replace("\\", "/")).as_posix()
 
 
 def too_large(size_bytes: int, limits: Limits) -> str:

@@ -106,6 +106,18 @@ def test_a_picture_that_takes_for_ever_ends_its_reader_and_not_the_machine(tmp_p
     assert (tmp_path / f"{uuid.UUID(int=7)}.reading").read_text() == "5 1\n"
 
 
+def test_names_of_any_bytes_are_stored(brought):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT, encoding="latin-1") as archive:
+        for name in ("caf\u00e9.png", "caf\u00e9.txt"):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(png(1))
+            archive.addfile(entry, io.BytesIO(png(1) if name.endswith("png") else bytes(len(png(1)))))
+    brought("trip.tar", out.getvalue())
+    assert Image.objects.get().path == "caf\ufffd.png"
+    assert Refusal.objects.get().path == "caf\ufffd.txt"
+
+
 @pytest.mark.parametrize(("name", "content"), [
     ("cmyk.jpg", saved(pixels().convert("CMYK"), "JPEG")),
     ("deep.png", saved(Picture.fromarray((np.arange(576).reshape(24, 24) * 113).astype(np.uint16)))),
