@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from functools import wraps
 
@@ -57,8 +56,8 @@ def metadata(header: str) -> dict[str, str]:
         key, _, value = pair.partition(" ")
         try:
             found[key] = base64.b64decode(value, validate=True).decode("utf-8")
-        except (binascii.Error, UnicodeDecodeError):
-            raise Refused(400, f"Upload-Metadata: the value of {key!r} is not base64 of UTF-8 text") from None
+        except ValueError:  # not base64, not ASCII or not UTF-8
+            raise Refused(400, f"Upload-Metadata: the value of {key[:80]!r} is not base64 of UTF-8 text") from None
     return found
 
 

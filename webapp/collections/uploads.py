@@ -23,6 +23,9 @@ from webapp.collections.room import check_disk, check_quota
 from webapp.collections.tus import CHUNK_TYPE, EXTENSIONS, VERSION, Refused, metadata, speaks_tus, whole_number
 
 KNOWN_AT_ONCE = 5000
+LARGEST = 10**18
+_NOT_AS_EXPECTED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What JSON of another shape leads to: also infinities, and lists in lists in lists."""
 
 
 @require_http_methods(["OPTIONS", "POST"])
@@ -87,9 +90,10 @@ def known(request: HttpRequest) -> JsonResponse:
     """
     try:
         asked = json.loads(request.body)
-        collection = get_own_collection(request, int(asked["collection"]))
-        files = [(clean_name(name), int(size), int(time)) for name, size, time in asked["files"][:KNOWN_AT_ONCE]]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        collection = get_own_collection(request, _number(asked["collection"]))
+        files = [(clean_name(name), _number(size), _number(time))
+                 for name, size, time in asked["files"][:KNOWN_AT_ONCE]]
+    except _NOT_AS_EXPECTED:
         return refusal(400, "files", "not the expected JSON", "send {collection, files: [[name, bytes, modified], …]}")
     rows: dict[tuple[str, int, int | None], Upload] = {}
     names = list({name for name, _, _ in files})
@@ -116,9 +120,9 @@ def room(request: HttpRequest) -> JsonResponse:
     """Say before the first byte whether there is room for so many more, of the person's quota and on the disk."""
     try:
         asked = json.loads(request.body)
-        owner = get_own_collection(request, int(asked["collection"])).owner
-        more_bytes = int(asked["bytes"])
-    except (ValueError, KeyError, TypeError):
+        owner = get_own_collection(request, _number(asked["collection"])).owner
+        more_bytes = _number(asked["bytes"])
+    except _NOT_AS_EXPECTED:
         return refusal(400, "room", "not the expected JSON", "send {collection, bytes}")
     try:
         check_quota(owner, more_bytes)
@@ -133,13 +137,25 @@ def claim(request: HttpRequest) -> JsonResponse:
     """Say which of many files ([name, bytes, modified, sha256]) need not be sent: their content is here already."""
     try:
         asked = json.loads(request.body)
-        collection = get_own_collection(request, int(asked["collection"]))
-        files = [Offered(clean_name(name), int(size), int(time), _sha256(sha256))
+        collection = get_own_collection(request, _number(asked["collection"]))
+        files = [Offered(clean_name(name), _number(size), _number(time), _sha256(sha256))
                  for name, size, time, sha256 in asked["files"][:KNOWN_AT_ONCE]]
-    except (ValueError, KeyError, TypeError, AttributeError, Refused):
+    except (*_NOT_AS_EXPECTED, Refused):
         return refusal(400, "files", "not the expected JSON",
                        "send {collection, files: [[name, bytes, modified, sha256], …]}")
     return JsonResponse({"files": claims.claim(collection, request.user, files)})
+
+
+def _number(told: object) -> int:
+    """Return a number that the database can hold.
+
+    Raises:
+        ValueError, TypeError or OverflowError: for what is none.
+    """
+    number = int(told)  # type: ignore[call-overload]
+    if abs(number) >= LARGEST:
+        raise ValueError("larger than any file")
+    return int(number)
 
 
 def _sha256(told: str) -> str:

@@ -97,7 +97,8 @@ def test_a_file_that_is_not_what_was_sent_is_refused(collection, brought):
     assert not Image.objects.exists()
 
 
-@pytest.mark.parametrize("files", [[["a.png", 1, 1]], [["a.png", 1, 1, "x" * 64]], [["a.png", 1, 1, None]], 7])
+@pytest.mark.parametrize("files", [[["a.png", 1, 1]], [["a.png", 1, 1, "x" * 64]], [["a.png", 1, 1, None]], 7,
+                                   [["a.png", 10**30, 1, "0" * 64]], [["a.png", 1, 10**30, "0" * 64]]])
 def test_it_names_what_is_wrong_with_an_offer(signed_in, collection, files):
     response = signed_in.post("/uploads/claim/", json.dumps({"collection": collection.pk, "files": files}),
                               content_type="application/json")

@@ -133,3 +133,11 @@ def test_images_of_an_earlier_version_are_measured(one):
 
 def test_others_may_not_ask(stranger, collection):
     assert ask(stranger, collection, 1).status_code == 404
+
+
+@pytest.mark.parametrize("size", ["1e999", str(10**400), "NaN", "[]"])
+def test_it_names_what_is_no_number_of_bytes(signed_in, collection, size):
+    response = signed_in.post("/uploads/room/", f'{{"collection": {collection.pk}, "bytes": {size}}}',
+                              content_type="application/json")
+    assert response.status_code == 400
+    assert "bytes" in response.json()["error"]["fix"]

@@ -210,6 +210,7 @@ def test_others_collections_do_not_exist(stranger, collection):
     ({"Upload-Length": "many"}, 400, b"Upload-Length"),
     ({"Upload-Length": "-1"}, 400, b"Upload-Length"),
     ({"Upload-Metadata": "filename !!!"}, 400, b"base64"),
+    ({"Upload-Metadata": "filename \u00e9"}, 400, b"base64"),
     ({"Upload-Metadata": ""}, 400, b"collection"),
 ])
 def test_it_names_what_is_wrong_with_an_announcement(signed_in, collection, headers, status, words):
@@ -271,7 +272,8 @@ def test_a_refused_file_may_be_sent_again(signed_in, collection):
 
 
 @pytest.mark.parametrize("body", [
-    "", "[]", "{}", '{"collection": 1, "files": [1]}', '{"collection": "x", "files": []}'])
+    "", "[]", "{}", '{"collection": 1, "files": [1]}', '{"collection": "x", "files": []}', "[" * 100_000,
+    '{"collection": 1e999, "files": []}', f'{{"collection": {10**30}, "files": []}}'])
 def test_it_names_what_is_wrong_with_a_list_of_files(signed_in, db, body):
     response = signed_in.post("/uploads/known/", body, content_type="application/json")
     assert response.status_code in (400, 404)
