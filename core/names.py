@@ -86,9 +86,12 @@ def decode_text(content: bytes, file: str) -> str:
     """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         try:
-            return content.decode("utf-16")
+            text = content.decode("utf-16")
         except UnicodeDecodeError:
-            raise DataError(file, "begins like UTF-16 text but is not; save it as UTF-8") from None
+            text = "\0"
+        if "\0" in text:
+            raise DataError(file, "begins like UTF-16 text but is not; save it as UTF-8")
+        return text
     if b"\0" in content:
         guess = "UTF-16 without its byte-order mark" if content.count(b"\0") > len(content) // 4 else "a binary file"
         raise DataError(file, f"not text in UTF-8 (it looks like {guess}); save it as UTF-8")

@@ -67,6 +67,7 @@ def test_it_reads_files_in_unicode(tmp_path, encoding):
     ("cat\ndog".encode("utf-16-le"), "UTF-16 without its byte-order mark"),
     (b"\x89PNG\r\n\x1a\n" + bytes(3) + b"\x10" * 90, "a binary file"),
     ("café".encode("utf-16")[:-1], "begins like UTF-16"),
+    ("ca\0t".encode("utf-16"), "begins like UTF-16"),
 ])
 def test_it_names_the_encoding_that_a_file_has_instead(tmp_path, content, said):
     file = tmp_path / "names.txt"

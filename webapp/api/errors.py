@@ -13,6 +13,9 @@ from core.errors import ConfigError, DataError, LabelfreeError
 METHODS_FIX = "GET /api/v1/methods lists every method, setting, range and preset"
 SCHEMA_FIX = "GET /api/v1/openapi.json describes what can be sent"
 
+NOT_NAMES = frozenset({"body", "query", "path", "payload", "str", "constrained-str", "bool", "int", "float"})
+"""Parts of a place that say where a field stands, or which kind it was held against, not what it is called."""
+
 
 class ApiError(Exception):
     """A refusal that is the API's own."""
@@ -55,7 +58,7 @@ def _refused_by_core(request: HttpRequest, error: LabelfreeError) -> HttpRespons
 def _malformed(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """Answer 422 for what does not fit the schema, naming the first field."""
     first = error.errors[0]
-    place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path", "payload"))
+    place = ".".join(str(part) for part in first["loc"] if part not in NOT_NAMES)
     others = f" ({len(error.errors) - 1} more)" if len(error.errors) > 1 else ""
     return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, place or "request", f"{first['msg']}{others}", SCHEMA_FIX)
 

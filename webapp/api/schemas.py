@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from ninja import Field, Schema
+from pydantic import StringConstraints
 
 REFUSALS = frozenset({401, 404, 409, 422})
 """The status codes that come with an `Error`."""
+
+
+NUMBER_AT_MOST = 2**31 - 1
+"""Of an image in its collection; a larger one fits no column of the database."""
+Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""Text without control characters: Postgres stores no NUL, and nobody types the others."""
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 
 
 class ErrorBody(Schema):
@@ -28,7 +36,7 @@ class Error(Schema):
 class ClassListIn(Schema):
     """A new class list."""
 
-    name: str = Field(max_length=100)
+    name: Line = Field(max_length=100)
     names: list[str] = Field(description="class names, in order")
 
 
@@ -50,14 +58,14 @@ class ClassListOut(Schema):
 class CollectionIn(Schema):
     """A new collection."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: Line = Field(min_length=1, max_length=200)
     mirror: bool = Field(True, description="whether images mirrored left to right mean the same")
 
 
 class CollectionChange(Schema):
     """What is to be changed; what is left out stays."""
 
-    name: str | None = Field(None, min_length=1, max_length=200)
+    name: Line | None = Field(None, min_length=1, max_length=200)
     mirror: bool | None = None
     class_list: int | None = Field(None, description="id of a class list, its newest version is taken; null for none")
     num_classes: int | None = Field(None, ge=2, le=100_000, description="where there are no names; null for don't know")
@@ -122,7 +130,7 @@ class RunIn(Schema):
     """A run to be started."""
 
     method: str
-    settings: dict[str, str | bool | int | float | None] = Field(default_factory=dict)
+    settings: dict[str, Text | bool | int | float | None] = Field(default_factory=dict)
     preset: str = Field("", description="a name of the method's presets; the recommended one when left out")
     seed: int = 0
     class_list: int | None = Field(None, description="asks these names instead of the collection's question")
@@ -137,7 +145,8 @@ class RunIn(Schema):
 class CorrectionIn(Schema):
     """A person's word for some images of a run."""
 
-    images: list[int] = Field(description="their numbers in the collection", min_length=1, max_length=5000)
+    images: list[Annotated[int, Field(ge=0, le=NUMBER_AT_MOST)]] = Field(
+        description="their numbers in the collection", min_length=1, max_length=5000)
     label: str = Field(description="one of the run's class names")
 
 

@@ -173,7 +173,7 @@ def test_the_catalog_is_told(api):
 @pytest.mark.parametrize(("body", "what"), [
     ({"method": "magic"}, "method"),
     ({"method": "must", "settings": {"epochs": -1}}, "epochs"),
-    ({"method": "must", "settings": {"epochs": {"a": 1}}}, "settings.epochs.str"),
+    ({"method": "must", "settings": {"epochs": {"a": 1}}}, "settings.epochs"),
     ({"method": "must", "settings": {"colour": "red"}}, "colour"),
     ({"method": "must", "settings": {"backbone": "clip-vit-z99"}}, "backbone"),
     ({"method": "must", "preset": "nobody's"}, "preset"),
@@ -197,6 +197,17 @@ def test_a_run_begins_with_an_earlier_one_of_one_s_own(api, foreign, alice, char
     assert (status, error["what"]) == (422, "start_from")
     theirs = rows.run(rows.collection(charlie, title="theirs"), "must")
     assert refused(api, "POST", path, {"method": "zeroshot", "start_from": theirs.pk})[0] == 404
+
+
+@pytest.mark.parametrize(("verb", "path", "body", "what"), [
+    ("POST", "/collections", {"name": "a\0b"}, "name"), ("PATCH", "/collections/{}", {"name": "a\nb"}, "name"),
+    ("POST", "/class-lists", {"name": "\0", "names": ["a", "b"]}, "name"),
+    ("POST", "/collections/{}/runs", {"method": "must", "settings": {"own_templates": "{} \0"}},
+     "settings.own_templates"),
+])
+def test_what_no_database_stores_is_refused_by_name(api, collection, verb, path, body, what):
+    status, error = refused(api, verb, path.format(collection.pk), body)
+    assert (status, error["what"]) == (422, what)
 
 
 @pytest.mark.parametrize(("names", "words"), [
@@ -344,7 +355,9 @@ def test_a_program_with_the_scope_corrects_many_images_at_once(api, collection):
 
 @pytest.mark.parametrize(("body", "word"), [
     ({"images": [0], "label": "eleven"}, "no class of this run"),
-    ({"images": [10**6], "label": "owl"}, "no image 1000000"), ({"images": [], "label": "owl"}, "at least 1 item")])
+    ({"images": [10**6], "label": "owl"}, "no image 1000000"),
+    ({"images": [10**30], "label": "owl"}, "less than or equal to 2147483647"),
+    ({"images": [], "label": "owl"}, "at least 1 item")])
 def test_a_correction_of_what_is_not_there_is_refused_by_name(api, collection, body, word):
     run = rows.run(collection)
     rows.answer(run)

@@ -9,7 +9,8 @@ import pytest
 from webapp.config.request_limit import RequestLimit
 
 
-def ask(headers: list[tuple[bytes, bytes]], pieces: list[bytes], kind: str = "http") -> tuple[list[dict], list[dict]]:
+def ask(headers: list[tuple[bytes, bytes]], pieces: list[bytes], kind: str = "http",
+        **address: object) -> tuple[list[dict], list[dict]]:
     """Return what the application was given and what the client was answered."""
     given: list[dict] = []
     answered: list[dict] = []
@@ -31,7 +32,7 @@ def ask(headers: list[tuple[bytes, bytes]], pieces: list[bytes], kind: str = "ht
     async def send(message):
         answered.append(message)
 
-    asyncio.run(RequestLimit(application, 10)({"type": kind, "headers": headers}, receive, send))
+    asyncio.run(RequestLimit(application, 10)({"type": kind, "headers": headers, **address}, receive, send))
     return given, answered
 
 
@@ -47,6 +48,14 @@ def test_what_declares_too_much_is_refused_unread(length):
     assert given == []
     assert answered[0]["status"] == 413
     assert b"chunks" in answered[1]["body"]
+
+
+@pytest.mark.parametrize("address", [{"path": "/a\0b"}, {"path": "/", "query_string": b"find=%00"}])
+def test_an_address_with_a_nul_is_refused(address):
+    given, answered = ask([], [b""], **address)
+    assert given == []
+    assert answered[0]["status"] == 400
+    assert b"NUL" in answered[1]["body"]
 
 
 def test_what_sends_too_much_without_saying_so_is_cut_off():
