@@ -113,7 +113,8 @@ class Lease:
 
     def _give_up(self, status: Run.Status, log: str, **fields: object) -> None:
         """Write a state without a lease that is not the end."""
-        self._update(status=status, stage="", lease_owner="", lease_token="", lease_expires_at=None,
+        self._update(status=status, stage="", lease_owner="", lease_expires_at=None,
+                     lease_token="",  # nosec B106 # "" is no token at all
                      images_per_second=None, seconds_left=None,
                      log=Concat(F("log"), Value(log_line(log))), **fields)
 
@@ -127,7 +128,7 @@ class Lease:
         """Write a terminal state."""
         now = timezone.now()
         self._update(status=status, finished_at=now, stage="", seconds_left=None, pause_requested=False,
-                     lease_token="", lease_owner="", lease_expires_at=None,
+                     lease_token="", lease_owner="", lease_expires_at=None,  # nosec B106
                      log=Concat(F("log"), Value(log_line(log, now))), **fields)
 
     def _update(self, **fields: object) -> None:

@@ -19,7 +19,8 @@ def record(request: HttpRequest, collection: Collection, what: str) -> None:
     record_for(request.user, collection, what, token.name if token else "")
 
 
-def record_for(actor: AbstractBaseUser, collection: Collection, what: str, token_name: str = "") -> None:
+def record_for(actor: AbstractBaseUser, collection: Collection, what: str,
+               token_name: str = "") -> None:  # nosec B107 # a token's name opens nothing
     """Note that `actor` did `what` in a collection."""
     Entry.objects.create(collection=collection, collection_name=collection.name, actor=actor,
                          actor_name=actor.get_username(), token_name=token_name, what=what[:WHAT_CHARACTERS])
