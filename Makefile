@@ -9,10 +9,11 @@ DATA ?=
 APP := $(VENV)/.app
 TEST := $(VENV)/.test
 STARTER := $(VENV)/.starter
+BENCH := $(VENV)/.bench
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo run worker test browser lint format starter bench-accuracy bench-encoders bench-big bench-papers bench-check bench-trust bench-faults clean
+.PHONY: help demo run worker test browser lint format starter bench-accuracy bench-encoders bench-big bench-papers bench-check bench-trust bench-faults bench-security clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -28,6 +29,10 @@ $(APP): pyproject.toml | $(PYTHON)
 $(TEST): pyproject.toml | $(PYTHON)
 	$(PYTHON) -m pip install --quiet --editable '.[web,worker,test]'
 	@touch $@ $(APP)
+
+$(BENCH): pyproject.toml | $(PYTHON)
+	$(PYTHON) -m pip install --quiet --editable '.[web,worker,test,bench]'
+	@touch $@ $(APP) $(TEST)
 
 $(STARTER): pyproject.toml | $(PYTHON)
 	$(PYTHON) -m pip install --quiet --editable '.[worker,starter]'
@@ -87,6 +92,8 @@ bench-trust: $(APP)  ## how far estimates, spot check and guard can be believed,
 
 bench-faults: $(APP)  ## kill, freeze, fill and cut a real labelfree of its own, resumable: make bench-faults ONLY='kills zombies'
 	$(PYTHON) -m benchmarks.faults $(ONLY)
+bench-security: $(BENCH)  ## hostile files, words, requests and guesses against a labelfree of its own, resumable
+	$(PYTHON) -m benchmarks.security
 
 clean:  ## remove the environment and caches; your data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

@@ -95,6 +95,24 @@ def outlived(what: str, found: Sequence[rows.TrialRow], least: int) -> Bound:
 
 def security_bounds(found: Sequence[rows.TrialRow]) -> Iterator[Bound]:
     """Yield what must hold whatever is sent, by whomever."""
+    pictures, giants = trials(found, "mutated picture: "), trials(found, "pictures made to take for ever")
+    doors = trials(found, "routes and roles", "forged requests", "stolen session", "guessed paths", "links and tokens")
+    yield Bound("mutated pictures that were read", made(pictures), least=20_000)
+    yield Bound("kinds of pictures among them", float(len({row.kind for row in pictures})), least=12)
+    yield Bound("processor seconds that one picture takes", most([*pictures, *giants], "slowest_seconds"), most=60)
+    yield Bound("megabytes that one picture takes", most([*pictures, *giants], "peak_megabytes"), most=2_048)
+    yield Bound("mutated pictures sent by tus and accounted for", made(trials(found, "pictures by tus")), least=300)
+    yield Bound("mutated archives that were read", made(trials(found, "mutated archives")), least=2_000)
+    yield Bound("hostile archives sent by tus, each with its one right outcome",
+                made(trials(found, "hostile archives by tus")), least=35)
+    yield Bound("made-up class lists, tables, settings, headers and questions", made(trials(found, "made-up")),
+                least=20_000)
+    yield Bound("requests made up from the API's own description", made(trials(found, "API by its")), least=2_000)
+    yield Bound("seconds that one answer of the API takes", most(trials(found, "API by its"), "slowest_seconds"),
+                most=30)
+    yield Bound("megabytes by which the web grew", most(found, "web_grown_megabytes"), most=200)
+    yield Bound("requests at doors that stay shut", made(doors), least=5_000)
+    yield Bound("routes and roles in the matrix, tests", most(doors, "cases"), least=10)
     yield Bound("trials in which anything went wrong", wrong(found), most=0)
 
 

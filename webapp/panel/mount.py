@@ -24,7 +24,7 @@ PATH = "/panel"
 def mount(django_application: Any) -> Application:
     """Return one ASGI application that answers the panel's paths by Gradio and all others by Django."""
     prefix = settings.FORCE_SCRIPT_NAME or ""
-    parent = within_a_loop(lambda: _gradio(prefix))
+    parent = within_a_loop(lambda: gradio_application(prefix))
     panel = Guard(_below(parent, prefix), SessionOwners())
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +42,7 @@ def mount(django_application: Any) -> Application:
     return application
 
 
-def _gradio(prefix: str) -> FastAPI:
+def gradio_application(prefix: str) -> FastAPI:
     """Return an application that answers the panel's paths and knows its address below a proxy's prefix."""
     parent = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     return gr.mount_gradio_app(

@@ -41,7 +41,7 @@ class RunQuerySet(models.QuerySet["Run"]):
         Should the worker only be slow: its writes are fenced, and it finds its lease gone.
         """
         silent = Q(heartbeat_at__lt=at - SILENCE) | Q(lease_expires_at__lt=at)
-        return self.filter(silent, status=Run.Status.RUNNING, cancel_requested=True).update(
+        return self.filter(silent, status=Run.Status.RUNNING, cancel_requested=True).update(  # nosec B106
             status=Run.Status.CANCELLED, finished_at=at, stage="", seconds_left=None, images_per_second=None,
             pause_requested=False, lease_owner="", lease_token="", lease_expires_at=None)
 

@@ -1,0 +1,55 @@
+"""What schemathesis is told of this API (``SCHEMATHESIS_HOOKS``): what exists, and how a refusal must read.
+
+The file named by BENCH_API_NOTES says what exists by the first word of an address, and receives how many requests were
+made and the slowest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+
+NOTES = Path(os.environ["BENCH_API_NOTES"])
+EXISTING: dict[str, list[int]] = json.loads(NOTES.read_text())
+MADE = NOTES.with_suffix(".made")
+"""A byte for each answer that was looked at, and its time beside it."""
+
+
+@schemathesis.hook
+def map_path_parameters(context: Any, path_parameters: dict[str, Any]) -> dict[str, Any]:
+    """Let every other number be that of something that exists: else all answers are 404."""
+    known = EXISTING.get(context.operation.path.split("/")[3])
+    number = path_parameters.get("pk") if path_parameters else None
+    if known and isinstance(number, int) and number % 2:
+        return {**path_parameters, "pk": known[number % len(known)]}
+    return path_parameters
+
+
+@schemathesis.check
+def refusal_names_the_thing(context: Any, response: Any, case: Any) -> None:
+    """Every answer of 400 and above is {"error": {"what", "reason", "fix"}}, and `what` is a thing of the request."""
+    with MADE.open("a") as made:
+        made.write(f"{response.elapsed:.3f}\n")
+    if response.status_code < 400 or case.method.upper() == "HEAD" or not response.content:
+        return
+    said = json.loads(response.content)
+    assert set(said) == {"error"}, f"not in the one shape of errors: {said}"
+    error = said["error"]
+    assert all(isinstance(error[one], str) and error[one].strip() for one in ("what", "reason", "fix")), error
+    if response.status_code == 422:
+        sent = json.dumps([case.body if case.has_body else None, case.query, case.path_parameters], default=repr)
+        field = error["what"].split(".")[0]
+        described = json.dumps(case.operation.definition.raw)
+        words = (*described.split('"'), *WORDS)
+        known = field in words or field in sent or error["what"].startswith("run ")
+        assert known, f"{field!r} is nothing that was sent"
+
+
+WORDS = ("class names", "name of the list", "truth CSV", "classes", "images", "labels", "uploads", "method", "preset",
+         "seed", "settings", "name", "names", "label", "num_classes", "class_list", "warm_up", "replay", "start_from",
+         "mirror", "request")
+"""What the API calls parts of a request; the body's fields stand behind a reference in the description."""
