@@ -8,7 +8,7 @@
 # Without EXTRA_INDEX the worker gets the registry's torch, which on Linux is the CUDA build. With the
 # address of PyTorch's CPU wheel index (its install page shows it) the worker gets the CPU build.
 
-FROM python:3.11-slim AS base
+FROM python:3.11-slim-bookworm AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 LABELFREE_HOME=/data
 RUN useradd --create-home --uid 1000 labelfree && install -d -o labelfree /data
 WORKDIR /app

@@ -13,7 +13,7 @@ BENCH := $(VENV)/.bench
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo run worker test browser lint format starter bench-accuracy bench-encoders bench-big bench-papers bench-check bench-trust bench-faults bench-security clean
+.PHONY: help demo run worker test browser lint format starter bench-accuracy bench-encoders bench-big bench-papers bench-check bench-trust bench-faults bench-security bench-load bench-image clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -92,8 +92,15 @@ bench-trust: $(APP)  ## how far estimates, spot check and guard can be believed,
 
 bench-faults: $(APP)  ## kill, freeze, fill and cut a real labelfree of its own, resumable: make bench-faults ONLY='kills zombies'
 	$(PYTHON) -m benchmarks.faults $(ONLY)
+
 bench-security: $(BENCH)  ## hostile files, words, requests and guesses against a labelfree of its own, resumable
 	$(PYTHON) -m benchmarks.security
+
+bench-load: $(BENCH)  ## fifty reviewers, an upload and a run at once, on SQLite and on Postgres; resumable
+	$(PYTHON) -m benchmarks.load
+
+bench-image: $(BENCH)  ## do the Dockerfile's and compose.yaml's own lines in empty Debian roots; takes root's rights
+	$(PYTHON) -m benchmarks.image
 
 clean:  ## remove the environment and caches; your data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

@@ -68,7 +68,7 @@ class Api:
             answer.read()
             return dict(answer.headers)
 
-    def upload(self, file: Path, collection: int) -> None:
+    def upload(self, file: Path, collection: int, chunk_bytes: int = CHUNK_BYTES) -> None:
         """Send a file by tus 1.0, chunk by chunk."""
         told = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}"
                         for key, value in (("filename", file.name), ("collection", str(collection))))
@@ -77,7 +77,7 @@ class Api:
                                                     "Upload-Length": str(file.stat().st_size)}) as answer:
             place = urljoin(self.base, answer.headers["Location"])
         with file.open("rb") as stream:
-            while chunk := stream.read(CHUNK_BYTES):
+            while chunk := stream.read(chunk_bytes):
                 headers = {**speaks, "Upload-Offset": str(stream.tell() - len(chunk)),
                            "Content-Type": "application/offset+octet-stream"}
                 self._send("PATCH", urlsplit(place).path, chunk, headers)

@@ -13,6 +13,8 @@ from benchmarks import rows
 from benchmarks.bounds import Bound
 
 FAULTS, SECURITY = rows.RESULTS / "faults.jsonl", rows.RESULTS / "security.jsonl"
+LOAD, IMAGE = rows.RESULTS / "load.jsonl", rows.RESULTS / "image.jsonl"
+IMAGE_KINDS = ("build the target web", "build the target worker", "serve what compose.yaml says")
 PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 HEADER = """# Reliability
 
@@ -116,7 +118,38 @@ def security_bounds(found: Sequence[rows.TrialRow]) -> Iterator[Bound]:
     yield Bound("trials in which anything went wrong", wrong(found), most=0)
 
 
+def newest(found: Iterable[rows.TrialRow]) -> list[rows.TrialRow]:
+    """Return the last trial of each kind."""
+    return list({row.kind: row for row in found}.values())
+
+
+def load_bounds(found: Sequence[rows.TrialRow]) -> Iterator[Bound]:
+    """Yield what must hold with fifty reviewers, an upload and a run on one machine, as it was measured last."""
+    last = newest(found)
+    yield Bound("databases that were measured", float(len(last)), least=2)
+    yield Bound("requests that went wrong, kinds of them", float(sum(len(row.wrong) for row in last)), most=0)
+    for row in last:
+        kinds = {name: value for name, value in row.figures.items() if name.endswith("_p95_ms")}
+        slowest = max(kinds, key=lambda name: kinds[name]).removesuffix("_p95_ms")
+        yield Bound(f"{row.kind}: p95 of the slowest kind ({slowest}), ms", kinds[f"{slowest}_p95_ms"], most=500)
+
+
+def image_bounds(found: Sequence[rows.TrialRow]) -> Iterator[Bound]:
+    """Yield what the Dockerfile and compose.yaml must show, each part as it was proven last."""
+    last = newest(found)
+    yield Bound("parts of the Dockerfile and compose.yaml that were proven", float(len(last)), least=len(IMAGE_KINDS))
+    yield Bound("of them those in which anything went wrong", wrong(last), most=0)
+
+
 def write() -> None:
     """Write the page."""
-    body = [HEADER, *section("Faults", FAULTS, fault_bounds), *section("Security", SECURITY, security_bounds)]
+    body = [HEADER, *section("Faults", FAULTS, fault_bounds), *section("Security", SECURITY, security_bounds),
+            *section("Load", LOAD, load_bounds), *section("Dockerfile and compose.yaml", IMAGE, image_bounds)]
     PAGE.write_text("\n".join(body))
+
+
+def print_bounds(bounds: Iterable[Bound]) -> int:
+    """Print a line a bound; return the exit code, 1 when one is short."""
+    found = list(bounds)
+    print("\n".join(map(str, found)))
+    return 0 if all(bound.holds for bound in found) else 1
