@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.config.settings")
 
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402
 
 from webapp.config.request_limit import RequestLimit  # noqa: E402
+from webapp.config.threads import Handler, keep_connections  # noqa: E402
 from webapp.panel.mount import mount  # noqa: E402
 
-application = RequestLimit(mount(django_application), settings.REQUEST_BYTES)
+keep_connections()
+application = RequestLimit(mount(Handler()), settings.REQUEST_BYTES)

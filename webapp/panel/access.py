@@ -72,7 +72,7 @@ def _with_visit(handler: Callable[..., Any], missing: Callable[[], Any], find: F
 
 
 def in_a_thread(answer: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `answer` for Gradio's pool of threads: no thread keeps a connection to the database for itself."""
+    """Return `answer` for Gradio's pool of threads: no thread keeps a connection to the database beyond its time."""
     def answered(request: gr.Request, *values: Any) -> Any:
         close_old_connections()
         try:

@@ -133,7 +133,7 @@ class Guard:
 
 
 def signed_in_user_id(scope: Scope) -> int | None:
-    """Return who is signed in by Django's session cookie, or None. Opens and closes its own connection."""
+    """Return who is signed in by Django's session cookie, or None. Keeps no connection beyond its time."""
     request = _request(scope)
     session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     if not session_key:
