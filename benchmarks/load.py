@@ -67,13 +67,12 @@ def main() -> int:
 
 def measure(database: str) -> None:
     """Measure one database and keep the row."""
-    with tempfile.TemporaryDirectory(prefix="labelfree-load-") as folder:
-        Path(folder).chmod(0o755)
-        with served(database) as url, house.running("load", LIMIT_SECONDS, {"DATABASE_URL": url, "REDIS_URL": ""}) as app:
-            say(f"{database}: five collections, their runs, fifty people …")
-            archives = [write_photographs(Path(folder), number) for number in range(ARCHIVES)]
-            desks, live_run, sink = prepare(app.api, Path(folder))
-            row = asyncio.run(timed(app.api, desks, live_run, archives, sink, KINDS[database]))
+    with tempfile.TemporaryDirectory(prefix="labelfree-load-") as folder, served(database) as url, house.running(
+            "load", LIMIT_SECONDS, {"DATABASE_URL": url, "REDIS_URL": ""}) as app:
+        say(f"{database}: five collections, their runs, fifty people …")
+        archives = [write_photographs(Path(folder), number) for number in range(ARCHIVES)]
+        desks, live_run, sink = prepare(app.api, Path(folder))
+        row = asyncio.run(timed(app.api, desks, live_run, archives, sink, KINDS[database]))
     rows.append(reliability.LOAD, row)
     say(json.dumps(row.figures, indent=1) + "\n" + "\n".join(row.wrong))
 
