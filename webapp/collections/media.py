@@ -5,10 +5,16 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from webapp.collections.permissions import get_visible_image
 from webapp.config.files import file_response
+
+
+def thumbnails() -> str:
+    """Return what stands before an image's id in the address of its thumbnail: a page of many asks for it once."""
+    return reverse("media:thumbnail", args=[0]).removesuffix("0")
 
 
 @require_safe

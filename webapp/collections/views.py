@@ -16,6 +16,7 @@ from webapp.audit.trail import record
 from webapp.collections import wall
 from webapp.collections.deletion import TRASH_LIFETIME, trash_collection
 from webapp.collections.forms import CollectionForm
+from webapp.collections.media import thumbnails
 from webapp.collections.models import Collection, Image
 from webapp.collections.permissions import get_own_collection, get_own_upload, get_visible_collection
 from webapp.collections.room import share
@@ -79,7 +80,8 @@ def _wall(request: HttpRequest, collection: Collection) -> dict[str, object]:
         raise Http404("no such page of the wall")
     found = wall.page(collection, int(after), kind, words)
     return {"images": found, "kind": kind, "flag_title": wall.TITLES.get(kind, ""), "words": words,
-            "is_full": len(found) == wall.PAGE, "last": found[-1].number if found else int(after)}
+            "thumbnails": thumbnails(), "is_full": len(found) == wall.PAGE,
+            "last": found[-1].number if found else int(after)}
 
 
 @require_GET

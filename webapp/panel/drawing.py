@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 from django.template.loader import render_to_string
 
 from core.catalog import METHODS
+from webapp.collections.media import thumbnails
 from webapp.panel.access import Visit
 from webapp.review.actions import redoable, undoable
 from webapp.review.models import Correction, ReviewAction
@@ -50,7 +51,7 @@ def grid(run: Run, chosen: Filter, page: int, view: str) -> str:
         image_id=row.image_id, path=row.image.path, label=named(names, row.standing),
         model_label=named(names, row.class_index), percent=round(100 * row.confidence),
         by_person=row.corrected is not None, baseline=_baseline(names, row)) for row in found.object_list]
-    return _draw("grid", {"tiles": tiles, "page": found, "view": view, "run": run,
+    return _draw("grid", {"tiles": tiles, "page": found, "view": view, "run": run, "thumbnails": thumbnails(),
                           "baseline_title": _baseline_title(run)})
 
 
