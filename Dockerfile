@@ -1,5 +1,5 @@
 # Two images from one file: `web` has no torch in it, `worker` has.
-# Not built on the machine it was written on, which has no container engine: read it as a proposal.
+# `make bench-image` does these very lines in empty Debian roots and goes the way of a first user through them.
 #
 #   docker build --target web -t labelfree-web .
 #   docker build --target worker -t labelfree-worker .
@@ -10,10 +10,14 @@
 
 FROM python:3.11-slim-bookworm AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 LABELFREE_HOME=/data
-RUN useradd --create-home --uid 1000 labelfree && install -d -o labelfree /data
+# The client programs are for `manage.py backup` and `restore`; their version is that of compose.yaml's Postgres.
+RUN apt-get update && apt-get install --yes --no-install-recommends postgresql-client \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --create-home --uid 1000 labelfree && install -d -o labelfree /data
 WORKDIR /app
 
 FROM base AS web
+ENV LABELFREE_PORT=8000
 COPY pyproject.toml README.md LICENSE ./
 RUN mkdir core webapp workers && pip install --editable '.[web]'
 COPY . .
@@ -21,9 +25,10 @@ USER labelfree
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/', timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"LABELFREE_PORT\"]}/healthz', timeout=4)"]
 # One process: the panel keeps its queue in memory. The first start prints the link that makes the administrator.
-CMD ["sh", "-c", "python manage.py migrate --noinput && python manage.py first_link && exec uvicorn webapp.config.asgi:application --host 0.0.0.0 --port 8000 --workers 1"]
+# An open panel holds a stream open: without a limit to its patience the web would wait for it when told to stop.
+CMD ["sh", "-c", "python manage.py migrate --noinput && python manage.py first_link && exec uvicorn webapp.config.asgi:application --host 0.0.0.0 --port $LABELFREE_PORT --workers 1 --timeout-graceful-shutdown 5"]
 
 FROM base AS worker
 ARG EXTRA_INDEX=""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import time
@@ -13,6 +14,8 @@ from benchmarks.client import Refused, say
 from benchmarks.dockerfile import HealthCheck, Stage, Step, assignments, chain, context
 from benchmarks.roots import Mount, Root, debian
 
+CHANGING = ("COPY", "RUN", "WORKDIR")
+"""The steps that change files."""
 BASE = re.compile(r"python:(\d+\.\d+)-slim-(\w+)")
 
 
@@ -24,6 +27,7 @@ class Image:
         volumes: where its containers see volumes.
         done: how many steps were done for it, those of the stages below included.
         seconds: and how long they took.
+        digest: of all that they were made from.
     """
 
     root: Root
@@ -32,10 +36,11 @@ class Image:
     volumes: list[str] = field(default_factory=list)
     done: int = 0
     seconds: float = 0.0
+    digest: str = ""
 
 
 class Builder:
-    """Builds the stages of a Dockerfile, each once.
+    """Builds the stages of a Dockerfile, each once; a stage that is here already, from the same, is not built again.
 
     Args:
         stages: by name.
@@ -72,26 +77,57 @@ class Builder:
         match = BASE.fullmatch(name)
         if match is None:
             raise Refused(f"Dockerfile: FROM {name}: only python:VERSION-slim-SUITE has a stand-in here")
+        folder = self._roots / f"debian-{match[2]}"
+        mark = folder.with_suffix(".done")
+        if mark.exists():
+            return Image(root=Root(folder=folder), digest=name)
         began = time.monotonic()
-        root = debian(self._roots / "debian", match[2], self._roots / "tools")
+        root = debian(folder, match[2], self._roots / "tools")
         found = root.do(["python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).strip()
         if found != match[1]:
             raise Refused(f"Dockerfile: FROM {name}: Debian {match[2]} has Python {found}")
         say(f"  an empty Debian {match[2]} with Python {found}: {root.megabytes():,.0f} MB, "
             f"{time.monotonic() - began:.0f} s")
-        return Image(root=root)
+        mark.touch()
+        return Image(root=root, digest=name)
 
     def _stage(self, stage: Stage, below: Image, arguments: Mapping[str, str]) -> Image:
-        image = replace(below, root=below.root.copy(self._roots / stage.name), volumes=list(below.volumes))
+        mark = self._roots / f"{stage.name}.done"
+        digest = self._digest(stage, below, arguments)
+        is_done = mark.exists() and mark.read_text().split()[0] == digest
+        folder = self._roots / stage.name
+        if not is_done:
+            mark.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+        root = replace(below.root, folder=folder) if is_done else below.root.copy(folder)
+        image = replace(below, root=root, volumes=list(below.volumes), digest=digest)
         known: dict[str, str] = {}
         for step in stage.steps:
             began = time.monotonic()
-            self._do(step, image, known, arguments)
+            if not is_done or step.word not in CHANGING:
+                self._do(step, image, known, arguments)
             seconds = time.monotonic() - began
             image.done, image.seconds = image.done + 1, image.seconds + seconds
             say(f"  {stage.name}, line {step.line}: {step.word} {step.text[:70]} ({seconds:.1f} s)")
+        if is_done:
+            image.seconds = float(mark.read_text().split()[1])
+        mark.write_text(f"{digest} {image.seconds}")
         image.command, image.health = stage.command or below.command, stage.health or below.health
         return image
+
+    def _digest(self, stage: Stage, below: Image, arguments: Mapping[str, str]) -> str:
+        """Return a digest of a stage's lines, of what it begins from and of the files that it copies."""
+        lines = [(step.word, step.text) for step in stage.steps]
+        told = hashlib.sha256(repr((below.digest, lines, sorted(arguments.items()))).encode())
+        for step in stage.steps:
+            for file in self._copied(step) if step.word == "COPY" else []:
+                told.update(f"{file}\n".encode() + (self._sources / file).read_bytes())
+        return told.hexdigest()
+
+    def _copied(self, step: Step) -> list[PurePosixPath]:
+        """Return the files that a COPY is about."""
+        sources = list(map(PurePosixPath, step.words()[:-1]))
+        return [file for file in self._context if any(file.is_relative_to(source) for source in sources)]
 
     def _do(self, step: Step, image: Image, known: dict[str, str], arguments: Mapping[str, str]) -> None:
         """Do one step; `known` are the stage's ARGs so far."""

@@ -8,7 +8,8 @@ rights on a Debian or Ubuntu, which reach the distribution's mirror and a Python
 What stands for what: debootstrap's Debian and its Python for ``python:…-slim``; this machine's Redis and Postgres,
 started anew with compose's own commands and passwords, for their images; one loopback for the network between them.
 
-LABELFREE_ROOTS  folder of the roots, a few GB; a new one below /var/tmp. It is removed in the end.
+LABELFREE_ROOTS  folder of the roots, a few GB, that is kept: a stage that was done in it, of the same lines and files,
+                 is taken as it is. Without it, a new one below /var/tmp, which is removed in the end.
 """
 
 from __future__ import annotations
@@ -22,28 +23,27 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from benchmarks import commit, compose, dockerfile, postgres_service, reliability, rows
+from benchmarks import commit, compose, dockerfile, reliability, rows
 from benchmarks.building import Builder, Image
 from benchmarks.client import Api, Refused, say
 from benchmarks.compose import Service
+from benchmarks.containers import Container, running
 from benchmarks.demo import ask_question, write_digits
-from benchmarks.dockerfile import HealthCheck
-from benchmarks.roots import Mount, Root, doors_to_packages, end
+from benchmarks.roots import doors_to_packages
 
 FILES = ("Dockerfile", "compose.yaml", ".dockerignore", "pyproject.toml")
 """What the proof is of; while they stay as they were, it is not made again."""
-PASSWORDS = {"POSTGRES_PASSWORD": "a password for an hour"}
+CHOSEN = {"POSTGRES_PASSWORD": "a-password-for-an-hour", "LABELFREE_PORT": "8123"}
 PERSON, PASSWORD = "somebody", "a long sentence is a password"
 NEW_NETWORK = 0x40000000
-HEALTH_LIMIT_SECONDS = 300
-TIME_LIMIT_SECONDS = 1200
+TIME_LIMIT_SECONDS = 3600
 LINK = re.compile(r"http://\S+/\S+")
 
 
@@ -52,6 +52,7 @@ class Trial:
     """What one part of the proof shows."""
 
     kind: str
+    version: str = field(default_factory=commit.current)
     count: int = 0
     wrong: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
@@ -60,7 +61,7 @@ class Trial:
         """Keep it."""
         made = [row for row in rows.read_trials(reliability.IMAGE) if row.kind == self.kind]
         rows.append(reliability.IMAGE, rows.TrialRow(
-            kind=self.kind, trial=len(made), count=self.count, wrong=self.wrong, version=commit.current(),
+            kind=self.kind, trial=len(made), count=self.count, wrong=self.wrong, version=self.version,
             figures={name: round(value, 2) for name, value in self.figures.items()}))
 
 
@@ -69,14 +70,24 @@ def main() -> int:
     if not _is_proven():
         if os.geteuid():
             raise SystemExit("make bench-image makes roots and mounts, which takes root's rights")
-        folder = Path(os.environ.get("LABELFREE_ROOTS") or tempfile.mkdtemp(prefix="labelfree-roots-", dir="/var/tmp"))
-        folder.chmod(0o755)
-        try:
+        with _folder() as folder:
             prove(folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
     reliability.write()
     return reliability.print_bounds(reliability.image_bounds(rows.read_trials(reliability.IMAGE)))
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Give the folder of the roots; one that nobody named is removed in the end."""
+    named = os.environ.get("LABELFREE_ROOTS")
+    folder = Path(named or tempfile.mkdtemp(prefix="labelfree-roots-", dir="/var/tmp"))
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        if not named:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_proven() -> bool:
@@ -88,7 +99,7 @@ def _is_proven() -> bool:
 
 def prove(folder: Path) -> None:
     """Build the images, start the services, go the way."""
-    services = compose.read(commit.SOURCES / "compose.yaml", PASSWORDS)
+    services = compose.read(commit.SOURCES / "compose.yaml", CHOSEN)
     builder = Builder(dockerfile.read(commit.SOURCES / "Dockerfile"), commit.SOURCES, folder,
                       doors_to_packages(folder / "doors"))
     images = {}
@@ -96,7 +107,9 @@ def prove(folder: Path) -> None:
         if service.target:
             images[service.name] = _built(builder, service)
     _enter_own_network()
-    with _trial("serve what compose.yaml says") as trial, _running(services, images, folder, trial) as house:
+    with (tempfile.TemporaryDirectory(prefix="labelfree-house-", dir="/var/tmp") as place,
+          _trial("serve what compose.yaml says") as trial,
+          running(services, images, Path(place), trial.figures, trial.wrong) as house):
         _go_the_way(house, trial)
 
 
@@ -132,119 +145,6 @@ def _enter_own_network() -> None:
     if ctypes.CDLL(None, use_errno=True).unshare(NEW_NETWORK):
         raise Refused(f"no network of its own: {os.strerror(ctypes.get_errno())}")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-
-
-@dataclass(kw_only=True)
-class Container:
-    """One service that runs.
-
-    Attributes:
-        ask: runs a program beside its own and tells whether it ended well.
-    """
-
-    service: Service
-    process: subprocess.Popen[bytes]
-    log: Path
-    health: HealthCheck | None
-    ask: Callable[[HealthCheck], bool]
-    root: Root | None = None
-
-    def said(self) -> str:
-        """Return what it has printed."""
-        return self.log.read_text(errors="replace")
-
-    def wait_until_healthy(self) -> float:
-        """Ask its health check until it is well; return the seconds.
-
-        Raises:
-            Refused: it ended, or is not well in time.
-        """
-        began = time.monotonic()
-        while self.health is not None and not self.ask(self.health):
-            if self.process.poll() is not None:
-                raise Refused(f"{self.service.name} ended with {self.process.returncode}:\n{self.said()[-2000:]}")
-            if time.monotonic() - began > HEALTH_LIMIT_SECONDS:
-                raise Refused(f"{self.service.name} is not well by its health check:\n{self.said()[-2000:]}")
-            time.sleep(1)
-        return time.monotonic() - began
-
-
-@contextmanager
-def _running(services: Mapping[str, Service], images: Mapping[str, Image], folder: Path, trial: Trial,
-             ) -> Iterator[dict[str, Container]]:
-    """Start the services in their order, each when those it waits for are well; stop them in the end."""
-    hosts = folder / "hosts"
-    hosts.write_text("127.0.0.1 localhost\n" + "".join(f"127.0.0.1 {name}\n" for name in services))
-    house: dict[str, Container] = {}
-    try:
-        for service in services.values():
-            container = (_own(service, images[service.name], folder, hosts) if service.name in images
-                         else _neighbour(service, folder))
-            house[service.name] = container
-            seconds = container.wait_until_healthy()
-            trial.figures[f"{service.name}_healthy_seconds"] = seconds
-            say(f"  {service.name} is well after {seconds:.0f} s")
-        yield house
-    finally:
-        for container in reversed(house.values()):
-            began = time.monotonic()
-            code = end(container.process, container.service.patience_seconds)
-            trial.figures[f"{container.service.name}_stop_seconds"] = time.monotonic() - began
-            if code is None:
-                trial.wrong.append(f"{container.service.name} did not stop within "
-                                   f"{container.service.patience_seconds} s and was killed")
-
-
-def _own(service: Service, image: Image, folder: Path, hosts: Path) -> Container:
-    """Start a service of ours in its root."""
-    mounts = [Mount(source=hosts, place=Path("/etc/hosts"))]
-    for name, place in service.volumes.items():
-        if place not in image.volumes:
-            raise Refused(f"compose.yaml mounts {place} into {service.name}; its image has no such volume")
-        volume = _volume(folder / f"volume-{name}", image.root, place)
-        mounts.append(Mount(source=volume, place=Path(place), writable=True))
-    root = replace(image.root, environment={**image.root.environment, **service.environment}, mounts=mounts)
-    log = folder / f"{service.name}.log"
-
-    def ask(health: HealthCheck) -> bool:
-        try:
-            return root.ask(health.command, health.timeout_seconds).returncode == 0
-        except subprocess.TimeoutExpired:
-            return False
-
-    return Container(service=service, process=root.start(service.command or image.command, log), log=log,
-                     health=service.health or image.health, ask=ask, root=root)
-
-
-def _volume(folder: Path, root: Root, place: str) -> Path:
-    """Return a named volume; a new one begins as what the image has there, as with an engine."""
-    if not folder.exists():
-        subprocess.run(["cp", "--archive", root.folder / place.lstrip("/"), folder], check=True)
-    return folder
-
-
-def _neighbour(service: Service, folder: Path) -> Container:
-    """Start this machine's own program where compose.yaml names somebody else's image."""
-    home, log = folder / service.name, folder / f"{service.name}.log"
-    home.mkdir(mode=0o700)
-    told, path = service.environment, os.environ["PATH"]
-    if service.image.startswith("redis:"):
-        shutil.chown(home, "nobody", "nogroup")
-        command = postgres_service.as_nobody(*service.command, "--dir", home)
-    elif service.image.startswith("postgres:"):
-        command = postgres_service.make(home, told["POSTGRES_USER"], told["POSTGRES_DB"], told["POSTGRES_PASSWORD"])
-        path = f"{postgres_service.programs()}:{path}"
-    else:
-        raise Refused(f"compose.yaml: nothing on this machine stands for {service.image}")
-    surroundings = {"PATH": path, "PGHOST": "127.0.0.1"}
-    with log.open("ab") as stream:
-        process = subprocess.Popen(command, env=surroundings, cwd=home, stdin=subprocess.DEVNULL, stdout=stream,
-                                   stderr=subprocess.STDOUT, start_new_session=True)
-
-    def ask(health: HealthCheck) -> bool:
-        return subprocess.run(health.command, env=surroundings, capture_output=True, check=False).returncode == 0
-
-    return Container(service=service, process=process, log=log, health=service.health, ask=ask)
 
 
 def _go_the_way(house: Mapping[str, Container], trial: Trial) -> None:

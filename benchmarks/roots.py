@@ -129,14 +129,15 @@ class Root:
         return lines
 
 
-def end(process: subprocess.Popen[bytes], patience_seconds: float) -> int | None:
-    """Ask process 1 of a root to stop, as an engine would; kill it when it does not. Return its exit code, else None.
-
-    `process` is `unshare`, which waits for process 1.
-    """
+def ask_to_end(process: subprocess.Popen[bytes]) -> None:
+    """Ask process 1 of a root to stop, as an engine would; `process` is `unshare`, which waits for it."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     for number in children.read_text().split() if process.poll() is None else []:
         os.kill(int(number), signal.SIGTERM)
+
+
+def wait_for_end(process: subprocess.Popen[bytes], patience_seconds: float) -> int | None:
+    """Return the exit code of what was asked to end; None where it had to be killed."""
     try:
         return process.wait(patience_seconds)
     except subprocess.TimeoutExpired:
