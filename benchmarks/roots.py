@@ -200,7 +200,7 @@ def doors_to_packages(folder: Path) -> list[Mount]:
     mounts = [Mount(source=folder / "pip.conf", place=Path("/etc/pip.conf")),
               Mount(source=Path("/etc/resolv.conf").resolve(), place=Path("/etc/resolv.conf"))]
     mounts += [Mount(source=Path("/etc/apt") / name, place=Path("/etc/apt") / name)
-               for name in ("sources.list", "sources.list.d", "trusted.gpg.d", "auth.conf.d")
+               for name in ("apt.conf.d", "auth.conf.d", "sources.list", "sources.list.d", "trusted.gpg.d")
                if (Path("/etc/apt") / name).exists()]
     certificates = [CERTIFICATES] if CERTIFICATES.exists() else []
     return mounts + [Mount(source=place, place=place) for place in sorted({*places, *certificates})]
