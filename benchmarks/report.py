@@ -32,9 +32,9 @@ zero-shot's, the names had drifted and zero-shot, balanced, was kept.
 """
 ATTEMPTS_HEADER = """## Why hidden patches bring nothing here
 
-The paper finds that recovering hidden patches (mim) helps. Attempts to find out why it does not, seed 0, on targets that
-may be tuned on: as many hidden as the paper hides on ImageNet, three times the views, and smaller blocks; what they show
-is in `docs/decisions.md`.
+The paper finds that recovering hidden patches (mim) helps. Attempts to find out why it does not, seed 0, on targets
+that may be tuned on: as many hidden as the paper hides on ImageNet, three times the views, and smaller blocks; what
+they show is in `docs/decisions.md`.
 """
 HELD_OUT = ("zero-shot, held out", "TURTLE, held out", "MUST, held out")
 HELD_OUT_HEADER = """## On images that were never seen (inductive)
