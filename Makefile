@@ -56,7 +56,7 @@ lint: $(TEST)  ## style, types, import contracts, migrations
 
 test: lint  ## everything that must hold, from a clean clone; CI=true makes a skip a failure
 	$(PYTHON) -m tests.machine
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist loadfile
+	$(PYTHON) -m pytest
 
 browser: $(TEST)  ## the main job by clicking, in a real Chromium; screenshots in var/screenshots
 	$(PYTHON) -m tests.machine
