@@ -198,6 +198,7 @@ def full_at_export(one: Stage, disk: SmallDisk) -> Found:
 
 
 def _full_for_a_run(one: Stage, disk: SmallDisk, method: str, leaving_bytes: int, words: str) -> Found:
+    one.wait("the run before has tidied up: it would make room", lambda: not one.house.find("child"))
     with disk.filled(leaving_bytes):
         run = start(one.patient, one.collection, method, SMALL.get(method, SMALL_ZERO_SHOT))
         one.wait_for_end(run)
