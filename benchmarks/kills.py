@@ -41,7 +41,7 @@ KILLS, KILLS_A_ROUND = 200, 10
 STORM_SECONDS = 75.0
 FIND_SECONDS = 20.0
 """How long a kill waits for a process to be there: a child is, only while a run is."""
-LIMIT_SECONDS = 1200.0
+LIMIT_SECONDS = 3600.0
 """After which what is still not over is called stuck."""
 ROLES = ("web", "worker", "node of the runs", "node of the files", "reader", "reaper", "child", "child", "redis")
 CONNECTIONS = "connections"
