@@ -194,7 +194,7 @@ def full_at_checkpoint(one: Stage, disk: SmallDisk) -> Found:
 
 def full_at_export(one: Stage, disk: SmallDisk) -> Found:
     """Leave no room for the package of zero-shot, which saves no checkpoint."""
-    return _full_for_a_run(one, disk, "zeroshot", 1_000_000, "The disk is full")
+    return _full_for_a_run(one, disk, "zeroshot", 1_000_000, "free some space and try again")
 
 
 def _full_for_a_run(one: Stage, disk: SmallDisk, method: str, leaving_bytes: int, words: str) -> Found:
