@@ -34,7 +34,10 @@ def fuzz(app: App, token: str, existing: dict[str, list[int]], examples: int,
         cwd=app.home, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
     (app.home / f"schemathesis-{seed}.txt").write_text(run.stdout + run.stderr)
     seconds = [float(line) for line in made.read_text().splitlines()] if made.exists() else []
-    wrong = [] if run.returncode == 0 else failures(run.stdout) or [f"ended with {run.returncode}: {run.stderr[-300:]}"]
+    wrong = failures(run.stdout) if run.returncode else []
+    if run.returncode and not wrong:
+        errors = re.findall(r"(?m)^ +(\w+Error: .*)$", run.stdout)
+        wrong = [f"ended with {run.returncode}: {(*errors, run.stderr[-300:])[0]}"]
     return len(seconds), wrong, max(seconds, default=0.0)
 
 

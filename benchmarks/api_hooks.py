@@ -41,7 +41,7 @@ def refusal_names_the_thing(context: Any, response: Any, case: Any) -> None:
     error = said["error"]
     assert all(isinstance(error[one], str) and error[one].strip() for one in ("what", "reason", "fix")), error
     if response.status_code == 422:
-        sent = json.dumps([case.body if case.has_body else None, case.query, case.path_parameters], default=repr)
+        sent = repr([case.body, case.query, case.path_parameters])
         field = error["what"].split(".")[0]
         described = json.dumps(case.operation.definition.raw)
         words = (*described.split('"'), *WORDS)

@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks.client import Api, Refused
 
 SOURCES = Path(__file__).resolve().parents[1]
-START_LIMIT_SECONDS = 180
+START_LIMIT_SECONDS = 900
 STOP_SECONDS = 20
 
 

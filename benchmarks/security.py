@@ -160,15 +160,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=Path, default=reliability.SECURITY, help="the file of trials")
     parser.add_argument("--share", type=float, default=1.0, help="of each trial's size, to try the bench itself")
-    parser.add_argument("--only", default="", help="words that a kind must begin with")
+    parser.add_argument("--only", nargs="*", default=[""], help="words that a kind may begin with")
     chosen = parser.parse_args()
     trials = Trials(chosen.rows, version())
-    wanted = [one for one in alone(chosen.share) if one.kind.startswith(chosen.only)]
+    wanted = [one for one in alone(chosen.share) if one.kind.startswith(tuple(chosen.only))]
     for one in missing(trials, wanted):
         add(trials, one, one.make())
     try:
         with ExitStack() as stack:
-            attack(trials, chosen.share, chosen.only, stack)
+            attack(trials, chosen.share, tuple(chosen.only), stack)
     except Refused as failure:
         say(f"the product did not do what it should: {failure}")
         return 1
@@ -179,7 +179,7 @@ def main() -> int:
     return 0 if all(bound.holds for bound in bounds) else 1
 
 
-def attack(trials: Trials, share: float, only: str, stack: ExitStack) -> None:
+def attack(trials: Trials, share: float, only: tuple[str, ...], stack: ExitStack) -> None:
     """Make the missing trials against a product, which is started for the first of them."""
     kinds = [(kind, number) for kind, count in AGAINST.items() for number in range(count) if kind.startswith(only)]
     if all(number not in set(trials.missing(kind, AGAINST[kind])) for kind, number in kinds):
