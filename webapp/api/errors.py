@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.deprecation import MiddlewareMixin
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
@@ -23,6 +24,20 @@ class ApiError(Exception):
     def __init__(self, status: HTTPStatus, what: str, reason: str, fix: str) -> None:
         super().__init__(f"{what}: {reason}")
         self.status, self.what, self.reason, self.fix = status, what, reason, fix
+
+
+class WrongVerb(MiddlewareMixin):
+    """Says in the one shape, too, that an address does not take a method: ninja answers that itself, in plain text."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Answer 405 as every other refusal."""
+        if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED or not request.path_info.startswith("/api/"):
+            return response
+        allowed = sorted(response["Allow"].split(", "))
+        told = _answer(405, f"{request.method} {request.path}", "this address does not take that method",
+                       f"send {' or '.join(allowed)}")
+        told["Allow"] = ", ".join(allowed)
+        return told
 
 
 def add_handlers(api: NinjaAPI) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from http import HTTPStatus
+from typing import Any
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -46,6 +47,12 @@ from webapp.spot_checks.outcome import standing
 router = Router(tags=["runs"])
 PAGE = 20
 PREDICTIONS_AT_MOST = 5000
+
+
+def file_of(kind: str) -> dict[str, Any]:
+    """Return what the description says of an answer that is a file of this media type."""
+    content = {kind: {"schema": {"type": "string", "format": "binary"}}}
+    return {"responses": {200: {"description": "OK", "content": content}}}
 
 
 @router.get("/methods", response={200: list[MethodOut], REFUSALS: Error},
@@ -150,28 +157,29 @@ def correct(request: HttpRequest, pk: int, payload: CorrectionIn) -> Status[Corr
     return Status(201, CorrectionOut(corrected=len(images), description=action.description))
 
 
-@router.get("/runs/{pk}/package", summary="The model package (zip)", response={200: bytes, REFUSALS: Error})
+@router.get("/runs/{pk}/package", summary="The model package (zip)", response={REFUSALS: Error},
+            openapi_extra=file_of("application/zip"))
 def package(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Send the zip; ranges are honoured, so that a broken download goes on."""
     return package_response(request, _finished(request, pk))
 
 
 @router.get("/runs/{pk}/pictures/{name}", summary="A picture that the method drew (PNG)",
-            response={200: bytes, REFUSALS: Error}, url_name="picture")
+            response={REFUSALS: Error}, openapi_extra=file_of("image/png"), url_name="picture")
 def picture(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
     """Send one of the run's pictures."""
     return picture_response(request, _finished(request, pk), name)
 
 
 @router.get("/runs/{pk}/labels.csv", summary="The labels as they stand, corrections included, as CSV",
-            response={200: str, REFUSALS: Error})
+            response={REFUSALS: Error}, openapi_extra=file_of("text/csv"))
 def labels_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Stream path, label, confidence, margin and source."""
     return labels_response(request, _finished(request, pk), "csv")
 
 
 @router.get("/runs/{pk}/labels.jsonl", summary="The labels as they stand, an object a line",
-            response={200: str, REFUSALS: Error})
+            response={REFUSALS: Error}, openapi_extra=file_of("application/jsonl"))
 def labels_jsonl(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Stream one JSON object an image."""
     return labels_response(request, _finished(request, pk), "jsonl")

@@ -87,6 +87,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "webapp.accounts.tokens.TokenUserMiddleware",
     "webapp.accounts.guard.LoginRequired",
+    "webapp.api.errors.WrongVerb",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 

@@ -333,13 +333,16 @@ def test_a_session_changes_nothing_without_its_csrf_token(alice):
 
 
 def test_the_wrong_verb_is_refused(api, collection):
-    assert api.delete(f"{V1}/collections/{collection.pk}").status_code == 405
+    status, error = refused(api, "DELETE", f"/collections/{collection.pk}")
+    assert (status, error["fix"]) == (405, "send GET or PATCH")
+    assert error["what"] == f"DELETE {V1}/collections/{collection.pk}"
     assert api.get(f"{V1}/runs/{rows.run(collection).pk}/cancel").status_code == 405
 
 
 def test_the_description_is_served_and_no_page_of_a_cdn(api):
     described = api.get(f"{V1}/openapi.json").json()
-    assert "/api/v1/runs/{pk}/labels.csv" in described["paths"]
+    labels = described["paths"]["/api/v1/runs/{pk}/labels.csv"]["get"]["responses"]
+    assert set(labels["200"]["content"]) == {"text/csv"}
     for path in ("/docs", "/redoc", "/swagger"):
         assert api.get(V1 + path).status_code == 404
 
