@@ -34,10 +34,11 @@ def fuzz(app: App, token: str, existing: dict[str, list[int]], examples: int,
         cwd=app.home, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
     (app.home / f"schemathesis-{seed}.txt").write_text(run.stdout + run.stderr)
     seconds = [float(line) for line in made.read_text().splitlines()] if made.exists() else []
-    wrong = failures(run.stdout) if run.returncode else []
-    if run.returncode and not wrong:
-        errors = re.findall(r"(?m)^ +(\w+Error: .*)$", run.stdout)
-        wrong = [f"ended with {run.returncode}: {(*errors, run.stderr[-300:])[0]}"]
+    wrong = []
+    if run.returncode:
+        errors = re.findall(r"(?m)^ +[\w.]+Error: .*$", run.stdout)
+        wrong = [*failures(run.stdout), *(one.strip() for one in dict.fromkeys(errors))][:20]
+        wrong = wrong or [f"ended with {run.returncode}: {run.stderr[-300:]}"]
     return len(seconds), wrong, max(seconds, default=0.0)
 
 

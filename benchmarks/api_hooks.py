@@ -36,6 +36,7 @@ def refusal_names_the_thing(context: Any, response: Any, case: Any) -> None:
         made.write(f"{response.elapsed:.3f}\n")
     if response.status_code < 400 or case.method.upper() == "HEAD" or not response.content:
         return
+    assert response.headers["content-type"][0].startswith("application/json"), f"no JSON: {response.content[:100]!r}"
     said = json.loads(response.content)
     assert set(said) == {"error"}, f"not in the one shape of errors: {said}"
     error = said["error"]

@@ -8,12 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from itertools import product
+from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.app import App
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 PANEL_JOIN = "/panel/gradio_api/queue/join"
+FORM = ("{}", "", None, "all", "Anyone", "Least sure first", 0, 100)
+"""What the panel's page sends with its first event."""
 FORGERIES: Mapping[str, Mapping[str, str]] = {
     "without a word": {},
     "from elsewhere": {"Origin": "https://evil.example", "Referer": "https://evil.example/"},
@@ -94,9 +97,18 @@ def routes(house: House) -> Iterator[str]:
 
     for _, path, kinds in patterns(get_resolver()):
         yield fill(path, {name: value_of(path, name, kind, house.ids) for name, kind in kinds.items()})
-    for route in within_a_loop(lambda: gradio_application("")).routes:
-        for one in getattr(getattr(route, "app", None), "routes", [route]):
-            yield f"/panel{filled(str(one.path))}"
+    yield from map(filled, within(within_a_loop(lambda: gradio_application(""))))
+
+
+def within(application: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the paths of every route of an ASGI application, those of what is mounted or included in it too."""
+    for route in application.routes:
+        path = f"{prefix}{getattr(route, 'path', '')}"
+        inner = getattr(route, "original_router", None) or getattr(route, "app", None)
+        if hasattr(inner, "routes"):
+            yield from within(inner, path)
+        else:
+            yield path
 
 
 def value_of(path: str, name: str, kind: str, ids: Mapping[str, list[int]]) -> object:
@@ -130,7 +142,7 @@ def steal_sessions(house: House, count: int) -> tuple[int, list[str]]:
     made, wrong = 0, []
     for _ in range(count):
         session_hash = secrets.token_hex(6)
-        body = json.dumps({"fn_index": 0, "session_hash": session_hash, "data": [], "event_data": None}).encode()
+        body = json.dumps({"fn_index": 0, "session_hash": session_hash, "data": FORM, "event_data": None}).encode()
         status, said, _ = house.ask("POST", f"{PANEL_JOIN}?run={house.ids['runs'][0]}", house.owner, body, own)
         if status != 200:
             wrong.append(f"the owner's own event was answered {status}: {said[:100]!r}")
