@@ -23,8 +23,6 @@ SCRIPTS = ("panel.js", "map.js", "try.js")
 HEAD = "".join(['<meta name="robots" content="noindex"><link rel="icon" href="data:,">',
                 f"<style>{(PAGE / 'panel.css').read_text(encoding='utf-8')}</style>",
                 *(f"<script>{(PAGE / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)])
-REFRESH_SECONDS = 5.0
-"""How soon a second browser shows what the first one did: one small query each time."""
 EVENTS_AT_ONCE = 8
 
 
@@ -64,7 +62,7 @@ def build() -> gr.Blocks:
             inspect = gr.Button("inspect", elem_id="lf-inspect")
             rename = gr.Button("rename", elem_id="lf-rename")
             only_class = gr.Button("only class", elem_id="lf-only-class")
-            refresh = gr.Timer(REFRESH_SECONDS)
+            refresh = gr.Button("refresh", elem_id="lf-refresh")
         screen = handlers.Screen(summary=summary, answers=answers, classes=classes, disagreements=disagreements,
                                  detail=detail, class_filter=filters[0], label_as=label_as, undo=undo, redo=redo,
                                  version=version)
@@ -76,7 +74,7 @@ def build() -> gr.Blocks:
             wired.on(one.release if isinstance(one, gr.Slider) else one.input, handlers.show, "lf.filtered()")
         wired.on(show.click, handlers.show)
         wired.on(only_class.click, handlers.only_class, after="lf.toAnswers()")
-        wired.on(refresh.tick, handlers.refresh)
+        wired.on(refresh.click, handlers.refresh)
         wired.on(confirm.click, handlers.confirm, after="lf.done()")
         wired.on(correct.click, handlers.correct, after="lf.done()")
         wired.on(undo.click, handlers.undo)

@@ -12,9 +12,9 @@ from core.catalog import METHODS
 from webapp.collections.media import thumbnails
 from webapp.panel.access import Visit
 from webapp.review.actions import redoable, undoable
-from webapp.review.models import Correction, ReviewAction
+from webapp.review.models import Correction
 from webapp.review.names import class_names, has_class_list
-from webapp.review.queries import NO_CLASS, ClassCount, Filter, answers, class_counts, matched_classes, surest
+from webapp.review.queries import NO_CLASS, ClassCount, Filter, answers, class_counts, matched_classes, surest, version
 from webapp.runs.models import Prediction, Run
 
 TILES_A_PAGE = 60
@@ -34,13 +34,6 @@ class Tile:
     percent: int
     by_person: bool
     baseline: str
-
-
-def version(run: Run) -> str:
-    """Return a text that changes with every action, undo and redo of a run."""
-    newest = ReviewAction.objects.filter(run=run).order_by("-pk").values_list("pk", flat=True).first() or 0
-    undone = ReviewAction.objects.filter(run=run).exclude(undone_at=None).order_by("pk")
-    return f"{run.pk}-{newest}-{'.'.join(str(pk) for pk in undone.values_list('pk', flat=True))}"
 
 
 def grid(run: Run, chosen: Filter, page: int, view: str) -> str:

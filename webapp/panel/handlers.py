@@ -16,7 +16,7 @@ from webapp.panel import drawing
 from webapp.panel.access import MISSING, Visit
 from webapp.panel.command import Command, parse_class, parse_command, parse_filter, selected_ids
 from webapp.review import actions
-from webapp.review.queries import ClassCount, Filter, class_counts
+from webapp.review.queries import ClassCount, Filter, class_counts, version
 
 DIGIT_KEYS = 10
 
@@ -78,7 +78,7 @@ def only_class(visit: Visit, *values: Any) -> Screen:
 def refresh(visit: Visit, *values: Any) -> Screen:
     """Draw the open tab if anybody did anything since it was drawn."""
     form = Form(*values)
-    if form.version == drawing.version(visit.run):
+    if form.version == version(visit.run):
         return Screen(*(gr.skip() for _ in Screen._fields))
     return _screen(visit, form, parse_command(form.command))
 
@@ -165,7 +165,7 @@ def _screen(visit: Visit, form: Form, command: Command) -> Screen:
                                                                   for one in counts)]),
         label_as=gr.update(choices=[(_keyed(one), str(one.class_index)) for one in counts]),
         undo=gr.update(value=_button("Undo", undone), interactive=bool(undone)),
-        redo=gr.update(value=_button("Redo", redone), interactive=bool(redone)), version=drawing.version(run))
+        redo=gr.update(value=_button("Redo", redone), interactive=bool(redone)), version=version(run))
 
 
 def _counted(count: ClassCount) -> str:

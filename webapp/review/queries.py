@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, Count, F, IntegerField, OuterRef, QuerySet, Subquery, Value, When, Window
+from django.db.models import Case, Count, F, IntegerField, Max, OuterRef, QuerySet, Subquery, Value, When, Window
 from django.db.models.functions import Coalesce, RowNumber
 
-from webapp.review.models import Correction
+from webapp.review.models import Correction, ReviewAction
 from webapp.review.names import class_names, has_class_list
 from webapp.runs.models import Prediction, Run
 
@@ -23,6 +23,13 @@ SOURCES: Mapping[str, bool | None] = {"Anyone": None, "Model": False, "Person": 
 """What the form shows -> whether a standing correction must be there."""
 NO_CLASS = -1
 """Stands in for a class of the baseline that matches none of the run's."""
+
+
+def version(run: Run) -> str:
+    """Return a text that changes with every action, undo and redo of a run."""
+    actions = ReviewAction.objects.filter(run=run)
+    done = actions.aggregate(newest=Max("pk"), undone=Count("undone_at"), at=Max("undone_at"))
+    return f"{run.pk}-{done['newest'] or 0}-{done['undone']}-{done['at'].timestamp() if done['at'] else 0}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from webapp.review import views
 
 app_name = "review"
 urlpatterns = [
+    path("review/runs/<int:pk>/version", views.standing_version, name="version"),
     path("review/runs/<int:pk>/map.json", views.map_points, name="map"),
     path("review/runs/<int:pk>/trials/", views.trials, name="trials"),
     path("review/trials/<int:pk>/", views.trial, name="trial"),

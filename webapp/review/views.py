@@ -20,7 +20,7 @@ from core.data.decoding import decode
 from core.errors import DataError
 from webapp.review.names import class_names
 from webapp.review.permissions import get_own_trial
-from webapp.review.queries import with_standing
+from webapp.review.queries import version, with_standing
 from webapp.runs.models import Run, Trial
 from webapp.runs.permissions import get_visible_run
 from webapp.runs.presence import is_present
@@ -32,6 +32,13 @@ TRIAL_BYTES = 16 * 1024 * 1024
 TRIALS_SHOWN = 12
 TRIALS_WAITING = 20
 """A person's trials that may wait for an answer at once."""
+
+
+@require_GET
+@never_cache
+def standing_version(request: HttpRequest, pk: int) -> HttpResponse:
+    """Answer the panel's polling: it draws anew when this is not what it shows. One of Gradio's events costs more."""
+    return HttpResponse(version(get_visible_run(request, pk)), content_type="text/plain")
 
 
 @require_GET

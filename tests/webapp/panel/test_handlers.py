@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from django.test import Client
 
 from core.errors import ConfigError, DataError
 from tests.webapp.review.gallery import Gallery
@@ -148,16 +149,25 @@ def test_undo_and_redo_change_the_labels_and_their_buttons(gallery: Gallery) -> 
     assert next(standing_labels(gallery.run)).label == "eight"
 
 
+def standing_version(user: Any, run: int) -> str:
+    """Return what the panel's polling is answered."""
+    client = Client()
+    client.force_login(user)
+    return client.get(f"/review/runs/{run}/version").content.decode()
+
+
 def test_a_second_browser_is_told_only_when_something_changed(gallery: Gallery) -> None:
     screen = handlers.show(_visit(gallery), *_form())
     same = handlers.refresh(_visit(gallery), *_form(version=screen.version))
     assert not any(isinstance(one, str) for one in same)
+    assert standing_version(gallery.owner, gallery.run.pk) == screen.version
     image = gallery.collection.images.get(number=0)
     actions.correct(gallery.run, gallery.owner, [image.pk], 8)
     changed = handlers.refresh(_visit(gallery), *_form(version=screen.version))
     assert "<strong>1</strong> answered by a person" in changed.summary
     actions.undo(gallery.run, gallery.owner)
     assert handlers.refresh(_visit(gallery), *_form(version=changed.version)).version != changed.version
+    assert standing_version(gallery.owner, gallery.run.pk) not in (screen.version, changed.version)
 
 
 def test_a_cluster_is_renamed_from_its_row(gallery: Gallery) -> None:

@@ -157,6 +157,15 @@
     if (event.target.tagName === "IMG" && event.target.naturalWidth < 64) event.target.classList.add("lf-tiny");
   }, true);
 
+  // How soon this browser shows what another one did. One that nobody looks at does not ask.
+  setInterval(async () => {
+    const shown = head()?.dataset;
+    if (!shown?.asks || document.hidden) return;
+    const answer = await fetch(shown.asks).catch(() => null);  // away: asked again
+    const changed = answer?.ok ? (await answer.text()) !== head()?.dataset.version : answer?.status === 404;
+    if (changed) press("lf-refresh");
+  }, 5000);
+
   let version = null;
   let waiting = false;
   function settled() {
