@@ -58,7 +58,20 @@ def table(found: Sequence[rows.TrialRow]) -> Iterator[str]:
     yield from (f"- {row.kind}, trial {row.trial}: {one}" for row in found for one in row.wrong)
 
 
-def section(title: str, file: Path, bounds: Callable[[list[rows.TrialRow]], Iterable[Bound]]) -> list[str]:
+def side_by_side(found: Sequence[rows.TrialRow]) -> Iterator[str]:
+    """Yield the figures of the last trial of each kind, one figure a row and one kind a column."""
+    last = newest(found)
+    yield f"| | {' | '.join(row.kind for row in last)} |"
+    yield f"|---|{'--:|' * len(last)}"
+    for name in dict.fromkeys(name for row in last for name in row.figures):
+        values = (f"{row.figures[name]:,.4g}" if name in row.figures else "–" for row in last)
+        yield f"| {name.replace('_', ' ')} | {' | '.join(values)} |"
+    yield ""
+    yield from (f"- {row.kind}: {one}" for row in last for one in row.wrong)
+
+
+def section(title: str, file: Path, bounds: Callable[[list[rows.TrialRow]], Iterable[Bound]],
+            table: Callable[[list[rows.TrialRow]], Iterable[str]] = table) -> list[str]:
     """Return a part of the page; nothing where nothing was tried."""
     found = rows.read_trials(file)
     if not found:
@@ -144,7 +157,8 @@ def image_bounds(found: Sequence[rows.TrialRow]) -> Iterator[Bound]:
 def write() -> None:
     """Write the page."""
     body = [HEADER, *section("Faults", FAULTS, fault_bounds), *section("Security", SECURITY, security_bounds),
-            *section("Load", LOAD, load_bounds), *section("Dockerfile and compose.yaml", IMAGE, image_bounds)]
+            *section("Fifty reviewers, an upload and a run at once", LOAD, load_bounds, side_by_side),
+            *section("Dockerfile and compose.yaml", IMAGE, image_bounds, side_by_side)]
     PAGE.write_text("\n".join(body))
 
 
