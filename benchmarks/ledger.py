@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 
 PATIENCE_SECONDS = 60.0
+WRITE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,20 @@ class Ledger:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.3)
+
+    def may_be_written(self) -> bool:
+        """Tell whether anybody may write: one process that stands still in the middle of a write stops all others."""
+        if self.is_postgres:
+            return True
+        connection = sqlite3.connect(self.address, timeout=WRITE_SECONDS, isolation_level=None)
+        try:
+            connection.execute("begin immediate")
+            connection.execute("rollback")
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            connection.close()
+        return True
 
     def one(self, question: str, *values: object) -> Any:
         """Return a single value, None where there is no row."""

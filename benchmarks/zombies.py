@@ -35,6 +35,7 @@ LIMIT_SECONDS = 1500.0
 VISIBILITY_SECONDS = 10
 HELD_SECONDS = 110.0
 """How long a run is held in the middle, so that with its own work it lasts about 120 s."""
+FREEZES = 50
 AWAKE_SECONDS = 20.0
 """How long a continued zombie has to try and write."""
 RECEIVED = re.compile(r"execute_run\[([0-9a-f-]+)\] received")
@@ -129,7 +130,7 @@ def held_for_long(one: Scene) -> tuple[int, float, list[str]]:
     before, began = received(one.house), time.monotonic()
     run = one.start()
     _, child, _ = one.wait_until_adapting(run)
-    with processes.frozen(child):
+    with frozen(one.house, child):
         time.sleep(max(0.0, began + HELD_SECONDS - time.monotonic()))
     one.wait(f"run {run} ends", lambda: one.row(run)[0] not in ("queued", "running"))
     seconds = time.monotonic() - began
@@ -141,6 +142,24 @@ def held_for_long(one: Scene) -> tuple[int, float, list[str]]:
     if again < 1 or seconds < 5 * VISIBILITY_SECONDS:
         wrong.append(f"its message came again {again} times in {seconds:.0f} s: nothing was tried")
     return again, seconds, wrong
+
+
+@contextmanager
+def frozen(house: House, *pids: int) -> Iterator[None]:
+    """Freeze processes between two writes: in the middle of one they would hold SQLite's lock, and nobody could write.
+
+    What that lock does to everybody is tried among the shortages.
+
+    Raises:
+        Refused: they seem to write all the time.
+    """
+    for _ in range(FREEZES):
+        with processes.frozen(*pids):
+            if house.ledger.may_be_written():
+                yield
+                return
+        time.sleep(0.2)
+    raise Refused(f"processes {pids} were frozen {FREEZES} times in the middle of a write")
 
 
 def received(house: House) -> Counter[str]:
@@ -167,7 +186,7 @@ def continued_while_another_has_it(one: Scene, *, both: bool) -> tuple[list[str]
     """Freeze the worker (and its child) until another one has taken the run, then let it go on beside that."""
     run = one.start()
     node, child, token = one.wait_until_adapting(run)
-    with processes.frozen(node, *([child] if both else [])):
+    with frozen(one.house, node, *([child] if both else [])):
         noticed = one.wait(f"run {run} loses its lease", lambda: one.row(run)[1] != token)
         one.wait(f"another worker takes run {run}", lambda: one.row(run)[0] != "queued")
     one.wait(f"the zombie's child of run {run} ends", lambda: not there(one.house, child), 60)
@@ -179,7 +198,7 @@ def continued_after_the_end(one: Scene) -> tuple[list[str], dict[str, float]]:
     """Freeze the worker until another one has ended the run, then let it go on, and compare every row."""
     run = one.start()
     node, _, token = one.wait_until_adapting(run)
-    with processes.frozen(node):
+    with frozen(one.house, node):
         noticed = one.wait(f"run {run} loses its lease", lambda: one.row(run)[1] != token)
         one.wait(f"run {run} ends", lambda: one.row(run)[0] not in ("queued", "running"))
         wrong = one.judge(run)
@@ -194,7 +213,7 @@ def continued_after_all_patience(one: Scene) -> tuple[list[str], dict[str, float
     """Freeze worker and child for so long that the next attempt gives up waiting for the folder, in words."""
     run = one.start()
     node, child, token = one.wait_until_adapting(run)
-    with processes.frozen(node, child):
+    with frozen(one.house, node, child):
         noticed = one.wait(f"run {run} loses its lease", lambda: one.row(run)[1] != token)
         one.wait(f"run {run} ends", lambda: one.row(run)[0] not in ("queued", "running"))
         error = one.house.ledger.one("select error from runs_run where id = ?", run)
@@ -212,7 +231,7 @@ def child_alone(one: Scene) -> tuple[list[str], dict[str, float]]:
     """Freeze the child alone past the lease that its parent renews, then let it go on: it is still its run."""
     run = one.start()
     _, child, token = one.wait_until_adapting(run)
-    with processes.frozen(child):
+    with frozen(one.house, child):
         time.sleep(60)
         wrong = [] if one.row(run)[1] == token else [f"run {run} lost its lease though its worker lives"]
     one.wait(f"run {run} ends", lambda: one.row(run)[0] not in ("queued", "running"))
