@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from benchmarks import kills, processes, reliability, rows, schedule
 from benchmarks.client import Api, Refused
+from benchmarks.ledger import Ledger
 from benchmarks.patience import Patient
 from benchmarks.trials import Trials
 
@@ -107,6 +110,17 @@ def test_only_processes_of_its_own_home_are_found_and_frozen(tmp_path: Path) -> 
             processes.end(home)
         for one in started:
             one.communicate()
+
+
+def test_the_ledger_tells_when_somebody_holds_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.ledger.WRITE_SECONDS", 0.1)
+    ledger = Ledger(str(tmp_path / "db.sqlite3"))
+    assert ledger.may_be_written()
+    with closing(sqlite3.connect(ledger.address, isolation_level=None)) as writer:
+        writer.execute("begin immediate")
+        assert not ledger.may_be_written()
+        writer.execute("rollback")
+    assert ledger.may_be_written()
 
 
 def test_patience_tries_again_and_looks_before_it_asks_twice(monkeypatch: pytest.MonkeyPatch) -> None:
