@@ -14,7 +14,7 @@ from benchmarks.client import Refused, say
 from benchmarks.dockerfile import HealthCheck, Stage, Step, assignments, chain, context
 from benchmarks.roots import Mount, Root, debian
 
-CHANGING = ("COPY", "RUN", "WORKDIR")
+CHANGING = ("COPY", "RUN")
 """The steps that change files."""
 BASE = re.compile(r"python:(\d+\.\d+)-slim-(\w+)")
 
