@@ -21,7 +21,8 @@ HEADER = """# Reliability
 What was done to a real labelfree to break it, and what became of it. Written from the trials in
 `benchmarks/results/`, which `make bench-faults` and `make bench-security` add to: they start the product on this
 machine, kill and freeze its real processes, fill its disks and send it what nobody should send. *Wrong* counts the
-trials in which anything at all went wrong; each is named below the table.
+trials in which anything at all went wrong; each is named below the table. Attempts that failed by the bench's own fault
+were taken out of the first rows; `docs/decisions.md` (2026-11-22) names them.
 """
 
 
