@@ -108,11 +108,11 @@ ATTEMPTS = tuple(
               targets=TUNED_ON)
     for title, settings in (
         ("MUST st, 60,000 views", must(3 * VIEWS, **NO_PATCHES)),
-        ("MUST st+mim, 60,000 views", must(3 * VIEWS, align_weight=0.0)),
-        ("MUST st+mim, 30 % hidden", must(align_weight=0.0, mask_ratio=0.3)),
-        ("MUST st+mim, blocks of 8 px", must(align_weight=0.0, mask_patch_px=8)),
-        ("MUST, blocks of 8 px", must(mask_patch_px=8))))
-"""What might be why recovering hidden patches brings nothing here, on targets that may be tuned on."""
+        ("MUST st+mim, 60,000 views", must(3 * VIEWS, align_weight=0.0, mask_patch_px=16)),
+        ("MUST st+mim, 30 % hidden", must(align_weight=0.0, mask_ratio=0.3, mask_patch_px=16)),
+        ("MUST st+mim, blocks of 16 px", must(align_weight=0.0, mask_patch_px=16)),
+        ("MUST, blocks of 16 px", must(mask_patch_px=16))))
+"""Why recovering hidden patches brought nothing with blocks of 16 px, on targets that may be tuned on."""
 
 CONTENDERS = (
     Contender(title="zero-shot, 1 template", method="zeroshot", uses_names=True, seeds=(0,), settings=zero_shot("one")),

@@ -14,8 +14,8 @@ from benchmarks.targets import ARCHIVES, DIGITS, TARGETS, TUNED_ON
 RESULTS_PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 COLUMNS = ("zero-shot, 1 template", "zero-shot, 7 templates", "zero-shot, 80 templates", "zero-shot, synonyms",
            "k-means", "TURTLE", "MUST st, no fairness", "MUST st", "MUST st+mim", "MUST", "linear probe")
-ATTEMPTS = ("MUST st", "MUST st+mim", "MUST st+mim, 30 % hidden", "MUST st+mim, blocks of 8 px", "MUST",
-            "MUST, blocks of 8 px", "MUST st, 60,000 views", "MUST st+mim, 60,000 views")
+ATTEMPTS = ("MUST st", "MUST st+mim, blocks of 16 px", "MUST st+mim, 30 % hidden", "MUST st+mim",
+            "MUST, blocks of 16 px", "MUST", "MUST st, 60,000 views", "MUST st+mim, 60,000 views")
 HEADER = """# Results
 
 Written by `make bench-accuracy DATA=DIR` from the rows in `benchmarks/results/`; `make bench-check` prints
