@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,9 +61,10 @@ def load(name: str, data: Path | None, cache: Path) -> Target:
         archive = (data or Path()) / f"target-{name}.tar"
         if data is None or not archive.exists():
             raise DataError(str(archive), "no such target: pass DATA=DIR, the folder that holds target-*.tar")
-        if not folder.exists():
-            with tarfile.open(archive) as tar:
-                tar.extractall(folder, filter="data")
+        if not folder.exists():  # whole or not at all: another bench may be killed while it unpacks
+            with tempfile.TemporaryDirectory(dir=cache) as part, tarfile.open(archive) as tar:
+                tar.extractall(Path(part) / name, filter="data")
+                (Path(part) / name).rename(folder)
         images, refused = open_images(folder, cache / f"{name}-unpacked")
         folders = np.array([Path(one).parent.name for one in images.names])
         names, truth = np.unique(folders, return_inverse=True)
