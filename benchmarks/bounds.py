@@ -19,6 +19,8 @@ ACCURACY = rows.RESULTS / "accuracy.jsonl"
 STARTER = rows.RESULTS / "starter.jsonl"
 ENCODERS = rows.RESULTS / "encoders.jsonl"
 BASELINE = "zero-shot, 80 templates"
+"""What MUST begins with, and what its runs are compared with one by one."""
+ZERO_SHOTS = ("zero-shot, 1 template", "zero-shot, 7 templates", BASELINE)
 ABLATIONS = ("MUST", "MUST st+mim", "MUST st", "MUST st, no fairness")
 """The paper's Table 5 and 7, best first; MUST is st+mim+align."""
 ADEQUATE = {"CIFAR-100": 45.0, "cifar10": 45.0, DIGITS: 60.0, "art-painting": 35.0}
@@ -84,16 +86,23 @@ def difference(first: float | None, second: float | None) -> float | None:
     return None if first is None or second is None else first - second
 
 
+def best_zero_shot(table: Table) -> str:
+    """Return which number of templates is best on the mean of all targets, of those that are measured everywhere."""
+    means = {title: mean for title in ZERO_SHOTS if (mean := table.mean_over(TARGETS, title)) is not None}
+    return max(means, key=means.__getitem__, default=BASELINE)
+
+
 def accuracy_bounds(table: Table) -> Iterator[Bound]:
-    """Yield what MUST and TURTLE must reach."""
-    before, after = table.mean(DIGITS, BASELINE), table.mean(DIGITS, "MUST")
+    """Yield what MUST, against the best zero-shot there is, and TURTLE must reach."""
+    zero_shot = best_zero_shot(table)
+    before, after = table.mean(DIGITS, zero_shot), table.mean(DIGITS, "MUST")
     removed = None if before is None or after is None else 100 * (after - before) / (100 - before)
-    yield Bound("MUST removes zero-shot's errors on digits, %", removed, 40)
-    yield Bound("MUST over zero-shot, mean of seven targets, points",
-                difference(table.mean_over(ARCHIVES, "MUST"), table.mean_over(ARCHIVES, BASELINE)), 4)
-    gains = [difference(table.mean(name, "MUST"), table.mean(name, BASELINE)) for name in TARGETS]
+    yield Bound(f"MUST removes errors of {zero_shot}, on digits, %", removed, 40)
+    yield Bound(f"MUST over {zero_shot}, mean of seven targets, points",
+                difference(table.mean_over(ARCHIVES, "MUST"), table.mean_over(ARCHIVES, zero_shot)), 4)
+    gains = [difference(table.mean(name, "MUST"), table.mean(name, zero_shot)) for name in TARGETS]
     known = [gain for gain in gains if gain is not None]
-    yield Bound("MUST over zero-shot, worst target, points", min(known) if len(known) == len(gains) else None, -1)
+    yield Bound(f"MUST over {zero_shot}, worst target, points", min(known) if len(known) == len(gains) else None, -1)
     yield Bound("TURTLE over k-means, mean of all targets, points",
                 difference(table.mean_over(TARGETS, "TURTLE"), table.mean_over(TARGETS, "k-means")), 0)
     for better, worse in itertools.pairwise(ABLATIONS):
