@@ -1,7 +1,4 @@
-"""Folders mounted on the server as a source of images: only below the roots that its administrator lists.
-
-A file becomes an upload whose bytes the worker fetches itself; from there on it is read as if it had been sent.
-"""
+"""Folders mounted on the server as a source of images: only below the roots that its administrator lists."""
 
 from __future__ import annotations
 
@@ -9,57 +6,31 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.contrib import messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from core.data.members import HIDDEN, is_hidden
 from core.errors import DataError
-from webapp.audit.trail import record
-from webapp.collections import storage
-from webapp.collections.models import Collection, Refusal, Upload
+from webapp.collections import sources
+from webapp.collections.models import Upload
 from webapp.collections.permissions import get_own_collection
 from webapp.collections.receiving import clean_name
-from webapp.collections.room import check_disk, check_quota
-from webapp.collections.tus import Refused
-from workers.app import send
+from webapp.collections.sources import Found, Source
 
-TOLD_AT_ONCE = 500
-"""So many files are sent to the workers at once; the reaper sends the rest by and by."""
 LINK_OUT = "a link that leads out of the folder"
-BATCH = 1000
-
-
-@dataclass(frozen=True)
-class Found:
-    """One file below a root: what it is called, where it is; why it is not taken, or ""."""
-
-    name: str
-    path: Path
-    reason: str = ""
 
 
 @require_POST
 def add_folder(request: HttpRequest, pk: int) -> HttpResponse:
-    """Add what is new in a folder on the server; asked again, only what has come since."""
-    collection = get_own_collection(request, pk)
-    try:
+    """Add what is new in a folder on the server."""
+    def look(below: str) -> Source:
         root = _root(request.POST.get("root", ""))
-        count = add(collection, root, folder_below(root, request.POST.get("below", "")))
-    except (DataError, Refused) as error:
-        messages.error(request, str(error))
-    else:
-        record(request, collection, f"added {count:,} files of the server's folder {root.name}")
-        messages.success(request, f"{count:,} new file{'' if count == 1 else 's'} of {root.name}." if count
-                         else f"Nothing new in {root.name}.")
-    return redirect("collections:images", pk)
+        return Source(root.name, "the server's folder", files(root, folder_below(root, below)))
+
+    return sources.answer(request, get_own_collection(request, pk), look)
 
 
 def _root(place: str) -> Path:
@@ -76,7 +47,7 @@ def folder_below(root: Path, below: str) -> Path:
     Raises:
         DataError: for one that is not there or that leads out.
     """
-    folder = (root / below.strip().lstrip("/")).resolve()
+    folder = (root / below).resolve()
     if not folder.is_relative_to(root.resolve()) or not folder.is_dir():
         raise DataError(below or str(root), f"there is no such folder below {root.name}")
     return folder
@@ -90,51 +61,17 @@ def files(root: Path, folder: Path) -> Iterator[Found]:
             path = Path(where) / file
             name = clean_name(f"{root.name}/{path.relative_to(root.resolve()).as_posix()}")
             if is_hidden(path.relative_to(root.resolve()).as_posix()):
-                yield Found(name, path, HIDDEN)
+                yield Found(name=name, reason=HIDDEN)
             elif not path.is_file() or not path.resolve().is_relative_to(root.resolve()):
-                yield Found(name, path, LINK_OUT)
+                yield Found(name=name, reason=LINK_OUT)
             else:
-                yield Found(name, path)
-
-
-def add(collection: Collection, root: Path, folder: Path) -> int:
-    """Note the files that the collection does not have yet by name, size and time, and tell the workers.
-
-    Raises:
-        Refused: where there is no room for them, before anything is noted.
-    """
-    uploads_here = collection.uploads.exclude(status=Upload.Status.REFUSED)
-    noted = set(uploads_here.values_list("name", "size_bytes", "modified_ms"))
-    refused = set(collection.refusals.filter(upload=None).values_list("path", flat=True))
-    uploads, refusals = [], []
-    for one in files(root, folder):
-        if one.reason:
-            if one.name not in refused:
-                refusals.append(Refusal(collection=collection, path=one.name, reason=one.reason,
-                                        left_out=one.reason == HIDDEN))
-            continue
-        state = one.path.stat()
-        modified_ms = state.st_mtime_ns // 10**6
-        if (one.name, state.st_size, modified_ms) not in noted:
-            uploads.append(Upload(
-                collection=collection, name=one.name, size_bytes=state.st_size, received_bytes=state.st_size,
-                modified_ms=modified_ms, source=str(one.path), status=Upload.Status.RECEIVED, members_total=1))
-    needed_bytes = sum(one.size_bytes for one in uploads)
-    check_quota(collection.owner, needed_bytes)
-    check_disk(needed_bytes)
-    now = timezone.now()
-    for upload in uploads[:TOLD_AT_ONCE]:
-        upload.sent_at = now
-    with transaction.atomic():
-        Refusal.objects.bulk_create(refusals, batch_size=BATCH)
-        Upload.objects.bulk_create(uploads, batch_size=BATCH)
-        for upload in uploads[:TOLD_AT_ONCE]:
-            transaction.on_commit(lambda pk=upload.pk: send("workers.tasks.read_upload", str(pk), queue="cpu"))
-    return len(uploads)
+                state = path.stat()
+                yield Found(name=name, address=str(path), size_bytes=state.st_size,
+                            modified_ms=state.st_mtime_ns // 10**6)
 
 
 def fetch(upload: Upload) -> None:
-    """Copy a file from its folder to where an upload's bytes gather, whole or not at all.
+    """Copy a file from its folder to where an upload's bytes gather.
 
     Raises:
         DataError: when it has gone, or leads out of the roots by now.
@@ -143,14 +80,10 @@ def fetch(upload: Upload) -> None:
     path = Path(upload.source)
     if not any(path.resolve().is_relative_to(root.resolve()) for root in settings.SOURCE_ROOTS):
         raise DataError(upload.name, "its folder is not among those that the administrator lists any more")
-    place = storage.upload_file(upload.pk)
-    part = place.with_name(f"{place.name}.{os.getpid()}.part")
     try:
-        shutil.copyfile(path, part)
-        part.replace(place)
+        with sources.arriving(upload) as part:
+            shutil.copyfile(path, part)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise DataError(upload.name, f"cannot be read from its folder: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)

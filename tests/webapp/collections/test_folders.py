@@ -31,7 +31,7 @@ def root(settings, tmp_path):
 def told(monkeypatch):
     """Catch the messages to workers."""
     messages: list[str] = []
-    monkeypatch.setattr("webapp.collections.folders.send", lambda task, pk, queue: messages.append(pk) or True)
+    monkeypatch.setattr("webapp.collections.sources.send", lambda task, pk, queue: messages.append(pk) or True)
     return messages
 
 
@@ -72,9 +72,9 @@ def test_only_a_part_of_it(signed_in, collection, root):
     assert list(Upload.objects.values_list("name", flat=True)) == ["museum/birds/1.png"]
 
 
-@pytest.mark.parametrize("below", ["..", "../secret", "way out", "birds/../../secret", "nowhere", "1.png"])
+@pytest.mark.parametrize("below", ["..", "../secret", "way out", "birds/../../secret", "nowhere", "1.png", "\0"])
 def test_no_way_leads_out(signed_in, collection, root, below):
-    assert "no such folder" in add(signed_in, collection, below)
+    assert "there is no" in add(signed_in, collection, below)
     assert not Upload.objects.exists()
 
 
