@@ -5,6 +5,8 @@
 #   docker build --target worker -t labelfree-worker .
 #   docker build --target worker --build-arg EXTRA_INDEX=URL -t labelfree-worker:cpu .
 #
+#   docker build --target web --build-arg EXTRAS=,s3 -t labelfree-web .      (and the worker, to read buckets)
+#
 # Without EXTRA_INDEX the worker gets the registry's torch, which on Linux is the CUDA build. With the
 # address of PyTorch's CPU wheel index (its install page shows it) the worker gets the CPU build.
 
@@ -18,8 +20,9 @@ WORKDIR /app
 
 FROM base AS web
 ENV LABELFREE_PORT=8000
+ARG EXTRAS=""
 COPY pyproject.toml README.md LICENSE ./
-RUN mkdir core webapp workers && pip install --editable '.[web]'
+RUN mkdir core webapp workers && pip install --editable ".[web$EXTRAS]"
 COPY . .
 USER labelfree
 VOLUME /data
@@ -32,8 +35,9 @@ CMD ["sh", "-c", "python manage.py migrate --noinput && python manage.py first_l
 
 FROM base AS worker
 ARG EXTRA_INDEX=""
+ARG EXTRAS=""
 COPY pyproject.toml README.md LICENSE ./
-RUN mkdir core webapp workers && PIP_EXTRA_INDEX_URL="$EXTRA_INDEX" pip install --editable '.[web,worker]'
+RUN mkdir core webapp workers && PIP_EXTRA_INDEX_URL="$EXTRA_INDEX" pip install --editable ".[web,worker$EXTRAS]"
 COPY . .
 USER labelfree
 VOLUME /data

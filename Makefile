@@ -27,11 +27,11 @@ $(APP): pyproject.toml | $(PYTHON)
 	@touch $@
 
 $(TEST): pyproject.toml | $(PYTHON)
-	$(PYTHON) -m pip install --quiet --editable '.[web,worker,test]'
+	$(PYTHON) -m pip install --quiet --editable '.[web,worker,s3,test]'
 	@touch $@ $(APP)
 
 $(BENCH): pyproject.toml | $(PYTHON)
-	$(PYTHON) -m pip install --quiet --editable '.[web,worker,test,bench]'
+	$(PYTHON) -m pip install --quiet --editable '.[web,worker,s3,test,bench]'
 	@touch $@ $(APP) $(TEST)
 
 $(STARTER): pyproject.toml | $(PYTHON)

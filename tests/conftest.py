@@ -16,7 +16,8 @@ HOME = Path(tempfile.mkdtemp(prefix="labelfree-tests-"))
 os.environ["LABELFREE_HOME"] = str(HOME)
 os.environ["DJANGO_SETTINGS_MODULE"] = "webapp.config.settings"
 os.environ["HF_HUB_OFFLINE"] = "1"
-for outside in ("DATABASE_URL", "REDIS_URL", "LABELFREE_URL_PREFIX", "LABELFREE_WEIGHTS", "DEBUG"):
+for outside in ("DATABASE_URL", "REDIS_URL", "LABELFREE_URL_PREFIX", "LABELFREE_WEIGHTS", "LABELFREE_BUCKETS",
+                "DEBUG"):
     os.environ.pop(outside, None)
 
 from tests import machine  # noqa: E402  (what it starts must see the environment above)

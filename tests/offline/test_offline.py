@@ -44,8 +44,12 @@ def test_an_outbound_call_would_be_seen_and_would_fail(apart, url):
 
 @pytest.mark.timeout(1500)
 def test_the_main_job_calls_nobody(apart, digits, tmp_path):
-    """`manage.py up`, an upload, a run on the bundled weights, its pages, the panel and the package."""
+    """`manage.py up`, an upload, a run on the bundled weights, its pages, the panel and the package.
+
+    A bucket is listed, which nobody asks for anything until a person does.
+    """
     done, noted = apart("-m", "tests.offline.way", str(digits[0]), timeout_seconds=1400,
-                        LABELFREE_HOME=str(tmp_path / "home"), LABELFREE_PORT="8000", OMP_NUM_THREADS="1")
+                        LABELFREE_HOME=str(tmp_path / "home"), LABELFREE_PORT="8000", OMP_NUM_THREADS="1",
+                        LABELFREE_BUCKETS="museum=https://bucket.example.org/photos")
     assert done.stdout.endswith("the whole way\n"), done.stdout[-2000:] + done.stderr[-3000:]
     assert noted == ""

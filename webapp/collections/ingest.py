@@ -17,10 +17,11 @@ from django.utils import timezone
 from core.data import archives, decoding
 from core.data.members import is_hidden
 from core.errors import DataError
-from webapp.collections import folders, storage
+from webapp.collections import buckets, folders, storage
 from webapp.collections.models import Collection, Refusal, Upload
 from webapp.collections.room import QuotaUsedUp
 from webapp.collections.shelf import Shelf, cut
+from webapp.collections.sources import SourceAway
 
 READABLE = (Upload.Status.RECEIVED, Upload.Status.READING)
 DISK_FULL = "The disk is full. Free some space; reading goes on by itself."
@@ -32,12 +33,13 @@ MAX_IMAGE_BYTES = archives.Limits().member_bytes
 def read_upload(upload: Upload) -> None:
     """Read what an upload brought; returns at once where it is read already or being read elsewhere.
 
-    A full disk or a used-up quota ends the reading with the upload back in `received`, to be tried again.
+    A full disk, a used-up quota or a bucket that does not answer ends the reading with the upload back in `received`,
+    to be tried again.
     """
     path = storage.upload_file(upload.pk)
     try:
         if upload.source and upload.status in READABLE and not path.exists():
-            folders.fetch(upload)
+            _fetch(upload)
         with path.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -48,10 +50,18 @@ def read_upload(upload: Upload) -> None:
         _refuse(upload, "The file is gone from the server's disk; send it again.")
     except DataError as error:
         _refuse(upload, error.reason)
+    except SourceAway as error:
+        _put_back(upload, str(error))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         _put_back(upload, DISK_FULL)
+
+
+def _fetch(upload: Upload) -> None:
+    """Bring the bytes of an upload that nobody sent."""
+    source = buckets if upload.source.startswith(buckets.SCHEME) else folders
+    source.fetch(upload)
 
 
 def _read_locked(upload: Upload, path: Path) -> None:
@@ -97,9 +107,16 @@ def _check_content(upload: Upload, path: Path) -> None:
 
 
 def _forget_earlier_tries(upload: Upload) -> None:
-    """Drop what was said of the very same file when it was sent before and refused: it is judged anew."""
-    same = Upload.objects.filter(collection_id=upload.collection_id, name=upload.name, size_bytes=upload.size_bytes,
-                                 modified_ms=upload.modified_ms, status=Upload.Status.REFUSED).exclude(pk=upload.pk)
+    """Drop what was said of the very same file when it was sent before and refused: it is judged anew.
+
+    A file of a source is the same whatever is in it by now: its name says where it lies.
+    """
+    same = Upload.objects.filter(collection_id=upload.collection_id, name=upload.name,
+                                 status=Upload.Status.REFUSED).exclude(pk=upload.pk)
+    if upload.source:
+        same = same.exclude(source="")
+    else:
+        same = same.filter(size_bytes=upload.size_bytes, modified_ms=upload.modified_ms)
     Refusal.objects.filter(upload__in=same).delete()
     same.filter(images=None).delete()
 

@@ -92,6 +92,7 @@ class Upload(models.Model):
     received_bytes = models.BigIntegerField(default=0)
     modified_ms = models.BigIntegerField(null=True, help_text="the file's own time; with name and size, how a browser "
                                                               "finds it again")
+    # A path on the server, or s3:// with the name of a listed bucket, a key and an ETag (`webapp.collections.buckets`).
     source = models.CharField(max_length=4000, blank=True, help_text="a file on the server that the worker fetches")
     sha256 = models.CharField(max_length=64, blank=True, help_text="of the file, where the sender says it; checked")
     status = models.CharField(max_length=10, choices=Status, default=Status.RECEIVING)

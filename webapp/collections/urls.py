@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from webapp.collections import class_lists, folders, media, outcomes, question, selecting, trash, uploads, views
+from webapp.collections import (
+    buckets,
+    class_lists,
+    folders,
+    media,
+    outcomes,
+    question,
+    selecting,
+    trash,
+    uploads,
+    views,
+)
 
 collection_patterns = [
     path("create/", views.create, name="create"),
@@ -14,6 +25,7 @@ collection_patterns = [
     path("<int:pk>/images/<int:number>/", views.image, name="image"),
     path("<int:pk>/arrivals/", views.arrivals, name="arrivals"),
     path("<int:pk>/folder/", folders.add_folder, name="add_folder"),
+    path("<int:pk>/bucket/", buckets.add_bucket, name="add_bucket"),
     path("<int:pk>/near-copies/", selecting.near_copies, name="near_copies"),
     path("<int:pk>/set-aside/", selecting.set_aside, name="set_aside"),
     path("<int:pk>/files/", outcomes.files, name="files"),

@@ -90,8 +90,8 @@ def images(request: HttpRequest, pk: int) -> HttpResponse:
     collection = get_visible_collection(request, pk)
     shown = _wall(request, collection)
     return render(request, "collections/images.html", frame(
-        collection, "images", roots=configuration.SOURCE_ROOTS, arrivals=wall.arrivals(collection),
-        counts=wall.counts(collection), **shown))
+        collection, "images", roots=configuration.SOURCE_ROOTS, buckets=configuration.SOURCE_BUCKETS,
+        arrivals=wall.arrivals(collection), counts=wall.counts(collection), **shown))
 
 
 @require_GET

@@ -6,6 +6,7 @@ LABELFREE_HOSTS       host names the web answers to, separated by commas; this m
 LABELFREE_TLS         1 behind a proxy that speaks https: cookies travel by https only
 LABELFREE_URL_PREFIX  path under which a proxy shows the app, like /labelfree
 LABELFREE_FOLDERS     folders on the server from which people may take images, separated by colons; none
+LABELFREE_BUCKETS     S3 buckets from which people may take images, like NAME=https://HOST/BUCKET/PREFIX; none
 LABELFREE_QUOTA_GB    what each person may store, in GB; no bound
 DATABASE_URL          Postgres instead of the SQLite file in LABELFREE_HOME
 REDIS_URL             a Redis of one's own instead of the socket in LABELFREE_HOME
@@ -24,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 
-from webapp.config import secret_key
+from webapp.config import bucket_list, secret_key
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -176,7 +177,8 @@ CHUNK_BYTES = 16 * 1024 * 1024
 REQUEST_BYTES = CHUNK_BYTES + 1024 * 1024
 """The most that any request may carry; more is refused before it is spooled to disk."""
 SOURCE_ROOTS = [Path(one) for one in os.environ.get("LABELFREE_FOLDERS", "").split(":") if one]
-"""Everybody who may sign in may take images from these."""
+SOURCE_BUCKETS = bucket_list.parse(os.environ.get("LABELFREE_BUCKETS", ""))
+"""Everybody who may sign in may take images from these folders and buckets."""
 QUOTA_BYTES = int(float(os.environ.get("LABELFREE_QUOTA_GB") or 0) * 2**30)
 """What each person may store; 0 for no bound."""
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
@@ -191,4 +193,5 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler",
                              "formatter": "json" if os.environ.get("LABELFREE_LOGS") == "json" else "plain"}},
     "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"botocore": {"level": "WARNING"}},  # what it says below that has signed headers in it
 }
