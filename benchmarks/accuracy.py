@@ -30,7 +30,7 @@ from core.evaluation.evidence import FOLDS
 from core.evaluation.label_free import label_free_score, stratified_folds
 from core.evaluation.metrics import evaluate
 from core.evaluation.probe import accuracies
-from core.evaluation.signals import agreement, signals
+from core.evaluation.signals import agreement, group_agreement, signals
 from core.methods.resolve import resolve
 from core.presets.table import recommend
 from core.problem import Problem
@@ -197,6 +197,7 @@ def without_labels(contender: Contender, target: Target, seed: int, probabilitie
     """
     found, named = probabilities.argmax(1), contender.uses_names
     shown = signals(probabilities)
+    shown["group_agreement"] = group_agreement([frozen.numpy()], found, len(target.class_names), seed)
     baseline = next(one for one in CONTENDERS if one.title == (bounds.BASELINE if named else "k-means"))
     if contender.title != baseline.title:
         theirs = kept.find(target.name, baseline.title, 0)

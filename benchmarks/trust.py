@@ -69,7 +69,7 @@ def estimate_lines(found: list[rows.Row]) -> Iterator[str]:
                         most=100 * estimate.LARGEST_ERROR))
         yield str(Bound(f"its 90 % interval covers, % ({of})", 100 * one.covered, 100 * estimate.LEAST_COVERED))
         yield f"      interval ± {100 * one.half_width:.0f} points; {'' if one.holds else 'not '}to be shown to people"
-        for name, source in estimate.ESTIMATORS.items():
+        for name, source in (estimate.ESTIMATORS | estimate.SET_ASIDE).items():
             pairs = list(estimate.left_out_estimates(known(of_kind(found, kind)), (name,)))
             off = [abs(left_out.accuracy - result.accuracy) for result, left_out in pairs]
             if off:

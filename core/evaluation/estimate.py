@@ -1,10 +1,11 @@
 """Estimated accuracy: what answers show without labels, calibrated on collections whose truth is known.
 
-Four published signs of accuracy, each put on the scale of accuracy by a line fitted on other collections (as
-Deng, Zheng, CVPR 2021, arXiv:2007.02915, and Guillory et al., ICCV 2021, arXiv:2107.03315, fit theirs; theirs on the
-shares themselves, ours on their log odds, as a share has two ends), and averaged with the weight that each has earned
-on collections left out. The interval is split conformal over whole collections: how far off the estimate was on those
-left out of the fit (Vovk, Gammerman, Shafer 2005; Lei et al., JASA 113, 2018). No torch here: the web imports it.
+Two published signs of accuracy, of how sure the answers are and of whether groups that know no names confirm them, each
+put on the scale of accuracy by a line fitted on other collections (as Deng, Zheng, CVPR 2021, arXiv:2007.02915, and
+Guillory et al., ICCV 2021, arXiv:2107.03315, fit theirs; theirs on the shares themselves, ours on their log odds, as a
+share has two ends), and averaged with the weight that each has earned on collections left out. The interval is split
+conformal over whole collections: how far off the estimate was on those left out of the fit (Vovk, Gammerman, Shafer
+2005; Lei et al., JASA 113, 2018). No torch here: the web imports it.
 
 An estimate is shown only where leaving collections out has shown it to be worth something (`Calibration.holds`).
 """
@@ -19,12 +20,16 @@ from pathlib import Path
 import numpy as np
 
 ESTIMATORS: Mapping[str, str] = {
-    "mean_confidence": "mean confidence (Hendrycks, Gimpel 2017)",
     "nuclear_norm": "confidence and dispersity (Deng et al. 2023)",
+    "group_agreement": "agreement with groups that know no names (after Jiang et al. 2022)",
+}
+"""Key of what is shown without labels -> who proposed it."""
+SET_ASIDE: Mapping[str, str] = {
+    "mean_confidence": "mean confidence (Hendrycks, Gimpel 2017)",
     "baseline_agreement": "agreement with the baseline (Jiang et al. 2022)",
     "label_free_score": "generalisation score (Gadetsky et al. 2024)",
 }
-"""Key of what is shown without labels -> who proposed it."""
+"""Signs that made the estimate worse on collections left out; `make bench-trust` shows each alone."""
 FILE = Path(__file__).with_name("estimate.json")
 LEVEL = 0.9
 """Of the interval."""

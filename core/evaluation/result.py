@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.classifier import Classifier, Predictions
 from core.evaluation.label_free import label_free_score
-from core.evaluation.signals import signals
+from core.evaluation.signals import group_agreement, signals
 from core.pictures import Picture
 
 CONFIDENCE_BINS = 20
@@ -86,10 +86,11 @@ def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence
     labels: NDArray[np.integer] = predictions.labels.numpy()
     histogram = np.bincount(labels, minlength=len(classifier.class_names))
     confidence = predictions.confidence.double().clamp(0, 1).numpy()
+    features, num_classes = [one.numpy() for one in spaces], len(classifier.class_names)
     return Result(
-        label_free_score=label_free_score([one.numpy() for one in spaces], labels, seed, on_fold),
+        label_free_score=label_free_score(features, labels, seed, on_fold),
         classes_found=int((histogram > 0).sum()),
-        num_classes=len(classifier.class_names),
+        num_classes=num_classes,
         class_names=classifier.class_names,
         histogram=tuple(histogram.tolist()),
         confidence_histogram=tuple(np.histogram(confidence, CONFIDENCE_BINS, (0, 1))[0].tolist()),
@@ -101,7 +102,8 @@ def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence
         refused=refused,
         notes=notes_on(classifier.settings),
         pictures=tuple(pictures),
-        signals=signals(predictions.probabilities.numpy()),
+        signals={**signals(predictions.probabilities.numpy()),
+                 "group_agreement": group_agreement(features, labels, num_classes, seed)},
     )
 
 

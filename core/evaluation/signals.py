@@ -2,20 +2,30 @@
 
 Sources: mean confidence, Hendrycks and Gimpel, ICLR 2017 (arXiv:1610.02136); its quantiles, for thresholds
 on it, Garg et al., ICLR 2022 (arXiv:2201.04234); nuclear norm, Deng et al., ICML 2023 (arXiv:2302.01094);
-agreement of two models, Jiang et al., ICLR 2022 (arXiv:2106.13799).
+agreement of two models, Jiang et al., ICLR 2022 (arXiv:2106.13799), whose second model here is k-means, which knows
+no names: where names mean little to a backbone, its sure answers still cut across the groups that it sees.
 
-Shapes: N images, K classes.
+Shapes: N images, K classes, D features of all spaces together.
 """
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
+from core.evaluation.label_free import MAX_IMAGES
 from core.evaluation.metrics import hungarian_accuracy
+from core.threads import few_threads
 
 QUANTILES = (10, 25, 50, 75, 90)
 """Percent; as "confidence_q10" …"""
+STARTS = 5
+SMALLEST_LENGTH = 1e-12
 
 
 def signals(probabilities: NDArray[np.floating]) -> dict[str, float]:
@@ -54,6 +64,36 @@ def agreement(labels: NDArray[np.integer], others: NDArray[np.integer], *, same_
         same_classes: whether both number the same classes; clusters are matched one to one first.
     """
     return float((labels == others).mean()) if same_classes else hungarian_accuracy(labels, others)
+
+
+def group_agreement(spaces: Sequence[NDArray[np.floating]], labels: NDArray[np.integer], num_classes: int,
+                    seed: int) -> float:
+    """Return the share of images that are answered as groups without names have them, groups matched to classes.
+
+    The groups are those of k-means, the best of 5 starts, in normalised frozen features; of more than 5,000 images, in
+    a seeded sample of them.
+
+    Args:
+        spaces: features (N, D) of each space.
+        labels: the answers (N,).
+        num_classes: K; as many groups are made, and at most one an image.
+        seed: fixes the sample and the starts.
+    """
+    generator = np.random.default_rng(seed)
+    chosen = generator.choice(len(labels), min(MAX_IMAGES, len(labels)), replace=False)
+    points = np.concatenate([_normalised(space[chosen]) for space in spaces], axis=1)
+    with warnings.catch_warnings(), few_threads(points.size):
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct images than classes
+        model = KMeans(min(num_classes, len(chosen)), n_init=STARTS, random_state=int(generator.integers(2**31)))
+        groups = model.fit_predict(points)
+    return hungarian_accuracy(groups, np.asarray(labels)[chosen])
+
+
+def _normalised(features: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return features (N, D) of unit length."""
+    rows = np.asarray(features, dtype=np.float32)
+    lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), SMALLEST_LENGTH)
+    return np.asarray(rows / lengths, dtype=np.float32)
 
 
 def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -64,11 +64,11 @@ def test_a_collection_left_out_cannot_change_its_own_estimate() -> None:
 def test_a_sign_that_misleads_counts_less_than_one_that_holds() -> None:
     random = np.random.default_rng(2)
     mixed = [Known(collection=one.collection, accuracy=one.accuracy, shown={
-        "nuclear_norm": one.shown["nuclear_norm"], "mean_confidence": float(random.uniform())})
+        "nuclear_norm": one.shown["nuclear_norm"], "group_agreement": float(random.uniform())})
         for one in results(noise=0.02)]
     found = calibrate(mixed)
     assert found is not None and found.holds
-    assert found.lines["nuclear_norm"].weight > 10 * getattr(found.lines.get("mean_confidence"), "weight", 0.0)
+    assert found.lines["nuclear_norm"].weight > 10 * getattr(found.lines.get("group_agreement"), "weight", 0.0)
 
 
 def test_signs_that_tell_nothing_do_not_hold() -> None:
@@ -85,10 +85,10 @@ def test_too_few_collections_give_no_estimate_to_show() -> None:
     assert few is not None and not few.holds
 
 
-def test_a_result_without_a_baseline_is_estimated_from_the_rest() -> None:
+def test_a_result_that_shows_one_sign_is_estimated_from_that() -> None:
     found = calibrate(results(noise=0.0))
     assert found is not None
-    estimate = found.estimate({"mean_confidence": sign(0.5)})
+    estimate = found.estimate({"nuclear_norm": sign(0.5)})
     assert estimate is not None and estimate.accuracy == pytest.approx(0.5)
     assert found.estimate({"images": 100.0}) is None
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.evaluation.signals import agreement, signals
+from core.evaluation.signals import agreement, group_agreement, signals
 
 
 def test_sure_and_evenly_spread_answers_have_every_figure_at_its_end() -> None:
@@ -41,3 +41,35 @@ def test_clusters_are_matched_before_they_are_said_to_agree() -> None:
     labels, renamed = np.array([0, 0, 1, 1, 2, 2]), np.array([2, 2, 0, 0, 1, 0])
     assert agreement(labels, renamed, same_classes=True) == 0.0
     assert agreement(labels, renamed, same_classes=False) == pytest.approx(5 / 6)
+
+
+def groups(count: int = 60, classes: int = 3, apart: float = 10.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return features (N, D) in groups that lie apart, and which group each is of (N,)."""
+    random, of = np.random.default_rng(0), np.arange(count) % classes
+    return apart * np.eye(classes, 8)[of] + random.normal(0, 1, (count, 8)), of
+
+
+def test_answers_that_follow_the_groups_are_confirmed_by_them_whatever_their_names() -> None:
+    features, of = groups()
+    assert group_agreement([features], (of + 1) % 3, 3, seed=0) == 1.0
+
+
+def test_answers_that_cut_across_the_groups_are_not_confirmed() -> None:
+    features, of = groups()
+    across = np.arange(len(of)) // 20  # sure, even, and of nothing that is seen
+    assert group_agreement([features], across, 3, seed=0) < 0.5
+
+
+def test_each_space_has_its_say_whatever_its_scale() -> None:
+    features, of = groups()
+    noise = np.random.default_rng(1).normal(0, 1, (60, 8))
+    assert group_agreement([1000 * features, noise], of, 3, seed=0) == group_agreement([features, noise], of, 3, seed=0)
+
+
+def test_the_same_seed_confirms_the_same_share() -> None:
+    features, of = groups(apart=1.0)
+    assert group_agreement([features], of, 3, seed=4) == group_agreement([features], of, 3, seed=4)
+
+
+def test_more_classes_than_images_and_features_of_nothing_are_answered_too() -> None:
+    assert group_agreement([np.zeros((4, 3))], np.array([0, 1, 2, 3]), 9, seed=0) == 0.25
