@@ -19,18 +19,36 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 for outside in ("DATABASE_URL", "REDIS_URL", "LABELFREE_URL_PREFIX", "LABELFREE_WEIGHTS", "LABELFREE_BUCKETS",
                 "DEBUG"):
     os.environ.pop(outside, None)
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: more threads than one would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tests import machine  # noqa: E402  (what it starts must see the environment above)
 
 _LEFT_OUT = pytest.StashKey[list[str]]()
+_PASSED_ON = "left_out"  # the same, from a process that runs tests to the one that prints
 SKIP_IS_FAILURE = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set Django up before any test module imports a model."""
     import django
+    from django.conf import settings
 
     django.setup()
+    if HOME.resolve() != settings.HOME:
+        raise pytest.UsageError(f"the settings were read before the tests had a home: they would write to "
+                                f"{settings.HOME}. Take DJANGO_SETTINGS_MODULE out of the environment.")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Let the processes that share the tests begin with an environment as pytest itself was given.
+
+    With DJANGO_SETTINGS_MODULE in it pytest-django would read the settings, and this process's home in them,
+    before this file has made a home there: Django would write to one home, the children of its runs to another.
+    """
+    for ours in ("DJANGO_SETTINGS_MODULE", "LABELFREE_HOME"):
+        del os.environ[ours]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -50,6 +68,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in needing]
     config.hook.pytest_deselected(items=needing)
     config.stash[_LEFT_OUT] = [item.nodeid for item in needing]
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[_PASSED_ON] = config.stash[_LEFT_OUT]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    """Hear from a process that shared the tests what it left out; all leave out the same."""
+    if left_out := getattr(node, "workeroutput", {}).get(_PASSED_ON):
+        node.config.stash[_LEFT_OUT] = left_out
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
