@@ -46,17 +46,17 @@ def test_bundled_weights_come_from_the_package_unless_they_are_overridden(tmp_pa
 def test_weights_that_cannot_be_fetched_are_named_at_once_with_the_fix(name, monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    began = time.monotonic()
+    monkeypatch.setattr(time, "sleep", pytest.fail)
+    monkeypatch.setattr(socket.socket, "connect", pytest.fail)
     with pytest.raises(WeightsUnavailable) as caught:
         weights.locate(name)
-    assert time.monotonic() - began < 5
     said = str(caught.value)
     assert said.startswith(f"weights of {name}: not cached, and HF_HUB_OFFLINE forbids fetching timm/")
     assert f"put the file as {name}.safetensors into a folder and set LABELFREE_WEIGHTS to it" in said
     assert caught.value.retryable
 
 
-def test_without_a_network_it_says_so_in_seconds_and_does_not_retry(monkeypatch, tmp_path):
+def test_without_a_network_it_says_so_without_a_pause_and_does_not_retry(monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with socket.socket() as closed:  # a port that nobody listens on
@@ -64,10 +64,9 @@ def test_without_a_network_it_says_so_in_seconds_and_does_not_retry(monkeypatch,
         monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
         for variable in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.delenv(variable, raising=False)
-        began = time.monotonic()
+        monkeypatch.setattr(time, "sleep", pytest.fail)
         with pytest.raises(WeightsUnavailable, match=r"not cached, and http://127\.0\.0\.1:\d+ does not answer"):
             weights.locate("clip-vit-b16")
-    assert time.monotonic() - began < 5
 
 
 def test_cached_weights_are_found_offline(monkeypatch, tmp_path):
