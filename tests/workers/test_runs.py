@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,25 @@ def answers(run: Run) -> list[tuple[int, float]]:
     """Return class and confidence of each image."""
     return [(one.class_index, round(one.confidence, 5))
             for one in Prediction.objects.filter(run=run).order_by("image__number")]
+
+
+@pytest.fixture(scope="module")
+def unbroken_answers() -> dict[str, list[tuple[int, float]]]:
+    """Keep what each method answers where nothing breaks it: two tests ask for the same."""
+    return {}
+
+
+@pytest.fixture
+def unbroken(unbroken_answers, make_run, execute) -> Callable[[str, Mapping[str, object]], list[tuple[int, float]]]:
+    """Return a function that gives a method's unbroken answers; each method is asked with one choice of settings."""
+    def ask(method: str, settings: Mapping[str, object]) -> list[tuple[int, float]]:
+        if method not in unbroken_answers:
+            run = execute(make_run(method, settings=settings))
+            assert (run.status, run.attempt) == ("succeeded", 1), run.error
+            unbroken_answers[method] = answers(run)
+        return unbroken_answers[method]
+
+    return ask
 
 
 def test_a_run_ends_with_an_answer_for_every_image_a_result_and_a_package(make_run, execute):
@@ -147,8 +167,8 @@ def test_a_running_run_stops_when_asked_and_ends_cancelled(make_run, starters):
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("method", "settings"), [
     ("must", MUST), ("turtle", SHORT)], ids=["must", "turtle"])
-def test_a_paused_run_holds_no_worker_and_goes_on_to_the_unbroken_answer(make_run, starters, execute, method, settings):
-    unbroken = execute(make_run(method, settings=settings))
+def test_a_paused_run_holds_no_worker_and_goes_on_to_the_unbroken_answer(make_run, execute, unbroken, method, settings):
+    expected = unbroken(method, settings)
     run = make_run(method, settings=settings)
     with executing(run):
         wait_for(adapting(run, 0.1), 400)
@@ -163,14 +183,14 @@ def test_a_paused_run_holds_no_worker_and_goes_on_to_the_unbroken_answer(make_ru
     execute(run)
     assert (run.status, run.attempt) == ("succeeded", 1)
     assert "goes on from its last checkpoint" in run.log
-    assert answers(run) == answers(unbroken)
+    assert answers(run) == expected
     again = [step for step in run.points.order_by("pk").values_list("step", flat=True) if step < stopped_at - 1]
     assert again == sorted(set(again))  # no step before the pause was made twice
 
 
 @pytest.mark.timeout(1200)
-def test_a_run_that_crashed_is_resumed_from_its_checkpoint_to_the_unbroken_answer(make_run, starters, execute):
-    unbroken = execute(make_run("turtle", settings=SHORT))
+def test_a_run_that_crashed_is_resumed_from_its_checkpoint_to_the_unbroken_answer(make_run, execute, unbroken):
+    expected = unbroken("turtle", SHORT)
     run = make_run("turtle", settings=SHORT)
     with executing(run):
         wait_for(lambda: (runs.run_folder(run.pk) / "checkpoint.safetensors").exists(), 400)
@@ -181,7 +201,7 @@ def test_a_run_that_crashed_is_resumed_from_its_checkpoint_to_the_unbroken_answe
     execute(run)
     assert (run.status, run.error, run.attempt) == ("succeeded", "", 1)
     assert "goes on from its last checkpoint" in run.log
-    assert answers(run) == answers(unbroken)
+    assert answers(run) == expected
 
 
 def test_a_child_that_does_not_hear_is_killed(make_run, starters, monkeypatch):
@@ -227,8 +247,8 @@ def test_a_worker_that_is_told_to_stop_gives_its_run_back(make_run, starters):
 
 
 @pytest.mark.timeout(1200)
-def test_a_run_killed_past_half_goes_on_at_its_checkpoint_to_the_unbroken_answer(make_run, starters, execute, broker):
-    unbroken = execute(make_run("must", settings=MUST))
+def test_a_run_killed_past_half_goes_on_at_its_checkpoint_to_the_unbroken_answer(make_run, execute, unbroken, broker):
+    expected = unbroken("must", MUST)
     run = make_run("must", settings=MUST)
     node = subprocess.Popen(
         [sys.executable, "-m", "celery", "--quiet", "--app", "workers.tasks", "worker", "--queues", "gpu", "--pool",
@@ -250,6 +270,6 @@ def test_a_run_killed_past_half_goes_on_at_its_checkpoint_to_the_unbroken_answer
     execute(run)
     assert (run.status, run.attempt) == ("succeeded", 2)
     assert "goes on from its last checkpoint" in run.log
-    assert answers(run) == answers(unbroken)
+    assert answers(run) == expected
     first_again = run.points.order_by("pk").filter(step__lte=killed_at).last()
     assert first_again is None or killed_at - first_again.step <= 0.1 * run.total + 1
