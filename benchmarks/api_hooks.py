@@ -51,6 +51,6 @@ def refusal_names_the_thing(context: Any, response: Any, case: Any) -> None:
 
 
 WORDS = ("class names", "name of the list", "truth CSV", "classes", "images", "labels", "uploads", "method", "preset",
-         "seed", "settings", "name", "names", "label", "num_classes", "class_list", "warm_up", "replay", "start_from",
-         "mirror", "request")
+         "seed", "settings", "name", "names", "label", "num_classes", "class_list", "warm_up", "replay", "also",
+         "start_from", "mirror", "request")
 """What the API calls parts of a request; the body's fields stand behind a reference in the description."""

@@ -67,6 +67,9 @@ def _add_adapt(command: argparse.ArgumentParser) -> None:
     command.add_argument("--warm-up", type=Path, metavar="DIR|ZIP|TAR", help="a larger collection to warm up on (MUST)")
     command.add_argument("--replay", type=Path, metavar="DIR|ZIP|TAR", help="images like those the foundation model "
                                                                             "learnt from (unsupervised finetuning)")
+    command.add_argument("--also", type=Path, action="append", default=[], metavar="DIR|ZIP|TAR",
+                         help="further images to adapt to with the same names, to one model (MUST): all of them are "
+                              "learnt from and none is answered; repeatable")
     command.add_argument("--labels", type=Path, metavar="CSV", help="path,label of the few images a person labelled")
     command.add_argument("--start-from", type=Path, metavar="DIR|ZIP",
                          help="a model that adapt wrote: begin with its encoder instead of the published weights")

@@ -38,7 +38,7 @@ class Card:
         method: a key of `core.catalog.METHODS`.
         settings: the settings of the run, by name.
         backbones: keys of `core.catalog.BACKBONES`.
-        num_images: how many images it was adapted to.
+        num_images: how many images of the run's own collection it was adapted to.
         labelled_images: how many of them it learnt a person's label of.
         result: the figures of the run.
         created: the day.
@@ -60,7 +60,7 @@ class Card:
             f"# {METHODS[self.method].title} classifier, {self.created.isoformat()}", "",
             METHODS[self.method].summary, "",
             "## Made from", "",
-            f"- Images: {self.num_images:,}{f' ({self.source})' if self.source else ''}, "
+            f"- Images: {self.num_images:,}{f' ({self.source})' if self.source else ''}{self._further()}, "
             + (f"{self.labelled_images:,} of them labelled by a person" if self.labelled_images else "without labels"),
             *self._foundation(), "",
             "## What is known", "",
@@ -74,6 +74,12 @@ class Card:
             "| setting | value |", "| --- | --- |",
             *(f"| {name} | {_cell(str(value))} |" for name, value in self.settings.items()), "",
         ])
+
+    def _further(self) -> str:
+        """Return how many images of further collections it was adapted to; their names are not for all who read it."""
+        collections = self.settings.get("further_collections")
+        return f" and {self.settings['further_images']:,} of {collections} further collection" \
+               f"{'' if collections == 1 else 's'} with the same names" if collections else ""
 
     def _foundation(self) -> list[str]:
         """Return what the model began with, a line each."""
@@ -125,10 +131,14 @@ def card_of(method: str, settings: Settings, problem: Problem, result: Result, c
 
 
 def origin_of(settings: Settings, problem: Problem) -> dict[str, object]:
-    """Return what the card and the model's settings say beside the method's own: labels learnt, and the beginning."""
+    """Return what the card and the model's settings say beside the method's own: labels learnt, further images and
+    the beginning.
+    """
     said: dict[str, object] = {}
     if learns_from_labels(settings):
         said["labelled_images"] = len(problem.labelled)
+    if problem.also:
+        said |= {"further_collections": len(problem.also), "further_images": sum(map(len, problem.also))}
     if problem.start is not None:
         said |= {"start_from": problem.start.source, "start_sha256": problem.start.digest}
     return said

@@ -339,6 +339,7 @@ class Method:
         needs: "names", "count" (names or K) or "nothing" (K may be unknown).
         queue: "gpu" for methods that train or embed, "cpu" for those in seconds.
         adapts: whether its model has an encoder of its own, with which another run can begin.
+        joins: whether it can adapt to the images of further collections beside the run's own, to one model.
     """
 
     title: str
@@ -348,6 +349,7 @@ class Method:
     needs: str
     queue: str
     adapts: bool = False
+    joins: bool = False
 
 
 METHODS: Mapping[str, Method] = {
@@ -363,7 +365,7 @@ METHODS: Mapping[str, Method] = {
         summary="Finds the classes hidden in the images themselves; needs only how many, or not even that."),
     "must": Method(
         title="MUST", settings=MustSettings, function="core.methods.must:adapt", needs="names", queue="gpu",
-        adapts=True,
+        adapts=True, joins=True,
         summary="Starts from your class names and teaches the model on your own photographs."),
     "maect": Method(
         title="MAE-CT", settings=MaectSettings, function="core.methods.maect:adapt", needs="count", queue="gpu",

@@ -19,6 +19,7 @@ from core.backbones.start import Start
 from core.card import backbones_of, card_of, judges_of, origin_of
 from core.catalog import METHODS, Settings, parse
 from core.classifier import Classifier, Predictions
+from core.data.copies import without_copies
 from core.data.images import ImageSet, open_images
 from core.errors import CheckpointError, ConfigError, DataError
 from core.evaluation.result import Result, summarise
@@ -52,6 +53,7 @@ class AdaptRequest:
     held_out: str | None = None
     warm_up: Path | None = None
     replay: Path | None = None
+    also: Sequence[Path] = ()
     labels: Path | None = None
     start_from: Path | None = None
     resume: bool = False
@@ -81,7 +83,8 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
     images, refused = open_images(request.images, work / "images")
     for refusal in refused:
         listener.note(f"left out {refusal.name}: {refusal.reason}")
-    settings = _settings(request, len(images), listener)
+    also = _also(request, images, work, listener)
+    settings = _settings(request, len(images) + sum(map(len, also)), listener)
     held_out = _held_out(request, images)
     problem = Problem(
         images=images.subset([index for index in range(len(images)) if index not in held_out]) if held_out else images,
@@ -89,7 +92,7 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
         labelled=_labelled(request, images, held_out, class_names),
         warm_up=open_images(request.warm_up, work / "warm-up")[0] if request.warm_up else None,
         replay=open_images(request.replay, work / "replay")[0] if request.replay else None,
-        start=_start(request, settings, work))
+        also=also, start=_start(request, settings, work))
     run = LocalRun(device=best_device(request.device), seed=request.seed, folder=work, listener=listener,
                    pictures=request.out / "pictures")
     with run.stopped_by_ctrl_c():
@@ -142,6 +145,9 @@ def _question(request: AdaptRequest) -> tuple[str, ...]:
         raise ConfigError("classes", f"{method.title} needs to know how many classes: give --classes K or --names FILE")
     if request.replay is not None and "replay_share" not in describe(method.settings):
         raise ConfigError("replay", f"{method.title} has no replay; leave --replay out")
+    if request.also and not method.joins:
+        raise ConfigError("also", f"{method.title} adapts to one collection; leave --also out, or choose "
+                                  f"{', '.join(name for name, one in METHODS.items() if one.joins)}")
     if request.classes is not None and request.classes < 2:
         raise DataError("classes", f"{request.classes}: nothing to tell apart; give at least two")
     names = read_names(request.names) if request.names else ()
@@ -196,6 +202,27 @@ def _begin(request: AdaptRequest) -> Path:
     work.mkdir(parents=True, exist_ok=True)
     (work / REQUEST_FILE).write_text(asked, encoding="utf-8")
     return work
+
+
+def _also(request: AdaptRequest, images: ImageSet, work: Path, listener: Listener) -> tuple[ImageSet, ...]:
+    """Return what each further folder or archive adds: no copies of `images`, held out or not, or of what came before.
+
+    Raises:
+        DataError: where one adds nothing.
+    """
+    added: list[ImageSet] = []
+    known = images
+    for number, source in enumerate(request.also, start=1):
+        found, refused = open_images(source, work / f"also-{number}", decoded=images.decoded)
+        for refusal in refused:
+            listener.note(f"left out {refusal.name} of {source}: {refusal.reason}")
+        new = without_copies(found, known)
+        if not len(new):
+            raise DataError(str(source), "adds nothing: each of its images is in --images or an earlier --also "
+                                         "already; leave it out")
+        added.append(new)
+        known = known.joined(new)
+    return tuple(added)
 
 
 def _held_out(request: AdaptRequest, images: ImageSet) -> set[int]:

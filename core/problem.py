@@ -23,6 +23,8 @@ class Problem:
         warm_up: a larger collection for MUST's frozen-classifier warm-up (its Table 4), or None.
         warm_up_names: that collection's own classes; () takes `class_names`.
         replay: images like those that the foundation model learnt from, for unsupervised finetuning, or None.
+        also: further collections to adapt to with the same names (MUST, section 5), one set each; their images are
+            learnt from and not answered.
         start: an adapted model to begin with, or None for the published weights.
 
     True labels of `images` are nowhere in reach: evaluation holds them, methods never see them.
@@ -35,6 +37,7 @@ class Problem:
     warm_up: ImageSet | None = None
     warm_up_names: tuple[str, ...] = ()
     replay: ImageSet | None = None
+    also: tuple[ImageSet, ...] = ()
     start: Start | None = None
 
     def __post_init__(self) -> None:
@@ -54,3 +57,11 @@ class Problem:
     def count(self) -> int | None:
         """Return K, or None when the person does not know it."""
         return len(self.class_names) or self.num_classes
+
+    @property
+    def adapted_to(self) -> ImageSet:
+        """Return the images to adapt to: `images` (0 … N - 1), and after them those of the further collections."""
+        joined = self.images
+        for further in self.also:
+            joined = joined.joined(further)
+        return joined

@@ -94,7 +94,7 @@ class ImageSet:
         return ImageSet(tuple(self.paths[i] for i in indices), tuple(self.names[i] for i in indices), self.decoded)
 
     def joined(self, others: ImageSet) -> ImageSet:
-        """Return these images and then the others."""
+        """Return these images and then the others; pictures are kept where these are."""
         return ImageSet(self.paths + others.paths, self.names + others.names, self.decoded)
 
     @cached_property
@@ -115,7 +115,8 @@ class ImageSet:
 
 
 def open_images(source: Path, unpack_into: Path, limits: Limits | None = None,
-                seen: Callable[[str], None] | None = None) -> tuple[ImageSet, list[Refusal]]:
+                seen: Callable[[str], None] | None = None,
+                decoded: Decoded | None = None) -> tuple[ImageSet, list[Refusal]]:
     """Open every readable image of a folder or an archive, sorted by name, and list what cannot be read.
 
     Args:
@@ -123,11 +124,12 @@ def open_images(source: Path, unpack_into: Path, limits: Limits | None = None,
         unpack_into: where an archive's images are written; made if missing.
         limits: of an archive.
         seen: called with each name, for progress.
+        decoded: where pictures are kept in memory, together with another set's; a place of its own without.
 
     Raises:
         DataError: where there is no image at all, or for an archive that cannot be used.
     """
-    decoded = Decoded()
+    decoded = decoded or Decoded()
     if source.is_dir():
         found, refused = _from_folder(source, decoded, seen)
     elif source.exists():

@@ -5,6 +5,9 @@ N images of a collection, B of a step, K classes, L patches.
 Paper: Li, Savarese, Hoi, "Masked Unsupervised Self-Training for Label-free Image Classification",
 2022, arXiv:2206.02967. Reference code: salesforce/MUST at 1e0f84e; equal to its recorded numbers,
 see the tests. The terms of the loss are in `core.methods.must_objective`.
+
+One model for several domains (section 5) is the same with more images: those of all collections are gathered and
+mixed, each seen once an epoch. What a run shows and answers is its own collection's alone.
 """
 
 from __future__ import annotations
@@ -52,16 +55,28 @@ class Plan:
 
     Attributes:
         images: N, shuffled anew every epoch; the odd ones that fill no batch are left out of an epoch.
+        own: how many of them, the first, are the run's own collection's: those that it answers and may show.
         batch_size: B, at most N.
         first: the step of the whole run at which the stage begins.
     """
 
     name: str
     images: ImageSet
+    own: int
     batch_size: int
     first: int
     steps: int
     total: int
+
+    @property
+    def joins(self) -> bool:
+        """Tell whether images of further collections are among the run's own."""
+        return 0 < self.own < len(self.images)
+
+    @property
+    def alone(self) -> Plan:
+        """Return the plan for the run's own images without the further ones."""
+        return replace(self, images=self.images.subset(range(self.own))) if self.joins else self
 
 
 def adapt(settings: MustSettings, problem: Problem, run: Run) -> Classifier:
@@ -93,8 +108,11 @@ def adapt(settings: MustSettings, problem: Problem, run: Run) -> Classifier:
 
     said, stands = asdict(settings), True
     if first is not None and max(settings.least_kept, settings.least_used) > 0:
-        adapted = _ask(adapting, objective, backbone.image_size_px, run, "comparing with zero-shot", adapting.total)
-        said["answers_kept"] = kept = round(calibration.share_kept(objective, first, adapted), 3)
+        ask = partial(_ask, objective=objective, image_size_px=backbone.image_size_px, run=run,
+                      stage="comparing with zero-shot", step=adapting.total)
+        adapted = ask(adapting)
+        own = ask(adapting.alone) if adapting.joins else adapted
+        said["answers_kept"] = kept = round(calibration.share_kept(objective, first, own), 3)
         said["classes_used"] = used = round(calibration.share_used(objective, adapted), 3)
         stands = kept >= settings.least_kept and used >= settings.least_used  # of what is said, so that both agree
     answering = objective.teacher if settings.labels_from == "teacher" else student
@@ -138,6 +156,9 @@ def _adapt(plan: Plan, settings: MustSettings, weights: Weights, student: Masked
     if max(settings.threshold_share, settings.least_kept, settings.least_used) > 0 or objective.balance is not None:
         zero_shot = _ask(plan, objective, backbone.image_size_px, run, "finding the threshold", plan.first)
         first = calibration.calibrate(objective, settings, zero_shot, run.seed, run.beat)
+        if plan.joins:  # what may be kept of zero-shot is asked of the run's own images
+            own = _ask(plan.alone, objective, backbone.image_size_px, run, "finding the threshold", plan.first)
+            first = first._replace(labels=calibration.labels(objective, own))
     peak = optim.scaled_rate(settings.base_learning_rate, plan.batch_size)
     floor = min(peak, optim.scaled_rate(LAST_BASE_RATE, plan.batch_size))
     optimiser = torch.optim.AdamW(optim.parameter_groups(
@@ -185,14 +206,16 @@ def _weights(settings: MustSettings) -> Weights:
 
 def _plans(settings: MustSettings, problem: Problem) -> tuple[Plan, Plan]:
     """Return the warm-up on the larger collection (0 steps without one) and the adaptation proper."""
-    larger = problem.warm_up or problem.images
-    sizes = [min(settings.batch_size, len(images)) for images in (larger, problem.images)]
+    images = problem.adapted_to
+    larger = problem.warm_up or images
+    sizes = [min(settings.batch_size, len(one)) for one in (larger, images)]
     warm_up_epochs = settings.warm_up_epochs if problem.warm_up else 0.0
-    steps = [0 if epochs == 0 else max(1, round(epochs * len(images) / size)) for epochs, images, size in zip(
-        (warm_up_epochs, settings.epochs), (larger, problem.images), sizes, strict=True)]
-    warming = Plan(name="warming up", images=larger, batch_size=sizes[0], first=0, steps=steps[0], total=sum(steps))
-    adapting = replace(warming, name=ADAPTING, images=problem.images, batch_size=sizes[1], first=steps[0],
-                       steps=steps[1])
+    steps = [0 if epochs == 0 else max(1, round(epochs * len(one) / size)) for epochs, one, size in zip(
+        (warm_up_epochs, settings.epochs), (larger, images), sizes, strict=True)]
+    warming = Plan(name="warming up", images=larger, own=0, batch_size=sizes[0], first=0, steps=steps[0],
+                   total=sum(steps))
+    adapting = replace(warming, name=ADAPTING, images=images, own=len(problem.images), batch_size=sizes[1],
+                       first=steps[0], steps=steps[1])
     return warming, adapting
 
 
@@ -239,11 +262,12 @@ def _ask(plan: Plan, objective: Objective, image_size_px: int, run: Heartbeat, s
 def _answers(plan: Plan, objective: Objective) -> loop.Answers:
     """Return the class histogram of the newest labels, and images of the last batch, changed answers first.
 
-    Not while warming up: those are images and perhaps classes that the page does not know.
+    Not while warming up: those are images and perhaps classes that the page does not know. Nor of further
+    collections, which who looks at this run may not be allowed to see.
     """
-    if plan.name != ADAPTING or objective.last_seen is None:
+    if plan.own == 0 or objective.last_seen is None:
         return loop.Answers()
-    return newest_answers(objective.latest, objective.last_seen, objective.student.classifier.shape[1])
+    return newest_answers(objective.latest, objective.last_seen, objective.student.classifier.shape[1], plan.own)
 
 
 def _memory(student: MaskedClassifier, teacher: MaskedClassifier, objective: Objective) -> dict[str, Tensor]:
@@ -263,4 +287,6 @@ def _identity(settings: MustSettings, problem: Problem, seed: int) -> str:
     said = [asdict(settings), problem.images.fingerprint, problem.class_names, seed,
             problem.warm_up.fingerprint if problem.warm_up else "", problem.warm_up_names,
             problem.start.digest if problem.start else ""]
+    if problem.also:  # a run without is called what it was before there were any, so that its checkpoint still fits
+        said.append([one.fingerprint for one in problem.also])
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()

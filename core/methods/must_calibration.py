@@ -4,6 +4,11 @@ N images of a sample, K classes, E embedding width.
 
 None of this is in the paper, whose settings are chosen by data set; the paper's presets switch it off. See
 `docs/decisions.md` for what was measured.
+
+Where a run adapts to further collections too, the threshold and the balance are asked of the images of all: they say
+what the teacher teaches, and it teaches all of them. So is the share of the classes in use, because a collection may
+hold only some of the names that all share. The share of answers kept is asked of the run's own images: they are what
+it answers and what zero-shot would answer in its place, and a large further collection would hide them in a mean.
 """
 
 from __future__ import annotations
@@ -96,17 +101,17 @@ def better_balance(loose: Balance, logits: Tensor, features: Tensor, seed: int, 
 
 def share_kept(objective: Objective, first: FirstAnswers, adapted: Answers) -> float:
     """Return the share of images to which the adapted teacher still gives its first label, 0 … 1."""
-    return float((_labels(objective, adapted) == first.labels).float().mean())
+    return float((labels(objective, adapted) == first.labels).float().mean())
 
 
 def share_used(objective: Objective, adapted: Answers) -> float:
     """Return how many of the K classes are in use, as a share: the perplexity of the adapted labels over K, 1/K … 1."""
     num_images, num_classes = adapted.logits.shape
-    shares = _labels(objective, adapted).bincount(minlength=num_classes) / num_images  # (K,)
+    shares = labels(objective, adapted).bincount(minlength=num_classes) / num_images  # (K,)
     return float(torch.special.entr(shares).sum().exp()) / num_classes
 
 
-def _labels(objective: Objective, answers: Answers) -> Tensor:
+def labels(objective: Objective, answers: Answers) -> Tensor:
     """Return the labels (N,) of answers, balanced as the objective balances now."""
     logits = answers.logits if objective.balance is None else objective.balance(answers.logits)
     return logits.argmax(dim=1)

@@ -167,6 +167,36 @@ def test_where_names_drift_the_terminal_and_the_card_say_that_zero_shot_was_kept
     assert f"\n- {note}\n" in (tmp_path / "out" / "model" / "CARD.md").read_text()
 
 
+def test_further_images_are_learnt_from_and_not_answered(
+        digits: Digits, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = sorted(digits[0].iterdir())
+    folders = {name: tmp_path / name for name in ("own", "sketches", "signs")}
+    for name, part in (("own", paths[:30]), ("sketches", paths[25:45]), ("signs", paths[40:])):
+        folders[name].mkdir()
+        for path in part:  # five of the sketches are copies of one's own, five of the signs of the sketches
+            shutil.copy(path, folders[name] / f"{name}-{path.name}")
+    archive = shutil.make_archive(str(tmp_path / "signs"), "zip", folders["signs"])
+    (folders["sketches"] / "note.txt").write_text("no image")
+    settings = ("templates=one", "epochs=1", "batch_size=20", "mirror=no")
+    asked = ("adapt", "--method", "must", "--images", folders["own"], "--names", names,
+             *(part for one in settings for part in ("--set", one)), "--also", folders["sketches"])
+    code, said = refusal(capsys, *asked, "--also", archive, "--held-out", "0.2", "--out", tmp_path / "out")
+    assert code == 0, said
+    assert f"left out note.txt of {folders['sketches']}: not an image" in said
+    assert "chosen for 60 images" in said
+    labels = rows(tmp_path / "out" / "labels.csv")
+    assert [row["path"] for row in labels] == [f"own-{path.name}" for path in paths[:30]]
+    model = tmp_path / "out" / "model"
+    assert "- Images: 24 (own) and 30 of 2 further collections with the same names, without" in (
+        model / "CARD.md").read_text()
+    stored = json.loads((model / "settings.json").read_text())["settings"]
+    assert (stored["further_collections"], stored["further_images"]) == (2, 30)
+
+    code, said = refusal(capsys, *asked, "--also", folders["own"], "--out", tmp_path / "twice")
+    assert (code, f"{folders['own']}: adds nothing: each of its images is in --images" in said) == (2, True)
+    assert not (tmp_path / "twice").exists()
+
+
 def test_it_refuses_to_overwrite_or_to_resume_something_else(
         digits: Digits, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
@@ -225,6 +255,10 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     "held-out that is not there": (("--names", "{names}", "--held-out", "{nowhere}"), 2, "neither a share"),
     "replay that no method has": (("--names", "{names}", "--replay", "{nowhere}"), 2, "Zero-shot has no replay"),
     "replay without images": (("--method", "finetune", "--classes", "3", "--set", "mode=replay"), 2, "--replay DIR"),
+    "further images that no method joins": (("--names", "{names}", "--also", "{nowhere}"), 2,
+                                            "Zero-shot adapts to one collection; leave --also out, or choose must"),
+    "further images that are not there": (("--method", "must", "--names", "{names}", "--also", "{nowhere}"), 2,
+                                          "nowhere.txt: no such folder or archive"),
     "no labels": (("--method", "semimae", "--names", "{names}"), 2, "or give --labels FILE"),
     "a beginning that is none": (("--names", "{names}", "--start-from", "{strange}"), 5, "no model package"),
     "labels of nothing": (("--names", "{names}", "--labels", "{strange}"), 2, "x.png is not among the images"),

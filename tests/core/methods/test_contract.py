@@ -17,7 +17,7 @@ from core.backbones.weights import BUNDLED
 from core.catalog import METHODS, parse
 from core.classifier import Classifier, Predictions
 from core.data.images import ImageSet, open_images
-from core.errors import Cancelled, ConfigError
+from core.errors import Cancelled, CheckpointError, ConfigError
 from core.methods.resolve import resolve
 from core.problem import Problem
 from core.run import Progress
@@ -45,6 +45,7 @@ PICTURES: Mapping[str, Sequence[str]] = {
 """What each leaves to be looked at; a new method adds its own."""
 
 every_method = pytest.mark.parametrize("method", METHODS)
+every_joining_method = pytest.mark.parametrize("method", [name for name, one in METHODS.items() if one.joins])
 
 
 class Killed(Exception):
@@ -191,6 +192,42 @@ def test_killed_and_resumed_it_gives_the_unbroken_answer(method, unbroken, probl
     resumed = adapt(method, problem, tmp_path).predict(problem.images)
     assert difference(resumed, unbroken(method).predictions) == 0
     assert pictures(tmp_path) == unbroken(method).pictures
+
+
+@pytest.fixture
+def joint(images, digit_names) -> Problem:
+    """Return a question of a part of the images, with the others in two further collections."""
+    own, first, second = (images.subset(range(start, end)) for start, end in ((0, 25), (25, 45), (45, 60)))
+    return Problem(images=own, class_names=digit_names, also=(first, second))
+
+
+def kill_past_half(progress: Progress) -> None:
+    if progress.step > progress.total / 2:
+        raise Killed
+
+
+@every_joining_method
+def test_with_further_collections_it_gives_the_same_answer_again_killed_and_resumed_too(method, weights, joint, images,
+                                                                                        tmp_path):
+    unbroken = adapt(method, joint, tmp_path / "unbroken")
+    alone = adapt(method, dataclasses.replace(joint, also=()), tmp_path / "alone")
+    assert difference(alone.predict(images), unbroken.predict(images)) > 0, "it learnt from them"
+    again = adapt(method, joint, tmp_path / "again")
+    assert difference(again.predict(images), unbroken.predict(images)) == 0
+    with pytest.raises(Killed):
+        adapt(method, joint, tmp_path / "killed", Reports(kill_past_half))
+    resumed = adapt(method, joint, tmp_path / "killed")
+    assert difference(resumed.predict(images), unbroken.predict(images)) == 0
+    assert pictures(tmp_path / "killed") == pictures(tmp_path / "unbroken")
+
+
+@every_joining_method
+def test_a_checkpoint_belongs_to_its_further_collections(method, weights, joint, tmp_path):
+    with pytest.raises(Killed):
+        adapt(method, joint, tmp_path, Reports(kill_past_half))
+    for also in ((), joint.also[:1], (joint.also[0], joint.also[1].subset(range(14)))):
+        with pytest.raises(CheckpointError, match="other settings, images"):
+            adapt(method, dataclasses.replace(joint, also=also), tmp_path)
 
 
 @every_method
