@@ -22,6 +22,7 @@ from core.evaluation.result import summarise
 from core.export import write_package
 from core.methods.resolve import resolve
 from core.training.memory import peak_memory_bytes
+from webapp.runs.further import held_out_by_further
 from webapp.runs.models import Run
 from workers import answers, measuring
 from workers.lease import Lease, LeaseLost
@@ -42,7 +43,7 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
     with take_folder(folder):
         _tidy(folder, run.collection_id)
         chosen = parse(run.method, run.settings)
-        photographs = Photographs.of(run.collection)
+        photographs = Photographs.of(run.collection, held_out_by_further(run))
         labelled = kept_labels(run, photographs, folder) if learns_from_labels(chosen) else {}
         problem = build_problem(run, photographs, labelled, unpacked_start(run, folder))
         surroundings = WorkerRun(lease=lease, seed=run.seed, folder=folder, pipe=pipe, image_ids=photographs.ids,

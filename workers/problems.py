@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from core.export import unpacked
 from core.problem import Problem
 from webapp.collections.models import Collection, Image
 from webapp.review.confirmed import confirmed_labels
+from webapp.runs.further import brought, further_collections
 from webapp.runs.models import Run
 
 LABELS_FILE, START_FOLDER = "labels.json", "start"
@@ -43,23 +44,33 @@ class Photographs:
     place: dict[int, int]
 
     @classmethod
-    def of(cls, collection: Collection) -> Photographs:
-        """Read a collection's rows, in the order of their numbers; what a person set aside is no part of a run."""
+    def of(cls, collection: Collection, held_out_too: Container[str] = ()) -> Photographs:
+        """Read a collection's rows, in the order of their numbers; what a person set aside is no part of a run.
+
+        Args:
+            collection: its row.
+            held_out_too: digests (SHA-256) of pictures held out beside those that the collection itself holds out.
+        """
         rows = list(collection.images.filter(set_aside=False).order_by("number")
-                    .only("pk", "file", "path", "held_out", "duplicate_of_id"))
+                    .only("pk", "file", "path", "held_out", "duplicate_of_id", "sha256"))
         firsts = _first_of_each_file(rows)
-        held_out = {row.file for row in rows if row.held_out}  # one copy held out keeps them all out
+        # One copy that is held out keeps them all out.
+        held_out = {row.file for row in rows if row.held_out or row.sha256 in held_out_too}
         ordered = sorted(firsts.values(), key=lambda row: row.file in held_out)  # stable: numbers stay in order
         index = {row.file: position for position, row in enumerate(ordered)}
-        return cls(distinct=ImageSet(paths=tuple(Path(settings.MEDIA_ROOT) / row.file for row in ordered),
-                                     names=tuple(row.path for row in ordered)),
-                   adapted=sum(row.file not in held_out for row in ordered),
+        return cls(distinct=_image_set(ordered), adapted=sum(row.file not in held_out for row in ordered),
                    ids=tuple(row.pk for row in ordered), place={row.pk: index[row.file] for row in rows})
 
     @property
     def to_adapt(self) -> ImageSet:
         """Return the pictures a method may see."""
         return self.distinct.subset(range(self.adapted))
+
+
+def _image_set(rows: list[Image]) -> ImageSet:
+    """Return the images of rows, called what the person calls them."""
+    return ImageSet(paths=tuple(Path(settings.MEDIA_ROOT) / row.file for row in rows),
+                    names=tuple(row.path for row in rows))
 
 
 def _first_of_each_file(rows: list[Image]) -> dict[str, Image]:
@@ -87,6 +98,25 @@ def unpacked_start(run: Run, folder: Path) -> Start | None:
     return start
 
 
+def further_images(run: Run) -> tuple[ImageSet, ...]:
+    """Return what each further collection of a run adds to be adapted to, each picture once.
+
+    Raises:
+        DataError: when a collection was deleted since the run was started.
+    """
+    collections = further_collections(run)
+    seen: set[str] = set()
+    added = []
+    for collection in collections:
+        firsts = []
+        for row in brought(run.collection, collections).filter(collection=collection).order_by("number"):
+            if row.sha256 not in seen:
+                seen.add(row.sha256)
+                firsts.append(row)
+        added.append(_image_set(firsts))
+    return tuple(added)
+
+
 def build_problem(run: Run, photographs: Photographs, labelled: Mapping[int, int] | None = None,
                   start: Start | None = None) -> Problem:
     """Return the question of a run.
@@ -98,12 +128,13 @@ def build_problem(run: Run, photographs: Photographs, labelled: Mapping[int, int
         start: the encoder to begin with (see `unpacked_start`).
 
     Raises:
-        DataError: for a question that no method can answer.
+        DataError: for a question that no method can answer, or where a further collection was deleted.
     """
     names = tuple(run.class_list_version.names) if run.class_list_version else ()
     return Problem(images=photographs.to_adapt, class_names=names, num_classes=run.num_classes, labelled=labelled or {},
                    warm_up=Photographs.of(run.warm_up).to_adapt if run.warm_up else None,
-                   replay=Photographs.of(run.replay).to_adapt if run.replay else None, start=start)
+                   replay=Photographs.of(run.replay).to_adapt if run.replay else None, also=further_images(run),
+                   start=start)
 
 
 def kept_labels(run: Run, photographs: Photographs, folder: Path) -> dict[int, int]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from core.errors import DataError
 from tests.workers.conftest import DIGITS, add_image
-from webapp.collections.models import Image
+from webapp.collections.models import Collection, Image
 from webapp.review.actions import correct
+from webapp.runs.further import held_out_by_further
 from webapp.runs.models import Prediction
 from workers.problems import Photographs, build_problem, kept_labels
 
@@ -45,6 +49,55 @@ def test_a_replay_collection_brings_its_pictures(collection, make_run):
     problem = build_problem(run, Photographs.of(collection))
     assert problem.replay is not None
     assert problem.replay.names == problem.images.names
+
+
+def further(owner, digits, title: str, first: int, end: int) -> Collection:
+    """Make a collection of some of the digits."""
+    made = Collection.objects.create(owner=owner, name=title)
+    for number, path in enumerate(sorted(Path(digits[0]).iterdir())[first:end]):
+        add_image(made, number, path, "none")
+    return made
+
+
+def test_further_collections_bring_each_picture_once_and_nothing_held_out_or_set_aside(collection, make_run, digits):
+    Image.objects.filter(collection=collection, number__gte=20).delete()
+    collection.images.filter(number=12).update(held_out=True)
+    first, second = (further(collection.owner, digits, title, *part) for title, part in (
+        ("first", (10, 30)), ("second", (25, 50))))
+    first.images.filter(path="digit-0021.png").update(set_aside=True)
+    first.images.filter(path="digit-0028.png").update(held_out=True)  # it is in the second too
+    add_image(second, 99, sorted(Path(digits[0]).iterdir())[49], "none", duplicate_of=second.images.get(number=24))
+    photographs = Photographs.of(collection)
+    alone = build_problem(make_run("must"), photographs)
+    problem = build_problem(make_run("must", also=[first.pk, second.pk]), photographs)
+    assert alone.also == () and alone.adapted_to is alone.images
+    assert problem.images == alone.images
+
+    def names(*numbers: int) -> tuple[str, ...]:
+        return tuple(f"digit-{number:04d}.png" for number in numbers)
+
+    assert [one.names for one in problem.also] == [
+        names(20, *range(22, 28), 29), names(*range(30, 50))]
+    assert len(set(problem.adapted_to.names)) == len(problem.adapted_to) == 19 + 8 + 20
+    assert all(path.is_file() for path in problem.adapted_to.paths)
+
+
+def test_what_a_further_collection_holds_out_is_held_out_of_the_run_s_own_too(collection, make_run, digits):
+    other = further(collection.owner, digits, "other", 50, 60)
+    other.images.filter(path__in=["digit-0050.png", "digit-0055.png"]).update(held_out=True)
+    run = make_run("must", also=[other.pk])
+    photographs = Photographs.of(collection, held_out_by_further(run))
+    assert photographs.adapted == 58
+    assert photographs.distinct.names[58:] == ("digit-0050.png", "digit-0055.png")
+    assert held_out_by_further(make_run("must")) == set()
+
+
+def test_a_further_collection_that_was_deleted_is_said(collection, make_run, digits):
+    gone = further(collection.owner, digits, "gone", 0, 1)
+    run = make_run("must", also=[gone.pk])
+    gone.delete()
+    with pytest.raises(DataError, match="is not there any more; restore it from the trash, or change the settings"):
+        build_problem(run, Photographs.of(collection))
 
 
 def test_a_question_without_names_carries_the_number(collection, make_run):

@@ -19,6 +19,8 @@ from django.utils import timezone
 from core.classifier import Predictions
 from core.data.images import ImageSet
 from tests.workers.conftest import adapting, child_of, executing, expire, held, is_pending, wait_for
+from webapp.collections.deletion import trash_collection
+from webapp.collections.models import Collection
 from webapp.review.actions import correct
 from webapp.runs import presence
 from webapp.runs.models import Prediction, Run
@@ -139,6 +141,28 @@ def test_where_names_drift_the_row_and_the_card_say_that_zero_shot_was_kept(make
     assert note.startswith("Zero-shot was kept.")
     with zipfile.ZipFile(runs.run_folder(run.pk) / "package.zip") as package:
         assert note in package.read("CARD.md").decode()
+
+
+def test_a_run_adapts_to_further_collections_and_answers_its_own(make_run, execute, collection):
+    more = Collection.objects.create(owner=collection.owner, name="secret")
+    collection.images.filter(number__gte=40).update(collection=more)
+    settings = MUST | {"epochs": 1.0, "least_kept": 0.01}
+    run = execute(make_run("must", settings=settings, also=[more.pk]))
+    assert (run.status, run.error) == ("succeeded", "")
+    assert sum(run.result["histogram"]) == Prediction.objects.filter(run=run).count() == 40
+    assert not Prediction.objects.filter(run=run, image__collection=more).exists()
+    assert {image for image, _, _ in run.samples} <= set(collection.images.values_list("pk", flat=True))
+    assert answers(execute(make_run("must", settings=settings))) != answers(run), "it learnt from them"
+    assert answers(execute(make_run("must", settings=settings, also=[more.pk]))) == answers(run)
+    with zipfile.ZipFile(runs.run_folder(run.pk) / "package.zip") as package:
+        card = package.read("CARD.md").decode()
+    assert "- Images: 40 (digits) and 20 of 1 further collection with the same names, without labels" in card
+    assert "secret" not in card
+
+    trash_collection(more)
+    late = execute(make_run("must", settings=settings, also=[more.pk]))
+    assert (late.status, late.retryable) == ("failed", False)
+    assert f"collection {more.pk}, one of those that this run also adapts to, is not there any more" in late.error
 
 
 def test_a_run_begins_with_an_earlier_one_s_encoder_and_says_so(make_run, execute):

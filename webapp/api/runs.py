@@ -60,7 +60,7 @@ def file_of(kind: str) -> dict[str, Any]:
 def methods(request: HttpRequest) -> list[MethodOut]:
     """Return the catalog."""
     return [MethodOut(
-        name=name, title=method.title, summary=method.summary, needs=method.needs,
+        name=name, title=method.title, summary=method.summary, needs=method.needs, joins=method.joins,
         presets={preset: dict(values) for preset, values in PRESETS.get(name, {}).items()},
         settings=[SettingOut(name=setting, label=known.label, help=known.help, symbol=known.symbol,
                              default=defaults(method.settings)[setting], low=known.low, high=known.high,
@@ -81,9 +81,10 @@ def start(request: HttpRequest, pk: int, payload: RunIn) -> Status[RunOut]:
         asked = Asked(num_classes=payload.num_classes)
     warm_up = get_visible_collection(request, payload.warm_up) if payload.warm_up is not None else None
     replay = get_visible_collection(request, payload.replay) if payload.replay is not None else None
+    also = [get_visible_collection(request, one) for one in payload.also]
     start_from = get_visible_run(request, payload.start_from) if payload.start_from is not None else None
     run = start_run(collection=collection, method=payload.method, values=payload.settings, asked=asked,
-                    preset=payload.preset, seed=payload.seed, warm_up=warm_up, replay=replay,
+                    preset=payload.preset, seed=payload.seed, warm_up=warm_up, replay=replay, also=also,
                     start_from=start_from)
     record(request, collection, f"started run {run.pk}, {METHODS[run.method].title}")
     return Status(201, describe_run(request, run))
@@ -220,8 +221,8 @@ def describe_run(request: HttpRequest, run: Run) -> RunOut:
     where = place(run)
     return RunOut(
         id=run.pk, collection=run.collection_id, method=run.method, preset=run.preset, settings=run.settings,
-        seed=run.seed, class_names=list(class_names(run)), num_classes=run.num_classes, start_from=run.start_from_id,
-        baseline=run.baseline_id,
+        seed=run.seed, class_names=list(class_names(run)), num_classes=run.num_classes, also=run.also,
+        start_from=run.start_from_id, baseline=run.baseline_id,
         status=run.status, cancel_requested=run.cancel_requested, attempt=run.attempt, stage=run.stage,
         percent=run.percent, step=run.step, total=run.total, images_per_second=run.images_per_second,
         seconds_left=run.seconds_left, queue_position=where.waiting_ahead + 1 if where else None,

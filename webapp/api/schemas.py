@@ -138,6 +138,8 @@ class RunIn(Schema):
     warm_up: int | None = Field(None, description="id of a larger collection for MUST's warm-up")
     replay: int | None = Field(None, description="id of a collection like what the foundation model learnt from, for "
                                                  "unsupervised finetuning")
+    also: list[int] = Field(default_factory=list, max_length=100, description="ids of further collections that MUST "
+                            "adapts to with the same names; the run answers its own collection alone")
     start_from: int | None = Field(None, description="id of a finished run whose adapted encoder takes the place of "
                                                      "the published weights")
 
@@ -191,6 +193,7 @@ class RunOut(Schema):
     seed: int
     class_names: list[str]
     num_classes: int | None
+    also: list[int] = Field(description="ids of the further collections that it adapts to")
     start_from: int | None = Field(description="the run with whose encoder it begins")
     baseline: int | None = Field(description="the run it is compared with")
     status: str = Field(description="queued, running, paused, succeeded, failed or cancelled")
@@ -262,5 +265,6 @@ class MethodOut(Schema):
     title: str
     summary: str
     needs: str = Field(description="names, count (names or their number) or nothing")
+    joins: bool = Field(description="whether its runs may adapt to further collections too")
     settings: list[SettingOut]
     presets: dict[str, dict[str, Any]]

@@ -14,6 +14,7 @@ from core.errors import ConfigError, DataError
 from core.presets.table import PRESETS
 from core.settings import Setting, Value, defaults, describe, split_list
 from webapp.collections.models import Collection
+from webapp.runs.further import count_brought
 from webapp.runs.models import Run
 from webapp.runs.recommendation import Cost, cost
 from webapp.runs.starting import (
@@ -59,6 +60,10 @@ class RunForm(forms.Form):
         Collection.objects.none(), required=False, label="Replay collection", empty_label="none",
         help_text="Pictures like those the foundation model once learnt from, everyday photographs for most: they keep "
                   "it from losing what it knows.")
+    also = forms.ModelMultipleChoiceField(
+        Collection.objects.none(), required=False, label="Also adapt to", widget=forms.CheckboxSelectMultiple,
+        help_text="Further collections with pictures of the same names: one model learns from all of them. This "
+                  "collection's pictures alone are answered, and one model for many may be worse for each.")
     start_from = EarlierRunField(
         Run.objects.none(), required=False, label="Begin with", empty_label="the published weights",
         help_text="An earlier run's adapted encoder, in the place of the foundation model's own weights.")
@@ -77,12 +82,24 @@ class RunForm(forms.Form):
         self.others = (Collection.objects.none() if others is None else others).exclude(pk=collection.pk)
         self.earlier = earlier if earlier is not None and earlier.method == method else None
         self.question = question_of(collection)
+        self.num_further = count_brought(collection, self._further(chosen if data is None else data))
         self.good_values: dict[str, Value] = {}
         self.initial["method"] = method
         self._add_presets(chosen)
         self._add_question(chosen)
         for name, known in describe(METHODS[method].settings).items():
             self.fields[PREFIX + name] = _field(known, name, self.start_values[name])
+
+    def _further(self, source: Mapping[str, str]) -> list[Collection]:
+        """Return the further collections that `source`, or else the earlier run, chooses of the person's others."""
+        if not METHODS[self.method_name].joins:
+            return []
+        given = forms.CheckboxSelectMultiple().value_from_datadict(source, {}, "also")
+        if not given and self.earlier:
+            given = self.earlier.also
+        numbers = [int(one) for one in map(str, given or ()) if one.isdecimal() and len(one) < 18]
+        self.initial["also"] = numbers
+        return list(self.others.filter(pk__in=numbers))
 
     def _add_presets(self, chosen: Mapping[str, str]) -> None:
         """Offer the method's presets and take the values of the chosen one."""
@@ -93,9 +110,11 @@ class RunForm(forms.Form):
         if chosen.get(PREFIX + "backbone") in BACKBONES and "backbone" in defaults(METHODS[self.method_name].settings):
             values["backbone"] = chosen[PREFIX + "backbone"]
         try:
-            name, self.start_values = settings_of(self.collection, self.method_name, preset, values, self.question)
+            name, self.start_values = settings_of(self.collection, self.method_name, preset, values, self.question,
+                                                  self.num_further)
         except ConfigError:  # a setting that is no more, or another method's foundation model
-            name, self.start_values = settings_of(self.collection, self.method_name, preset, {}, self.question)
+            name, self.start_values = settings_of(self.collection, self.method_name, preset, {}, self.question,
+                                                  self.num_further)
         if len(known) > 1:
             first = ("", f"recommended: {name}")
             self.fields["preset"].choices = [first, *((one, one) for one in known)]  # type: ignore[attr-defined]
@@ -116,6 +135,10 @@ class RunForm(forms.Form):
                 self.initial[field] = chosen.get(field, "")
             else:
                 del self.fields[field]
+        if METHODS[self.method_name].joins and (self.is_bound or self.others.exists()):
+            self.fields["also"].queryset = self.others.order_by("name")  # type: ignore[attr-defined]
+        else:
+            del self.fields["also"]
         self._add_start(chosen)
         self.initial["seed"] = chosen.get("seed") or 0
         if self.earlier:
@@ -138,7 +161,7 @@ class RunForm(forms.Form):
     @property
     def cost(self) -> Cost:
         """Return what a run with the form's values would take; the first ones stand in for what is wrong."""
-        return cost(self.method_name, self.start_values | self.good_values, self.question)
+        return cost(self.method_name, self.start_values | self.good_values, self.question, self.num_further)
 
     def plain_fields(self) -> Iterator[BoundField]:
         """Yield the fields shown at once."""
@@ -147,13 +170,18 @@ class RunForm(forms.Form):
 
     def advanced_fields(self) -> Iterator[BoundField]:
         """Yield the fields folded away."""
-        yield from (self[name] for name in (*OTHER_COLLECTIONS, "start_from", "seed") if name in self.fields)
+        yield from (self[name] for name in (*OTHER_COLLECTIONS, "also", "start_from", "seed") if name in self.fields)
         yield from self._settings(advanced=True)
 
     @property
     def has_advanced_errors(self) -> bool:
         """Tell whether the fold must be open for its errors to be seen."""
         return any(field.errors for field in self.advanced_fields())
+
+    @property
+    def is_unfolded(self) -> bool:
+        """Tell whether the fold is open: for its errors, or for the further collections that are ticked in it."""
+        return self.num_further > 0 or self.has_advanced_errors
 
     def _settings(self, *, advanced: bool) -> Iterator[BoundField]:
         for name, known in describe(METHODS[self.method_name].settings).items():
@@ -192,6 +220,7 @@ class RunForm(forms.Form):
         try:
             return start_run(collection=self.collection, method=self.method_name, values=self.values(), asked=asked,
                              preset=given.get("preset", ""), seed=given["seed"], start_from=given.get("start_from"),
+                             also=list(given.get("also") or ()),
                              **{field: given.get(field) for field in OTHER_COLLECTIONS})
         except ConfigError as error:
             places = (PREFIX + error.setting, error.setting)

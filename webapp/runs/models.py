@@ -100,6 +100,8 @@ class Run(models.Model):
     num_classes = models.PositiveIntegerField(null=True)
     warm_up = models.ForeignKey(Collection, null=True, on_delete=models.SET_NULL, related_name="+")
     replay = models.ForeignKey(Collection, null=True, on_delete=models.SET_NULL, related_name="+")
+    also = models.JSONField(default=list, help_text="ids of the further collections it adapts to, one that is deleted "
+                                                   "too: it is to be missed, not forgotten")
     start_from = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+",
                                    help_text="the finished run with whose encoder it begins")
     seed = models.PositiveIntegerField(default=0)

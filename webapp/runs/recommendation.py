@@ -115,17 +115,18 @@ def obstacle(method: str, question: Question, settings: Settings | None = None) 
     return None
 
 
-def cost(method: str, settings: Mapping[str, Value], question: Question) -> Cost:
+def cost(method: str, settings: Mapping[str, Value], question: Question, num_further: int = 0) -> Cost:
     """Estimate a run's duration from what the networks have to compute.
 
     An image costs about 2 x parameters x patches operations forward, a training view about four
-    times that (student forward and backward, teacher forward).
+    times that (student forward and backward, teacher forward). Images of further collections (`num_further`)
+    are adapted to and not answered.
     """
     names = str(settings.get("spaces") or settings.get("backbone") or "starter-clip").split(",")
     forward = sum(_forward_operations(name.strip()) for name in names)
     operations = forward * question.num_images
     epochs = sum(float(settings.get(name) or 0) for name in ("epochs", "warming_epochs"))
-    operations += 4 * forward * epochs * question.num_images
+    operations += 4 * forward * epochs * (question.num_images + num_further)
     if "inner_steps" in settings:
         operations += _search_operations(settings, question, len(names))
     return Cost(cpu_seconds=START_UP_SECONDS + operations / CPU_FLOPS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from django.db import transaction
@@ -16,6 +16,7 @@ from core.presets.table import PRESETS, recommend
 from core.settings import Value, describe, split_list
 from webapp.collections.models import ClassListVersion, Collection, Upload
 from webapp.review.confirmed import confirmed_labels
+from webapp.runs.further import brought, count_brought, further_collections
 from webapp.runs.models import LIVE, Run
 from webapp.runs.recommendation import Question, obstacle
 from workers.app import send
@@ -53,11 +54,11 @@ def question_of(collection: Collection, asked: Asked | None = None) -> Question:
 
 
 def settings_of(collection: Collection, method: str, preset: str, values: Mapping[str, object],
-                question: Question) -> tuple[str, dict[str, Value]]:
+                question: Question, num_further: int = 0) -> tuple[str, dict[str, Value]]:
     """Return the preset's name and every setting: the defaults, then the preset's, then `values`.
 
-    Without a preset's name the one recommended for so many images is taken. What the collection says
-    of mirror images holds unless `values` say otherwise.
+    Without a preset's name the one recommended for so many images is taken, those of further collections
+    (`num_further`) included. What the collection says of mirror images holds unless `values` say otherwise.
 
     Raises:
         ConfigError: naming the setting, or the preset.
@@ -70,7 +71,8 @@ def settings_of(collection: Collection, method: str, preset: str, values: Mappin
         chosen: Mapping[str, object] = known[preset]
     else:
         given = dataclasses.asdict(parse(method, values))
-        preset, chosen = recommend(method, question.num_images, split_list(given.get("backbone") or given["spaces"])[0])
+        preset, chosen = recommend(method, question.num_images + num_further,
+                                   split_list(given.get("backbone") or given["spaces"])[0])
     settings = dataclasses.asdict(parse(method, {**chosen, **values}))
     changed = any(settings[name] != value for name, value in chosen.items() if name in values)
     if "mirror" in settings and "mirror" not in values:
@@ -80,7 +82,8 @@ def settings_of(collection: Collection, method: str, preset: str, values: Mappin
 
 def start_run(*, collection: Collection, method: str, values: Mapping[str, object], asked: Asked | None = None,
               preset: str = "", seed: int = 0, warm_up: Collection | None = None,
-              replay: Collection | None = None, start_from: Run | None = None) -> Run:
+              replay: Collection | None = None, also: Sequence[Collection] = (),
+              start_from: Run | None = None) -> Run:
     """Queue a run, and before it the baseline it is compared with.
 
     Raises:
@@ -93,9 +96,10 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
     if not 0 <= seed <= MAX_SEED:
         raise ConfigError("seed", f"{seed} is out of range; choose one from 0 to {MAX_SEED}")
     question = question_of(collection, asked)
-    preset, settings = settings_of(collection, method, preset, values, question)
+    preset, settings = settings_of(collection, method, preset, values, question, count_brought(collection, also))
     parsed = parse(method, settings)
     check(collection, method, question, parsed)
+    _check_also(collection, method, also)
     for field, other in (("warm_up", warm_up), ("replay", replay)):
         if other is not None:
             _check_other(field, method, other)
@@ -110,7 +114,7 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
         run = Run.objects.create(
             collection=collection, owner=collection.owner, method=method, settings=settings, preset=preset, seed=seed,
             class_list_version=asked.version, num_classes=question.count, warm_up=warm_up,
-            replay=replay, start_from=start_from, baseline=baseline)
+            replay=replay, also=sorted({one.pk for one in also}), start_from=start_from, baseline=baseline)
         _send_on_commit(run)
     return run
 
@@ -124,12 +128,12 @@ def resume(run: Run) -> bool:
     return could
 
 
-def start_again(run: Run) -> Run:
-    """Queue the same run once more, as a run of its own."""
+def start_again(run: Run, readable: QuerySet[Collection] | None = None) -> Run:
+    """Queue the same run once more, as a run of its own; `readable` are the collections that the person may read."""
     return start_run(collection=run.collection, method=run.method, values=run.settings, seed=run.seed,
                      preset=preset_of(run),
                      asked=Asked(version=run.class_list_version, num_classes=run.num_classes), warm_up=run.warm_up,
-                     replay=run.replay, start_from=run.start_from)
+                     replay=run.replay, also=further_collections(run, readable), start_from=run.start_from)
 
 
 def adapted_runs(collection: Collection, others: QuerySet[Collection]) -> QuerySet[Run]:
@@ -181,6 +185,20 @@ def _check_other(field: str, method: str, other: Collection) -> None:
         raise DataError(field, f"{other.name!r} has no images; choose another collection, or none")
 
 
+def _check_also(collection: Collection, method: str, also: Sequence[Collection]) -> None:
+    """Refuse further collections that the method cannot join, or that add nothing."""
+    if also and not METHODS[method].joins:
+        raise ConfigError("also", f"{METHODS[method].title} adapts to one collection; leave the further ones out")
+    for one in also:
+        if one.pk == collection.pk:
+            raise ConfigError("also", f"{one.name!r} is the run's own collection; leave it out")
+        if waiting := _arriving(one):
+            raise DataError("also", f"{waiting} uploads of {one.name!r} are still being read; wait until they are done")
+        if not brought(collection, [one]).exists():
+            raise DataError("also", f"{one.name!r} adds no images: it has none, or this collection has them too, or "
+                                    "they are held out or set aside; leave it out")
+
+
 def _check_start(earlier: Run, settings: Mapping[str, Value]) -> None:
     """Refuse to begin with a run that leaves no encoder, or one that the settings have no place for."""
     if earlier.status != Run.Status.SUCCEEDED or not METHODS[earlier.method].adapts:
@@ -194,13 +212,18 @@ def _check_start(earlier: Run, settings: Mapping[str, Value]) -> None:
         raise ConfigError("start_from", "training from scratch begins with nothing; leave one of the two out")
 
 
-def _check_uploads(collection: Collection) -> None:
-    """Refuse to start while images are still on their way in."""
+def _arriving(collection: Collection) -> int:
+    """Return how many uploads are still on their way into a collection."""
     reading = collection.uploads.filter(status__in=[Upload.Status.RECEIVED, Upload.Status.READING]).count()
     arriving = collection.uploads.filter(
         status=Upload.Status.RECEIVING, updated_at__gt=timezone.now() - ABANDONED).count()
-    if reading or arriving:
-        raise DataError("uploads", f"{reading + arriving} still being read, so the images are not all there yet; "
+    return reading + arriving
+
+
+def _check_uploads(collection: Collection) -> None:
+    """Refuse to start while images are still on their way in."""
+    if waiting := _arriving(collection):
+        raise DataError("uploads", f"{waiting} still being read, so the images are not all there yet; "
                                    "wait until they are done")
 
 

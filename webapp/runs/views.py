@@ -13,7 +13,7 @@ from core.errors import ConfigError, DataError
 from core.settings import describe
 from webapp.audit.trail import record
 from webapp.collections.permissions import get_own_collection
-from webapp.runs import figures, histograms, starting
+from webapp.runs import figures, further, histograms, starting
 from webapp.runs import live as state
 from webapp.runs.forms import RunForm
 from webapp.runs.models import Run
@@ -64,7 +64,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a run: live until it is over, then its result."""
     run = get_visible_run(request, pk)
     run.end_if_abandoned()
-    return render(request, "runs/detail.html", _context(run))
+    return render(request, "runs/detail.html", _context(run) | {"also": further.named(run, request.user)})
 
 
 @require_GET
@@ -134,7 +134,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
     """Queue the same run once more, as a run of its own."""
     run = get_own_run(request, pk)
     try:
-        new_run = start_again(run)
+        new_run = start_again(run, collections_of(request.user))
     except (ConfigError, DataError) as error:
         messages.error(request, str(error))
         return redirect("runs:detail", run.pk)

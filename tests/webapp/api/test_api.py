@@ -199,6 +199,23 @@ def test_a_run_begins_with_an_earlier_one_of_one_s_own(api, foreign, alice, char
     assert refused(api, "POST", path, {"method": "zeroshot", "start_from": theirs.pk})[0] == 404
 
 
+def test_a_run_adapts_also_to_collections_that_one_may_see(api, alice, charlie, collection, sent):
+    path = f"/collections/{collection.pk}/runs"
+    more = rows.collection(alice, 0, title="more", names=())
+    rows.add_images(more, 70)  # sixty of them are copies of the collection's own
+    status, begun = send(api, "POST", path, {"method": "must", "also": [more.pk]})
+    assert (status, begun["also"]) == (201, [more.pk])
+    assert send(api, "GET", f"/runs/{begun['baseline']}")[1]["also"] == []
+    theirs = rows.collection(charlie, 70, title="theirs")
+    for hidden in (theirs.pk, 10**9):
+        assert refused(api, "POST", path, {"method": "must", "also": [more.pk, hidden]})[0] == 404
+    for method, also in (("zeroshot", [more.pk]), ("must", [collection.pk]), ("must", [more.pk] * 101)):
+        status, error = refused(api, "POST", path, {"method": method, "also": also})
+        assert (status, error["what"]) == (422, "also")
+    assert Run.objects.filter(method="must").count() == 1
+    assert [one["name"] for one in send(api, "GET", "/methods")[1] if one["joins"]] == ["must"]
+
+
 @pytest.mark.parametrize(("verb", "path", "body", "what"), [
     ("POST", "/collections", {"name": "a\0b"}, "name"), ("PATCH", "/collections/{}", {"name": "a\nb"}, "name"),
     ("POST", "/class-lists", {"name": "\0", "names": ["a", "b"]}, "name"),
