@@ -143,6 +143,7 @@ def test_where_names_drift_the_row_and_the_card_say_that_zero_shot_was_kept(make
         assert note in package.read("CARD.md").decode()
 
 
+@pytest.mark.timeout(1200)
 def test_a_run_adapts_to_further_collections_and_answers_its_own(make_run, execute, collection):
     more = Collection.objects.create(owner=collection.owner, name="secret")
     collection.images.filter(number__gte=40).update(collection=more)
