@@ -165,13 +165,16 @@ def _adapt(plan: Plan, settings: MustSettings, weights: Weights, student: Masked
         student.named_parameters(), weight_decay=settings.weight_decay, layer_of=student.layer_of,
         last_layer=student.num_blocks + 1, layer_decay=settings.layer_decay), betas=BETAS, eps=EPSILON, fused=True)
     start, end, ramp_steps = _averages(settings, plan.steps)
+    memory = _memory(student, teacher.model, objective)
+    if first is not None and plan.first > 0:  # resumed, the warmed-up model is not there to be asked again
+        memory["first labels"] = first.labels
     loop.train(loop.Stage(
         name=plan.name, first=plan.first, steps=plan.steps, total=plan.total, images_per_step=plan.batch_size,
         batches=lambda first: _batches(plan, settings, weights, student, backbone.image_size_px, run, first),
         learning_rate=lambda step: optim.cosine(step, plan.steps, peak, floor), objective=objective,
         optimiser=optimiser,
         after_step=lambda step: teacher.follow(student, ema.ramp(step, start, end, ramp_steps)),  # Eq. 1
-        answers=lambda: _answers(plan, objective), memory=_memory(student, teacher.model, objective), identity=identity,
+        answers=lambda: _answers(plan, objective), memory=memory, identity=identity,
     ), run)
     return objective, first
 
@@ -287,6 +290,8 @@ def _identity(settings: MustSettings, problem: Problem, seed: int) -> str:
     said = [asdict(settings), problem.images.fingerprint, problem.class_names, seed,
             problem.warm_up.fingerprint if problem.warm_up else "", problem.warm_up_names,
             problem.start.digest if problem.start else ""]
+    if problem.warm_up:  # before, a checkpoint did not hold what the warmed-up model had answered
+        said.append("first labels")
     if problem.also:  # a run without is called what it was before there were any, so that its checkpoint still fits
         said.append([one.fingerprint for one in problem.also])
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()

@@ -200,7 +200,7 @@ def test_a_killed_run_with_a_warm_up_ends_as_an_unbroken_one(killed_after: int, 
     problem = dataclasses.replace(joint(shapes) if further else Problem(images=shapes, class_names=NAMES),
                                   warm_up=shapes.subset(range(5, 38)), warm_up_names=NAMES[:4])
     settings = dataclasses.replace(QUICK, threshold_share=0.5, fairness_average="moving", warm_up_epochs=1.5,
-                                   label_balance="auto")
+                                   label_balance="auto", least_kept=0.01)
     unbroken = must.adapt(settings, problem, local_run(tmp_path / "unbroken"))
 
     made = 0
@@ -221,6 +221,7 @@ def test_a_killed_run_with_a_warm_up_ends_as_an_unbroken_one(killed_after: int, 
     begun = next(report.step for report in recorder.reports if report.stage == "adapting" and report.terms)
     assert begun >= killed_after
     assert same(resumed, unbroken)
+    assert resumed.settings == unbroken.settings, "the share of answers kept is in them"
     assert torch.equal(resumed.predict(shapes).labels, unbroken.predict(shapes).labels)
 
 
