@@ -181,7 +181,7 @@ class RunForm(forms.Form):
     @property
     def is_unfolded(self) -> bool:
         """Tell whether the fold is open: for its errors, or for the further collections that are ticked in it."""
-        return self.num_further > 0 or self.has_advanced_errors
+        return bool(self.initial.get("also")) or self.has_advanced_errors
 
     def _settings(self, *, advanced: bool) -> Iterator[BoundField]:
         for name, known in describe(METHODS[self.method_name].settings).items():
@@ -227,7 +227,8 @@ class RunForm(forms.Form):
             self.add_error(next((one for one in places if one in self.fields), None), str(error))
         except DataError as error:
             place = {"classes": "num_classes", "labels": PREFIX + "oracle"}.get(error.file, error.file)
-            self.add_error(place if place in self.fields else None, f"{error.file}: {error.reason}".capitalize())
+            said = f"{error.file}: {error.reason}"  # with names in it, so only its first letter is changed
+            self.add_error(place if place in self.fields else None, said[:1].upper() + said[1:])
         return None
 
 
