@@ -18,6 +18,7 @@ from benchmarks.targets import ARCHIVES, DIGITS, TARGETS
 ACCURACY = rows.RESULTS / "accuracy.jsonl"
 STARTER = rows.RESULTS / "starter.jsonl"
 ENCODERS = rows.RESULTS / "encoders.jsonl"
+BACKBONE = "starter-clip"
 BASELINE = "zero-shot, 80 templates"
 """What MUST begins with, and what its runs are compared with one by one."""
 ZERO_SHOTS = ("zero-shot, 1 template", "zero-shot, 7 templates", BASELINE)

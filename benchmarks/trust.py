@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks import rows
-from benchmarks.bounds import ACCURACY, BASELINE, Bound, Table
+from benchmarks.bounds import ACCURACY, BACKBONE, BASELINE, Bound, Table
 from benchmarks.targets import ARCHIVES
 from core.evaluation import estimate
 from core.evaluation.estimate import Calibration, Known
@@ -51,7 +51,7 @@ def known(found: list[rows.Row]) -> list[Known]:
 
 def estimates(found: list[rows.Row]) -> dict[str, Calibration]:
     """Return the calibration of each kind that has rows enough to leave targets out."""
-    made = {kind: estimate.calibrate(known(of_kind(found, kind))) for kind in KINDS}
+    made = {kind: estimate.calibrate(known(of_kind(found, kind)), BACKBONE) for kind in KINDS}
     return {kind: one for kind, one in made.items() if one is not None}
 
 

@@ -58,6 +58,11 @@ class Estimate:
     low: float
     high: float
 
+    @property
+    def width(self) -> float:
+        """Return the interval's."""
+        return self.high - self.low
+
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
@@ -86,6 +91,7 @@ class Calibration:
         error: mean absolute error, leave-one-collection-out.
         covered: share of results whose interval held the truth, leave-one-collection-out.
         collections, results: what it was fitted on.
+        backbone: whose answers they were; how sure another's are means something else.
     """
 
     lines: Mapping[str, Line]
@@ -94,6 +100,7 @@ class Calibration:
     covered: float
     collections: int
     results: int
+    backbone: str = ""
 
     @property
     def holds(self) -> bool:
@@ -109,8 +116,8 @@ class Calibration:
         return Estimate(accuracy=found, low=max(0.0, found - self.half_width), high=min(1.0, found + self.half_width))
 
 
-def calibrate(results: Sequence[Known]) -> Calibration | None:
-    """Fit on every result, and say how that does on collections left out; None with less than three collections."""
+def calibrate(results: Sequence[Known], backbone: str = "") -> Calibration | None:
+    """Fit on every result of a backbone, and say how that does on collections left out; None with less than three."""
     collections = sorted({one.collection for one in results})
     if len(collections) < 3:
         return None
@@ -120,7 +127,7 @@ def calibrate(results: Sequence[Known]) -> Calibration | None:
     estimators = tuple(ESTIMATORS)
     return Calibration(lines=_weighted_lines(results, estimators), half_width=_half_width(results, estimators),
                        error=float(np.mean(errors)), covered=float(np.mean(covered)), collections=len(collections),
-                       results=len(left_out))
+                       results=len(left_out), backbone=backbone)
 
 
 def left_out_estimates(results: Sequence[Known], estimators: Sequence[str] = tuple(ESTIMATORS)

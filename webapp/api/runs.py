@@ -22,6 +22,7 @@ from webapp.api.schemas import (
     CorrectionIn,
     CorrectionOut,
     Error,
+    EstimateOut,
     MethodOut,
     PictureOut,
     PredictionOut,
@@ -227,7 +228,7 @@ def describe_run(request: HttpRequest, run: Run) -> RunOut:
         percent=run.percent, step=run.step, total=run.total, images_per_second=run.images_per_second,
         seconds_left=run.seconds_left, queue_position=where.waiting_ahead + 1 if where else None,
         notice=worker_notice(run), error=run.error, retryable=run.retryable, result=run.result or None,
-        pictures=_pictures(request, run), spot_check=_spot_check(run),
+        pictures=_pictures(request, run), estimated=_estimated(run), spot_check=_spot_check(run),
         created_at=run.created_at, started_at=run.started_at, finished_at=run.finished_at,
         page=request.build_absolute_uri(reverse("runs:detail", args=[run.pk])))
 
@@ -236,6 +237,12 @@ def _pictures(request: HttpRequest, run: Run) -> list[PictureOut]:
     """Return what the run's method drew, and where it is."""
     return [PictureOut(**asdict(one), address=request.build_absolute_uri(
         reverse("api:picture", args=[run.pk, one.name]))) for one in figures.pictures(run)]
+
+
+def _estimated(run: Run) -> EstimateOut | None:
+    """Return the estimated accuracy of a run that has succeeded."""
+    found = figures.estimated(run) if run.status == Run.Status.SUCCEEDED else None
+    return None if found is None else EstimateOut(**asdict(found))
 
 
 def _spot_check(run: Run) -> SpotCheckOut | None:

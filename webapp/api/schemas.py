@@ -182,6 +182,14 @@ class PictureOut(Schema):
     address: str = Field(description="where the PNG is")
 
 
+class EstimateOut(Schema):
+    """Accuracy as estimated without labels, with its 90 % interval, 0 … 1."""
+
+    accuracy: float
+    low: float
+    high: float
+
+
 class RunOut(Schema):
     """A run as its row says; `result` is there once it has succeeded."""
 
@@ -211,6 +219,7 @@ class RunOut(Schema):
     retryable: bool
     result: dict[str, Any] | None
     pictures: list[PictureOut] = Field(description="what the method drew; there once it has succeeded")
+    estimated: EstimateOut | None = Field(description="estimated accuracy, where estimates have been shown to hold")
     spot_check: SpotCheckOut | None = Field(description="measured accuracy, once a person has labelled a sample")
     created_at: datetime
     started_at: datetime | None

@@ -82,7 +82,7 @@ def measures(run: Run, part: str = "measured") -> list[Measure]:
 
 
 def headline(run: Run, checked: Outcome | None = None) -> str:
-    """Return the one sentence a person can repeat. What was not measured is never called accuracy.
+    """Return the one sentence a person can repeat. What was not measured is called an estimate, or not accuracy at all.
 
     Args:
         run: a finished one.
@@ -100,6 +100,10 @@ def headline(run: Run, checked: Outcome | None = None) -> str:
     compared, found = score(run), result.get("classes_found")
     of = f"{found} of {result.get('num_classes')} classes" if result.get("num_classes") else f"{found} classes"
     start = f"{title} sorted {answered:,} images into {of}"
+    if (said := estimated(run)) and not objection(run):
+        before = estimated(run.baseline) if run.baseline is not None else None
+        than = f"; {title_of(run.baseline.method)} {_percents(before)}" if before else ""
+        return f"{start}. Estimated {_percents(said)} right{than}."
     if compared.own is None:
         return f"{start}."
     if compared.baseline is None or run.baseline is None:
@@ -111,9 +115,14 @@ def headline(run: Run, checked: Outcome | None = None) -> str:
 
 
 def estimated(run: Run) -> Estimate | None:
-    """Return the estimated accuracy; None where none is good enough to be shown, which `make bench-trust` tells."""
+    """Return the estimated accuracy; None where none is good enough to be shown, which `make bench-trust` tells.
+
+    Nor is one for another foundation model than the one that was calibrated, published or begun with adapted.
+    """
     calibration = estimate.read().get("names" if has_class_list(run) else "groups")
     if calibration is None or not calibration.holds:
+        return None
+    if run.start_from_id or (run.settings.get("backbone") or run.settings.get("spaces")) != calibration.backbone:
         return None
     shown = dict(run.result.get("signals") or {}) | {"label_free_score": run.result.get("label_free_score")}
     shown["baseline_agreement"] = (run.result.get("baseline") or {}).get("agreement")
@@ -139,6 +148,10 @@ def pictures(run: Run) -> list[Picture]:
     names = dict(zip(run.result.get("class_names") or [], class_names(run)))
     return [Picture(name=one["name"], title=one["title"], caption=one["caption"], columns=one["columns"],
                     rows=[names.get(row, row) for row in one["rows"]]) for one in run.result.get("pictures") or []]
+
+
+def _percents(said: Estimate) -> str:
+    return f"{100 * said.low:.0f}–{100 * said.high:.0f}\u00a0%"
 
 
 def _points(share: float | None) -> float | None:

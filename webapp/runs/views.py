@@ -173,6 +173,7 @@ def _context(run: Run) -> dict[str, object]:
         context |= {"headline": figures.headline(run, checked), "spot_check": checked,
                     "latest_check": spot_checks.latest(run),
                     "objection": figures.objection(run), "estimated": figures.estimated(run),
+                    "estimated_baseline": figures.estimated(run.baseline) if run.baseline else None,
                     "score": figures.score(run), "measures": figures.measures(run),
                     "held_out_measures": figures.measures(run, "held_out"),
                     "confidence_columns": histograms.confidence_columns(run), "suggested": figures.suggested_names(run),

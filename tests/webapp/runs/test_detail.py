@@ -7,6 +7,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from core.evaluation import estimate
+from core.evaluation.estimate import Calibration, Line
 from tests.webapp.runs import rows
 from webapp.review.models import ClusterName, ReviewAction
 from webapp.runs.models import ProgressPoint, Run
@@ -264,3 +266,40 @@ def test_a_method_that_is_no_more_still_has_its_page(collection, page):
     Run.objects.filter(pk=old.pk).update(method="forgotten")
     old.refresh_from_db()
     assert "forgotten" in page(old)
+
+
+@pytest.fixture
+def calibrated(monkeypatch):
+    """Let estimates hold whose odds are their sign's."""
+    found = Calibration(lines={"nuclear_norm": Line(intercept=0.0, slope=1.0)}, half_width=0.05, error=0.04,
+                        covered=0.9, collections=8, results=40, backbone="starter-clip")
+    monkeypatch.setattr(estimate, "read", lambda: {"names": found})
+
+
+def sure(share, **more):
+    return rows.result(**more) | {"signals": {"nuclear_norm": share}}
+
+
+def test_an_estimate_that_holds_is_drawn_with_its_ends_beside_the_baselines(calibrated, collection, page):
+    baseline = rows.run(collection, "zeroshot", result=sure(0.60))
+    html = page(rows.run(collection, baseline=baseline, result=sure(0.85)))
+    shown = text(html)
+    assert "Estimated 80–90 % right; Zero-shot 55–65 %." in shown
+    assert "85 % 80–90 %" in shown and "60 % 55–65 %" in shown and html.count('class="interval"') == 2
+    assert "Estimated accuracy, and where it lies in nine of ten cases" in shown
+    assert "too far off to show" not in shown
+
+
+def test_nothing_is_estimated_of_a_foundation_model_that_was_not_calibrated(calibrated, collection, page):
+    others = {"backbone": "clip-vit-b32"}
+    for mine in (rows.run(collection, settings=others, result=sure(0.85)),
+                 rows.run(collection, result=sure(0.85), start_from=rows.run(collection, result=sure(0.85))),
+                 rows.run(collection, result=rows.result())):
+        shown = text(page(mine))
+        assert "Estimated" not in shown and "too far off to show" in shown
+
+
+def test_a_run_that_should_not_replace_its_baseline_is_not_praised_by_an_estimate(calibrated, collection, page):
+    baseline = rows.run(collection, "zeroshot", result=sure(0.60))
+    shown = text(page(rows.run(collection, baseline=baseline, result=sure(0.85, histogram=(60, 0, 0)))))
+    assert "Keep Zero-shot" in shown and "Estimated 80" not in shown
