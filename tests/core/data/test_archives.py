@@ -267,7 +267,8 @@ def test_a_truncated_archive_is_refused(tmp_path, kind):
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive at all" * 100, b"\x1f\x8b\x08\0rubbish", b"PK\x03\x04rub",
-                                     gzip.compress(b"a text, not a tar" * 100), bz2.compress(b"x" * 5000)])
+                                     gzip.compress(b"a text, not a tar" * 100), bz2.compress(b"x" * 5000)],
+                         ids=["nothing", "text", "no gzip", "no zip", "a text in gzip", "a text in bzip2"])
 def test_what_is_no_archive_is_refused(tmp_path, content):
     path = tmp_path / "photos.zip"
     path.write_bytes(content)
