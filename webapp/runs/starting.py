@@ -129,7 +129,13 @@ def resume(run: Run) -> bool:
 
 
 def start_again(run: Run, readable: QuerySet[Collection] | None = None) -> Run:
-    """Queue the same run once more, as a run of its own; `readable` are the collections that the person may read."""
+    """Queue the same run once more, as a run of its own; `readable` are the collections that the person may read.
+
+    Raises:
+        DataError: where it used another collection, or a run of one, that they may not read by now.
+    """
+    if readable is not None:
+        _check_readable(run, readable)
     return start_run(collection=run.collection, method=run.method, values=run.settings, seed=run.seed,
                      preset=preset_of(run),
                      asked=Asked(version=run.class_list_version, num_classes=run.num_classes), warm_up=run.warm_up,
@@ -183,6 +189,16 @@ def _check_other(field: str, method: str, other: Collection) -> None:
         raise ConfigError(field, f"{METHODS[method].title} has no {field.replace('_', '-')}; leave it out")
     if not other.images.exists():
         raise DataError(field, f"{other.name!r} has no images; choose another collection, or none")
+
+
+def _check_readable(run: Run, readable: QuerySet[Collection]) -> None:
+    """Refuse to use again what the person may not read; of what collection it is, they are not told."""
+    used = {"warm_up": run.warm_up_id, "replay": run.replay_id,
+            "start_from": run.start_from.collection_id if run.start_from else None}
+    for field, pk in used.items():
+        if pk not in (None, run.collection_id) and not readable.filter(pk=pk).exists():
+            raise DataError(field, "what this run used is not there any more; change the settings and start a run "
+                                   "without it")
 
 
 def _check_also(collection: Collection, method: str, also: Sequence[Collection]) -> None:

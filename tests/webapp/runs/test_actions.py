@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from tests.webapp.runs import rows
 from webapp.runs.models import SILENCE, Run
+from webapp.sharing.models import Membership, Role
 
 pytestmark = pytest.mark.django_db
 PAGES = ("detail", "live", "points", "review", "package", "log", "labels_csv", "labels_jsonl")
@@ -256,3 +257,20 @@ def test_the_collections_list_shows_each_run_and_its_state(collection):
     for words in ("MUST", "Zero-shot", "running", "25 %", "30 s left", "succeeded", "84.0"):
         assert words in shown
     assert "No runs yet" in render_to_string("runs/_list.html", {"runs": [], "collection": collection})
+
+
+@pytest.mark.parametrize("used", ["warm_up", "replay", "start_from"])
+def test_another_owner_s_try_again_needs_the_right_to_read_what_the_run_used(used, stranger, charlie, alice, collection,
+                                                                            sent):
+    other = rows.collection(alice, title="elsewhere")
+    of = rows.run(other, settings=rows.run(collection).settings) if used == "start_from" else other
+    method = "finetune" if used == "replay" else "must"
+    run = rows.run(collection, method, status="cancelled", **{used: of})
+    before = Run.objects.count()
+    Membership.objects.create(collection=collection, user=charlie, role=Role.OWNER)
+    said = stranger.post(reverse("runs:again", args=[run.pk]), follow=True).content.decode()
+    assert "what this run used is not there any more" in said and "elsewhere" not in said
+    assert Run.objects.count() == before
+    Membership.objects.create(collection=other, user=charlie, role=Role.VIEWER)
+    stranger.post(reverse("runs:again", args=[run.pk]))
+    assert Run.objects.filter(**{used: of}).count() == 2
