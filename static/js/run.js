@@ -3,6 +3,7 @@
 
 (() => {
   const POLL_MS = 2000;
+  const WHOLE_STEPS = [1, 2, 5].flatMap((one) => [0, 1, 2, 3, 4, 5, 6].map((power) => one * 10 ** power)).sort((a, b) => a - b);
 
   document.addEventListener("htmx:oobAfterSwap", (event) => {  // the log's newest line stays in sight
     if (event.detail.target.matches("pre.log")) event.detail.target.scrollTop = event.detail.target.scrollHeight;
@@ -39,7 +40,7 @@
     const axis = { stroke: text, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
     plot = new uPlot({
       width: place.clientWidth, height: 240, scales: { x: { time: false } }, cursor: { drag: { setScale: false } },
-      axes: [{ ...axis }, { ...axis, size: 56 }],
+      axes: [{ ...axis, incrs: WHOLE_STEPS }, { ...axis, size: 56 }],
       series: [{ label: "step" }, ...seen.map((name, index) => ({
         label: name.replaceAll("_", " "), stroke: series[index % series.length], width: name === "loss" ? 2.5 : 1.5,
         spanGaps: true, points: { show: found.length < 2 }, value: (_, value) => value === null ? "–" : value.toPrecision(3),
