@@ -77,7 +77,7 @@ def upload(page: Page, photographs: Path) -> None:
     page.wait_for_url("**/collections/*/images/**", timeout=120 * SECOND)
     expect(page.locator("#image-count")).to_have_text(f"{IMAGE_COUNT:,}", timeout=300 * SECOND)
     page.reload()
-    expect(page.get_by_text("could not be used")).to_be_visible()
+    expect(page.get_by_text("1 file could not be used")).to_be_visible()
     page.get_by_text("could not be used").click()
     expect(page.get_by_text("damaged.jpg")).to_be_visible()
     look(page, "03-images")

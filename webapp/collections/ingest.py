@@ -38,7 +38,7 @@ def read_upload(upload: Upload) -> None:
     """
     path = storage.upload_file(upload.pk)
     try:
-        if upload.source and upload.status in READABLE and not path.exists():
+        if upload.source and _is_unread(upload) and not path.exists():
             _fetch(upload)
         with path.open("rb") as file:
             try:
@@ -47,7 +47,8 @@ def read_upload(upload: Upload) -> None:
                 return
             _read_locked(upload, path)
     except FileNotFoundError:
-        _refuse(upload, "The file is gone from the server's disk; send it again.")
+        if _is_unread(upload):  # else it has been read since, and removed: a message may come twice
+            _refuse(upload, "The file is gone from the server's disk; send it again.")
     except DataError as error:
         _refuse(upload, error.reason)
     except SourceAway as error:
@@ -56,6 +57,11 @@ def read_upload(upload: Upload) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         _put_back(upload, DISK_FULL)
+
+
+def _is_unread(upload: Upload) -> bool:
+    """Tell whether the row says so by now."""
+    return Upload.objects.filter(pk=upload.pk, status__in=READABLE).exists()
 
 
 def _fetch(upload: Upload) -> None:

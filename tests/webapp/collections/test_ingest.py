@@ -40,6 +40,27 @@ def test_an_image_is_kept_as_it_was_sent_with_a_thumbnail(brought, settings):
     assert not storage.upload_file(upload.pk).exists()
 
 
+@pytest.mark.parametrize("content", [png(1), b"no picture"], ids=["an image", "refused"])
+def test_a_message_that_comes_again_after_the_reading_changes_nothing(brought, content):
+    upload = brought("a.png", content)
+    before = (upload.status, upload.message, list(Image.objects.values()), list(Refusal.objects.values()))
+    stale = Upload.objects.get()
+    stale.status = "received"  # as it was when the second message's worker read the row
+    for one in (Upload.objects.get(), stale):
+        ingest.read_upload(one)
+    upload.refresh_from_db()
+    assert (upload.status, upload.message, list(Image.objects.values()), list(Refusal.objects.values())) == before
+
+
+def test_a_file_that_is_gone_before_it_was_read_is_refused(brought, collection):
+    upload = Upload.objects.create(collection=collection, name="lost.png", size_bytes=3, received_bytes=3,
+                                   status="received")
+    ingest.read_upload(upload)
+    upload.refresh_from_db()
+    assert (upload.status, Refusal.objects.get().path) == ("refused", "lost.png")
+    assert "gone from the server's disk; send it again" in upload.message
+
+
 def test_exif_is_applied_once_for_image_and_thumbnail_alike(brought, settings):
     content, upright = turned()
     brought("turned.jpg", content)
