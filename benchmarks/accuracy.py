@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -192,12 +193,14 @@ def without_labels(contender: Contender, target: Target, seed: int, probabilitie
                    kept: AnswerCache) -> dict[str, float]:
     """Return what answers (N, K) show without labels; the baseline is run where its answers were not kept.
 
-    "baseline_agreement", "baseline_mean_confidence" and "baseline_label_free_score" are of the run that the
-    application would compare with; "seed_agreement" is the mean over the seeds measured before.
+    "baseline_agreement", "baseline_mean_confidence", "baseline_label_free_score" and "baseline_group_agreement" are of
+    the run that the application would compare with, a baseline's own where it is one; "seed_agreement" is the mean over
+    the seeds measured before.
     """
     found, named = probabilities.argmax(1), contender.uses_names
     shown = signals(probabilities)
-    shown["group_agreement"] = group_agreement([frozen.numpy()], found, len(target.class_names), seed)
+    groups = partial(group_agreement, [frozen.numpy()], num_classes=len(target.class_names))
+    shown["group_agreement"] = shown["baseline_group_agreement"] = groups(labels=found, seed=seed)
     baseline = next(one for one in CONTENDERS if one.title == (bounds.BASELINE if named else "k-means"))
     if contender.title != baseline.title:
         theirs = kept.find(target.name, baseline.title, 0)
@@ -207,7 +210,8 @@ def without_labels(contender: Contender, target: Target, seed: int, probabilitie
         labels = theirs.argmax(1)
         shown |= {"baseline_agreement": agreement(found, labels, same_classes=named),
                   "baseline_mean_confidence": float(theirs.max(1).mean()),
-                  "baseline_label_free_score": label_free_score(frozen.numpy(), labels, seed=0)}
+                  "baseline_label_free_score": label_free_score(frozen.numpy(), labels, seed=0),
+                  "baseline_group_agreement": groups(labels=labels, seed=0)}
     if others := kept.others(target.name, contender.title, seed):
         shown["seed_agreement"] = float(np.mean([agreement(found, one.argmax(1), same_classes=named)
                                                  for one in others]))

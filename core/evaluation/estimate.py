@@ -1,9 +1,11 @@
 """Estimated accuracy: what answers show without labels, calibrated on collections whose truth is known.
 
-Two published signs of accuracy, of how sure the answers are and of whether groups that know no names confirm them, each
-put on the scale of accuracy by a line fitted on other collections (as Deng, Zheng, CVPR 2021, arXiv:2007.02915, and
-Guillory et al., ICCV 2021, arXiv:2107.03315, fit theirs; theirs on the shares themselves, ours on their log odds, as a
-share has two ends), and averaged with the weight that each has earned on collections left out. The interval is split
+Three published signs of accuracy: how sure and varied the answers are, how evenly they fall on the classes, and how far
+groups that know no names confirm those of the baseline (a method that teaches itself moves its answers towards such
+groups whether their names are right or not, so its own say less: `docs/decisions.md`, 2026-11-28). Each is put on the
+scale of accuracy by a line fitted on other collections (as Deng, Zheng, CVPR 2021, arXiv:2007.02915, and Guillory et
+al., ICCV 2021, arXiv:2107.03315, fit theirs; theirs on the shares, ours on their log odds, as a share has two ends), and
+they are averaged with the weight that each has earned on collections left out. The interval is split
 conformal over whole collections: how far off the estimate was on those left out of the fit (Vovk, Gammerman, Shafer
 2005; Lei et al., JASA 113, 2018). No torch here: the web imports it.
 
@@ -21,10 +23,12 @@ import numpy as np
 
 ESTIMATORS: Mapping[str, str] = {
     "nuclear_norm": "confidence and dispersity (Deng et al. 2023)",
-    "group_agreement": "agreement with groups that know no names (after Jiang et al. 2022)",
+    "baseline_group_agreement": "the baseline's agreement with groups that know no names (after Jiang et al. 2022)",
+    "histogram_entropy": "evenness of the answered classes (Musgrave et al. 2022)",
 }
 """Key of what is shown without labels -> who proposed it."""
 SET_ASIDE: Mapping[str, str] = {
+    "group_agreement": "the result's own agreement with such groups",
     "mean_confidence": "mean confidence (Hendrycks, Gimpel 2017)",
     "baseline_agreement": "agreement with the baseline (Jiang et al. 2022)",
     "label_free_score": "generalisation score (Gadetsky et al. 2024)",

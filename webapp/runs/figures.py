@@ -10,6 +10,7 @@ from core.evaluation.estimate import Estimate
 from core.evaluation.spot_check import sentence
 from webapp.review.names import class_names, has_class_list
 from webapp.runs.models import Run
+from webapp.runs.starting import BASELINES
 from webapp.runs.words import title_of
 from webapp.spot_checks.outcome import Outcome
 
@@ -125,8 +126,17 @@ def estimated(run: Run) -> Estimate | None:
     if run.start_from_id or (run.settings.get("backbone") or run.settings.get("spaces")) != calibration.backbone:
         return None
     shown = dict(run.result.get("signals") or {}) | {"label_free_score": run.result.get("label_free_score")}
-    shown["baseline_agreement"] = (run.result.get("baseline") or {}).get("agreement")
-    return calibration.estimate({name: value for name, value in shown.items() if value is not None})
+    shown["baseline_group_agreement"] = _confirmed(run)
+    shown = {name: value for name, value in shown.items() if value is not None}
+    if not shown.keys() >= calibration.lines.keys():  # a run of an earlier release: its error is not the one known
+        return None
+    return calibration.estimate(shown)
+
+
+def _confirmed(run: Run) -> float | None:
+    """Return how far groups that know no names confirm the baseline of a run, or the run where it is one; else None."""
+    first = run if run.method in BASELINES else run.baseline
+    return None if first is None else (first.result.get("signals") or {}).get("group_agreement")
 
 
 def objection(run: Run) -> str:

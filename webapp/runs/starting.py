@@ -26,6 +26,8 @@ CHANGED = " (changed)"
 """Follows a preset's name where the person's own settings differ from it."""
 ABANDONED = timedelta(minutes=2)
 """An upload that received nothing for this long no longer holds a run back; its client has gone."""
+BASELINES = ("zeroshot", "kmeans")
+"""What others are compared with, with names and without."""
 BASELINE_SETTINGS = ("backbone", "spaces", "templates", "own_templates")
 OTHER_COLLECTIONS = {"warm_up": "warm_up_epochs", "replay": "replay_share"}
 """What a run may see beside its own collection, and the setting that methods have which make use of it."""
@@ -253,7 +255,7 @@ def _baseline(collection: Collection, method: str, settings: Mapping[str, Value]
     question = question_of(collection, asked)
     names = METHODS[method].needs == "names"
     kind = "zeroshot" if names else "kmeans"
-    if method in ("zeroshot", "kmeans") or question.count is None:
+    if method in BASELINES or question.count is None:
         return None
     fields = {one.name for one in dataclasses.fields(METHODS[kind].settings)}
     shared = {name: value for name, value in settings.items() if name in BASELINE_SETTINGS and name in fields}

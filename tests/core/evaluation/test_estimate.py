@@ -64,11 +64,11 @@ def test_a_collection_left_out_cannot_change_its_own_estimate() -> None:
 def test_a_sign_that_misleads_counts_less_than_one_that_holds() -> None:
     random = np.random.default_rng(2)
     mixed = [Known(collection=one.collection, accuracy=one.accuracy, shown={
-        "nuclear_norm": one.shown["nuclear_norm"], "group_agreement": float(random.uniform())})
+        "nuclear_norm": one.shown["nuclear_norm"], "baseline_group_agreement": float(random.uniform())})
         for one in results(noise=0.02)]
     found = calibrate(mixed)
     assert found is not None and found.holds
-    assert found.lines["nuclear_norm"].weight > 10 * getattr(found.lines.get("group_agreement"), "weight", 0.0)
+    assert found.lines["nuclear_norm"].weight > 10 * getattr(found.lines.get("baseline_group_agreement"), "weight", 0.0)
 
 
 def test_signs_that_tell_nothing_do_not_hold() -> None:

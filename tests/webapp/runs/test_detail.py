@@ -271,13 +271,15 @@ def test_a_method_that_is_no_more_still_has_its_page(collection, page):
 @pytest.fixture
 def calibrated(monkeypatch):
     """Let estimates hold whose odds are their sign's."""
-    found = Calibration(lines={"nuclear_norm": Line(intercept=0.0, slope=1.0)}, half_width=0.05, error=0.04,
-                        covered=0.9, collections=8, results=40, backbone="starter-clip")
+    lines = {"nuclear_norm": Line(intercept=0.0, slope=1.0),
+             "baseline_group_agreement": Line(intercept=0.0, slope=1.0, weight=1e-9)}
+    found = Calibration(lines=lines, half_width=0.05, error=0.04, covered=0.9, collections=8, results=40,
+                        backbone="starter-clip")
     monkeypatch.setattr(estimate, "read", lambda: {"names": found})
 
 
 def sure(share, **more):
-    return rows.result(**more) | {"signals": {"nuclear_norm": share}}
+    return rows.result(**more) | {"signals": {"nuclear_norm": share, "group_agreement": 0.5}}
 
 
 def test_an_estimate_that_holds_is_drawn_with_its_ends_beside_the_baselines(calibrated, collection, page):
@@ -290,10 +292,12 @@ def test_an_estimate_that_holds_is_drawn_with_its_ends_beside_the_baselines(cali
     assert "too far off to show" not in shown
 
 
-def test_nothing_is_estimated_of_a_foundation_model_that_was_not_calibrated(calibrated, collection, page):
+def test_nothing_is_estimated_of_what_was_not_calibrated(calibrated, collection, page):
     others = {"backbone": "clip-vit-b32"}
+    of_an_earlier_release = rows.run(collection, "zeroshot", result=rows.result())
     for mine in (rows.run(collection, settings=others, result=sure(0.85)),
                  rows.run(collection, result=sure(0.85), start_from=rows.run(collection, result=sure(0.85))),
+                 rows.run(collection, result=sure(0.85), baseline=of_an_earlier_release),
                  rows.run(collection, result=rows.result())):
         shown = text(page(mine))
         assert "Estimated" not in shown and "too far off to show" in shown
