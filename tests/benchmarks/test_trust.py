@@ -1,8 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
-from benchmarks import rows, trust
+import pytest
+
+from benchmarks import bounds, rows, trust
+from core.evaluation import estimate
 
 
 def row(target: str, method: str, accuracy: float, evenness: float, classes: float = 1.0) -> rows.Row:
@@ -43,3 +46,15 @@ def test_the_recommended_method_is_compared_with_the_best() -> None:
     assert names.startswith("short recommended with names") and "targets of seven: +4.0" in names
     assert names.endswith("behind by 10.0")
     assert groups.startswith("short recommended with groups") and "not measured" in groups
+
+
+def test_the_calibration_that_ships_is_what_the_committed_rows_say() -> None:
+    """After new rows: python -m benchmarks.trust --write DAY."""
+    fitted = trust.estimates(list(rows.current(rows.read(bounds.ACCURACY))))
+    shipped = estimate.read()
+    assert shipped.keys() == fitted.keys()
+    for kind, one in shipped.items():
+        assert (one.backbone, one.results, one.collections) == (
+            bounds.BACKBONE, fitted[kind].results, fitted[kind].collections)
+        assert (one.error, one.half_width) == pytest.approx((fitted[kind].error, fitted[kind].half_width))
+        assert asdict(one)["lines"] == {name: pytest.approx(line) for name, line in asdict(fitted[kind])["lines"].items()}
