@@ -57,4 +57,5 @@ def test_the_calibration_that_ships_is_what_the_committed_rows_say() -> None:
         assert (one.backbone, one.results, one.collections) == (
             bounds.BACKBONE, fitted[kind].results, fitted[kind].collections)
         assert (one.error, one.half_width) == pytest.approx((fitted[kind].error, fitted[kind].half_width))
-        assert asdict(one)["lines"] == {name: pytest.approx(line) for name, line in asdict(fitted[kind])["lines"].items()}
+        lines = asdict(fitted[kind])["lines"]
+        assert asdict(one)["lines"] == {name: pytest.approx(line) for name, line in lines.items()}
