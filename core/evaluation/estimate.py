@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,7 @@ def left_out_estimates(results: Sequence[Known], estimators: Sequence[str] = tup
                 yield one, Estimate(accuracy=found, low=max(0.0, found - half), high=min(1.0, found + half))
 
 
+@cache
 def read(file: Path = FILE) -> dict[str, Calibration]:
     """Return the calibrations that ship, by what the result has: "names" or "groups"; none before one is made."""
     if not file.exists():
