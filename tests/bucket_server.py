@@ -78,7 +78,7 @@ def serving() -> Iterator[BucketServer]:
     _configure(folder, ports)
     processes = []
     try:
-        for name in ports:
+        for name in ports:  # Swift's module of the object server is called obj
             start = f"import sys; from swift.{name.replace('object', 'obj')}.server import main; sys.exit(main())"
             with (folder / f"{name}.log").open("w") as log:
                 processes.append(subprocess.Popen([sys.executable, "-c", start, folder / f"{name}.conf", "--verbose"],

@@ -291,7 +291,7 @@ def test_what_teaches_is_asked_of_all_images_and_what_zero_shot_may_keep_of_the_
         original = getattr(must_calibration, name)
 
         def noted(*arguments: object) -> object:
-            asked[name] = note(*arguments)  # type: ignore[operator]
+            asked[name] = note(*arguments)
             return original(*arguments)
 
         monkeypatch.setattr(must_calibration, name, noted)
