@@ -95,7 +95,7 @@ def start(request: HttpRequest, pk: int, payload: RunIn) -> Status[RunOut]:
             summary="A collection's runs, the newest first")
 def index(request: HttpRequest, pk: int, before: int | None = None) -> RunListOut:
     """Return a page of runs."""
-    runs = get_visible_collection(request, pk).runs.select_related("class_list_version", "collection")
+    runs = get_visible_collection(request, pk).runs.select_related("class_list_version", "collection", "baseline")
     page = list((runs.filter(pk__lt=before) if before else runs).order_by("-pk")[:PAGE + 1])
     return RunListOut(runs=[describe_run(request, one) for one in page[:PAGE]],
                       next=page[PAGE - 1].pk if len(page) > PAGE else None)
