@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 from tests.webapp.server import server  # noqa: F401 - a fixture, one server for every test in a browser
+from tests.webapp.window import owner_page  # noqa: F401 - a fixture too
 
 
 @pytest.fixture(autouse=True)
