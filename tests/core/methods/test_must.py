@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -287,7 +288,7 @@ def test_what_teaches_is_asked_of_all_images_and_what_zero_shot_may_keep_of_the_
         shapes: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     asked: dict[str, object] = {}
 
-    def watch(name: str, note: object) -> None:
+    def watch(name: str, note: Callable[..., object]) -> None:
         original = getattr(must_calibration, name)
 
         def noted(*arguments: object) -> object:
