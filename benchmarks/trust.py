@@ -19,7 +19,7 @@ from benchmarks.bounds import ACCURACY, BACKBONE, BASELINE, Bound, Table
 from benchmarks.targets import ARCHIVES
 from core.evaluation import estimate
 from core.evaluation.estimate import Calibration, Known
-from core.evaluation.guard import is_less_even
+from core.evaluation.guard import is_hardly_confirmed, is_less_even
 from core.evaluation.spot_check import Stratum, measure
 from webapp.runs.recommendation import Question, recommend_method
 
@@ -93,7 +93,8 @@ def spot_check_bound(found: list[rows.Row]) -> Bound:
 
 def guard_lines(found: list[rows.Row]) -> Iterator[str]:
     """Yield what the never-worse guard did to every result that has a baseline."""
-    accepted, rejected = [], []
+    accepted: list[tuple[float, str]] = []
+    rejected: list[tuple[float, str]] = []
     for kind, title in BASELINES.items():
         baselines = {row.target: row for row in of_kind(found, kind) if row.method == title and row.seed == 0}
         for row in of_kind(found, kind):
@@ -102,14 +103,17 @@ def guard_lines(found: list[rows.Row]) -> Iterator[str]:
                 continue
             lost = row.label_free["classes_found"] < before.label_free["classes_found"] - 1e-9
             less_even = is_less_even(row.label_free["histogram_entropy"], before.label_free["histogram_entropy"])
-            change = 100 * (score(row) - score(before))
-            (rejected if lost or less_even else accepted).append((change, f"{row.method} on {row.target}"))
+            unconfirmed = "group_agreement" in before.label_free and is_hardly_confirmed(
+                before.label_free["group_agreement"], int(before.label_free["classes"]))
+            judged = rejected if lost or less_even or unconfirmed else accepted
+            judged.append((100 * (score(row) - score(before)), f"{row.method} on {row.target}"))
     worst = min(accepted, default=None)
     yield str(Bound(f"never worse: the worst of {len(accepted)} accepted results against its baseline, points",
                     worst[0] if worst else None, -2)) + (f", {worst[1]}" if worst else "")
-    good = sorted(one for one in rejected if one[0] > 0)
-    listed = "; ".join(f"{name} {change:+.1f}" for change, name in sorted(rejected))
-    yield f"      rejected {len(rejected)}, of them {len(good)} that had gained: {listed or 'none'}"
+    good = sum(change > 0 for change, _ in rejected)
+    changes = {name: [change for change, other in rejected if other == name] for _, name in sorted(rejected)}
+    listed = "; ".join(f"{name} {float(np.mean(some)):+.1f}" for name, some in changes.items())
+    yield f"      rejected {len(rejected)}, of them {good} that had gained; means of seeds: {listed or 'none'}"
 
 
 def recommender_lines(found: list[rows.Row]) -> Iterator[str]:

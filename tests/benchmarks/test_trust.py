@@ -21,8 +21,15 @@ def test_the_guard_tells_what_it_accepted_and_what_it_threw_away() -> None:
              row("b", "loses a class", 0.39, 0.9, classes=0.9), row("b", "falls unseen", 0.35, 0.9)]
     bound, rejected = trust.guard_lines(found)
     assert bound.startswith("short never worse: the worst of 2 accepted") and "falls unseen on b" in bound
-    assert rejected == ("      rejected 3, of them 1 that had gained: loses on a -20.0; loses a class on b -1.0; "
-                        "gains though uneven on b +30.0")
+    assert rejected == ("      rejected 3, of them 1 that had gained; means of seeds: loses on a -20.0; "
+                        "loses a class on b -1.0; gains though uneven on b +30.0")
+
+
+def test_the_guard_rejects_what_learnt_from_names_that_fit_no_groups() -> None:
+    unfit = row("a", trust.BASELINE, 0.2, 0.9)
+    found = [replace(unfit, label_free=unfit.label_free | {"group_agreement": 0.25, "classes": 10.0}),
+             row("a", "loses", 0.15, 0.95)]
+    assert next(trust.guard_lines(found)).endswith("points: not measured (at least -2.0)")
 
 
 def test_too_few_targets_are_not_enough_and_rows_without_signs_do_not_count() -> None:

@@ -144,7 +144,7 @@ def objection(run: Run) -> str:
     if run.baseline is None:
         return ""
     baseline = (run.result.get("baseline") or {}).get("histogram") or run.baseline.result.get("histogram") or []
-    return guard.objection(run.result.get("histogram") or [], baseline)
+    return guard.objection(run.result.get("histogram") or [], baseline, _confirmed(run))
 
 
 def suggested_names(run: Run) -> list[tuple[str, list[str]]]:

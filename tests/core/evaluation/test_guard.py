@@ -26,3 +26,10 @@ def test_a_run_as_even_as_its_baseline_is_not() -> None:
     assert objection([33, 30, 27], [30, 33, 27]) == ""
     assert objection([2, 58, 0], [0, 58, 2]) == ""
     assert objection([], [1, 2]) == objection([1, 2], []) == ""
+
+
+def test_a_run_whose_baseline_no_groups_confirm_is_objected_to() -> None:
+    """Of ten classes chance confirms a tenth; 0.25 beyond chance is 0.325."""
+    even = [10] * 10
+    assert "hardly fit the groups" in objection(even, even, confirmed=0.32)
+    assert objection(even, even, confirmed=0.33) == objection(even, even) == ""
