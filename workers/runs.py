@@ -30,6 +30,11 @@ CANCEL_PATIENCE_SECONDS = 15.0
 PAUSE_PATIENCE_SECONDS = 30.0
 """The same of one that was asked to pause; it then goes on from the checkpoint before."""
 SHUTDOWN_PATIENCE_SECONDS = 2.0
+HUNG_SECONDS = 300.0
+"""A child that has said nothing and computed next to nothing for so long never will: it is killed, and its run tried
+again. Slow work is no sign of it: a long step computes, and so does what waits for a slow network."""
+NEXT_TO_NOTHING_SECONDS = 0.1
+"""Of processor time."""
 TIDY_SECONDS = 10.0
 OUT_OF_MEMORY = ("{where} ran out of memory, even with 1/{share} of the images held at once. Choose a smaller "
                  "foundation model or a smaller batch size, or give the worker more memory; the same again, unchanged, "
@@ -84,6 +89,7 @@ class _Watch:
         self.kill_at = float("inf")
         self.lease_good_until = time.monotonic() + LEASE.total_seconds()
         self.first_point = True
+        self.alive_at, self.computed_then = time.monotonic(), 0.0
 
     def until_it_ends(self) -> None:
         """Listen, write and renew until the child says no more; then write how it ended."""
@@ -93,6 +99,9 @@ class _Watch:
                 self._hear(message)
             if write.is_due():
                 self._keep(renew=beat.is_due())
+                self._end_if_hung()
+            if messages:
+                self.alive_at = time.monotonic()
             if time.monotonic() > self.kill_at:
                 self.child.kill()
         self.child.exit_code()
@@ -139,6 +148,16 @@ class _Watch:
                 ProgressPoint.objects.create(run_id=self.lease.run_id, step=progress["step"], terms=progress["terms"])
         self.lease_good_until = began + LEASE.total_seconds()
 
+    def _end_if_hung(self) -> None:
+        """Kill a child that shows no sign of life: its lease is renewed here, so nobody else would find it."""
+        computed = self.child.computed_seconds()
+        if self.stop_reason or computed is None:
+            return
+        if computed - self.computed_then > NEXT_TO_NOTHING_SECONDS:
+            self.alive_at, self.computed_then = time.monotonic(), computed
+        elif time.monotonic() - self.alive_at > HUNG_SECONDS:
+            self._stop_child("hung", 0.0, self.child.stop)
+
     def _heed(self, asked: str) -> None:
         """Do what the person asked; who asks to pause may still ask to cancel."""
         if asked == "cancel":
@@ -168,6 +187,8 @@ class _Watch:
             self._with_less_memory(str(outcome["out_of_memory"]))
         elif self.stop_reason == "pause":
             self.lease.pause()
+        elif self.stop_reason == "hung":
+            self._again("its process neither said nor computed anything any more")
         elif "again" in outcome:
             self._again(str(outcome["again"]))
         elif self.stop_reason == "shutdown":

@@ -98,6 +98,14 @@ class Child:
             self.kill()
             return int(self.process.returncode)
 
+    def computed_seconds(self) -> float | None:
+        """Return the processor time that it has used; None where the system does not say."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime of proc(5)
+
     def was_killed_for_memory(self) -> bool:
         """Tell whether the kernel has killed a process for memory since this one started."""
         return self.process.returncode == -signal.SIGKILL and out_of_memory_kills() > self._kills_before

@@ -242,6 +242,26 @@ def test_a_child_that_does_not_hear_is_killed(make_run, starters, monkeypatch):
     assert not Path(f"/proc/{child}").exists()
 
 
+def test_a_child_that_hangs_is_killed_and_its_run_tried_again(make_run, starters, monkeypatch):
+    run = make_run("turtle", settings=LONG)
+    with executing(run):
+        wait_for(adapting(run), 240)
+        child = child_of(run)
+        os.kill(child, signal.SIGSTOP)
+        monkeypatch.setattr(runs, "HUNG_SECONDS", 3.0)
+    run.refresh_from_db()
+    assert (run.status, run.attempt, run.lease_token) == ("queued", 1, ""), run.log
+    assert "back to the queue: its process neither said nor computed anything any more" in run.log
+    assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_child_that_computes_in_silence_is_let_be(make_run, execute, monkeypatch):
+    """Until it has read torch and the weights it says nothing for several seconds."""
+    monkeypatch.setattr(runs, "HUNG_SECONDS", 3.0)
+    run = execute(make_run("kmeans", settings={"starts": 1}))
+    assert (run.status, run.attempt) == ("succeeded", 1), run.log
+
+
 def test_a_zombie_is_stopped_and_writes_nothing(make_run, starters):
     run = make_run("turtle", settings=LONG)
     with executing(run):
