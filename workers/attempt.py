@@ -37,7 +37,7 @@ ALLOCATION_FAILED = re.compile(r"out of memory|can't allocate memory|CUBLAS_STAT
 
 def attempt(lease: Lease, pipe: Pipe) -> None:
     """Adapt, answer, measure and write the result of a run."""
-    run = Run.objects.select_related("collection", "class_list_version", "warm_up", "replay", "baseline").get(
+    run = Run.objects.select_related("collection", "class_list_version", "baseline").get(
         pk=lease.run_id)
     folder = run_folder(run.pk)
     with take_folder(folder):

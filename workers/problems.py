@@ -18,7 +18,7 @@ from core.export import unpacked
 from core.problem import Problem
 from webapp.collections.models import Collection, Image
 from webapp.review.confirmed import confirmed_labels
-from webapp.runs.further import brought, further_collections
+from webapp.runs.further import brought, further_collections, other_collection
 from webapp.runs.models import Run
 
 LABELS_FILE, START_FOLDER = "labels.json", "start"
@@ -128,13 +128,17 @@ def build_problem(run: Run, photographs: Photographs, labelled: Mapping[int, int
         start: the encoder to begin with (see `unpacked_start`).
 
     Raises:
-        DataError: for a question that no method can answer, or where a further collection was deleted.
+        DataError: for a question that no method can answer, or where a collection that it uses was deleted.
     """
     names = tuple(run.class_list_version.names) if run.class_list_version else ()
     return Problem(images=photographs.to_adapt, class_names=names, num_classes=run.num_classes, labelled=labelled or {},
-                   warm_up=Photographs.of(run.warm_up).to_adapt if run.warm_up else None,
-                   replay=Photographs.of(run.replay).to_adapt if run.replay else None, also=further_images(run),
-                   start=start)
+                   warm_up=_shown_too(other_collection(run, "warm_up")),
+                   replay=_shown_too(other_collection(run, "replay")), also=further_images(run), start=start)
+
+
+def _shown_too(collection: Collection | None) -> ImageSet | None:
+    """Return the pictures of another collection that a method may see."""
+    return None if collection is None else Photographs.of(collection).to_adapt
 
 
 def kept_labels(run: Run, photographs: Photographs, folder: Path) -> dict[int, int]:

@@ -1,13 +1,16 @@
-"""Further collections: what a run adapts to beside its own, and answers nothing of.
+"""What else a run uses: further collections, one to warm up on or to replay, an earlier run to begin with.
 
-A picture counts once, however many of the collections have it. One that the run's own collection has is for that one
-to bring, hold out or set aside; one that any of the collections holds out is adapted to in none.
+What is deleted meanwhile is missed, not left out: without it, it would be another run.
+
+Further collections are adapted to beside the run's own, and nothing of them is answered. A picture counts once, however
+many of the collections have it. One that the run's own collection has is for that one to bring, hold out or set aside;
+one that any of the collections holds out is adapted to in none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
@@ -18,15 +21,20 @@ from webapp.collections.models import Collection, Image
 from webapp.runs.models import Run
 from webapp.sharing.access import collections_of
 
+USES = {"warm_up": "warms up on", "replay": "replays"}
+"""Field of a run -> what it does with the collection."""
+
 
 class Named(NamedTuple):
-    """The further collections of a run as one person may know them.
+    """Collections that a run uses in one way, as one person may know them.
 
     Attributes:
+        use: what it does with them, as its page says it.
         seen: those that they may look at.
-        unseen: how many others there are.
+        unseen: how many others there are, or were.
     """
 
+    use: str
     seen: list[Collection]
     unseen: int
 
@@ -69,7 +77,43 @@ def further_collections(run: Run, among: QuerySet[Collection] | None = None) -> 
     return [found[pk] for pk in run.also]
 
 
-def named(run: Run, user: AbstractBaseUser | AnonymousUser) -> Named:
-    """Return the further collections of a run as `user` may know them."""
-    seen = list(collections_of(user).filter(pk__in=run.also).order_by("name")) if run.also else []
-    return Named(seen=seen, unseen=len(run.also) - len(seen))
+def other_collection(run: Run, field: Literal["warm_up", "replay"]) -> Collection | None:
+    """Return the collection that a run warms up on, or replays; None where it does not.
+
+    Raises:
+        DataError: when it is not there any more.
+    """
+    pk = run.warm_up_id if field == "warm_up" else run.replay_id
+    if pk is None:
+        return None
+    found = Collection.objects.filter(trashed_at=None, pk=pk).first()
+    if found is None:
+        raise DataError(field, f"collection {pk}, which this run {USES[field]}, is not there any more; restore it from "
+                               "the trash, or change the settings and start a run without it")
+    return found
+
+
+def earlier_run(run: Run) -> Run | None:
+    """Return the run with whose encoder this one begins; None where it begins with published weights.
+
+    Raises:
+        DataError: when it is not there any more.
+    """
+    if run.start_from_id is None:
+        return None
+    found = Run.objects.select_related("collection").filter(pk=run.start_from_id).first()
+    if found is None:
+        raise DataError("start_from", f"run {run.start_from_id}, with which this one begins, is not there any more; "
+                                      "change the settings and begin with another, or with the published weights")
+    return found
+
+
+def named(run: Run, user: AbstractBaseUser | AnonymousUser) -> list[Named]:
+    """Return the other collections that a run uses as `user` may know them, by what it does with them."""
+    used = {"also adapted to": run.also, "warmed up on": [run.warm_up_id], "replays": [run.replay_id]}
+    found = []
+    for use, keys in used.items():
+        if wanted := [pk for pk in keys if pk is not None]:
+            seen = list(collections_of(user).filter(pk__in=wanted).order_by("name"))
+            found.append(Named(use=use, seen=seen, unseen=len(wanted) - len(seen)))
+    return found

@@ -98,12 +98,14 @@ class Run(models.Model):
     preset = models.CharField(max_length=60, blank=True)
     class_list_version = models.ForeignKey(ClassListVersion, null=True, on_delete=models.PROTECT)
     num_classes = models.PositiveIntegerField(null=True)
-    warm_up = models.ForeignKey(Collection, null=True, on_delete=models.SET_NULL, related_name="+")
-    replay = models.ForeignKey(Collection, null=True, on_delete=models.SET_NULL, related_name="+")
-    also = models.JSONField(default=list, help_text="ids of the further collections it adapts to, one that is deleted "
-                                                   "too: it is to be missed, not forgotten")
-    start_from = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+",
-                                   help_text="the finished run with whose encoder it begins")
+    # What a run uses and is deleted meanwhile is to be missed, not forgotten: see `webapp.runs.further`.
+    warm_up = models.ForeignKey(Collection, null=True, related_name="+", on_delete=models.DO_NOTHING,
+                                db_constraint=False)
+    replay = models.ForeignKey(Collection, null=True, related_name="+", on_delete=models.DO_NOTHING,
+                               db_constraint=False)
+    also = models.JSONField(default=list, help_text="ids of the further collections it adapts to")
+    start_from = models.ForeignKey("self", null=True, related_name="+", on_delete=models.DO_NOTHING,
+                                   db_constraint=False, help_text="the finished run with whose encoder it begins")
     seed = models.PositiveIntegerField(default=0)
     baseline = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="compared_runs",
                                  help_text="the zero-shot or k-means run it is compared with")

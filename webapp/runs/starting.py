@@ -16,7 +16,7 @@ from core.presets.table import PRESETS, recommend
 from core.settings import Value, describe, split_list
 from webapp.collections.models import ClassListVersion, Collection, Upload
 from webapp.review.confirmed import confirmed_labels
-from webapp.runs.further import brought, count_brought, further_collections
+from webapp.runs.further import brought, count_brought, earlier_run, further_collections, other_collection
 from webapp.runs.models import LIVE, Run
 from webapp.runs.recommendation import Question, obstacle
 from workers.app import send
@@ -134,14 +134,15 @@ def start_again(run: Run, readable: QuerySet[Collection] | None = None) -> Run:
     """Queue the same run once more, as a run of its own; `readable` are the collections that the person may read.
 
     Raises:
-        DataError: where it used another collection, or a run of one, that they may not read by now.
+        DataError: where it used another collection, or a run of one, that they may not read by now, or that is gone.
     """
     if readable is not None:
         _check_readable(run, readable)
     return start_run(collection=run.collection, method=run.method, values=run.settings, seed=run.seed,
                      preset=preset_of(run),
-                     asked=Asked(version=run.class_list_version, num_classes=run.num_classes), warm_up=run.warm_up,
-                     replay=run.replay, also=further_collections(run, readable), start_from=run.start_from)
+                     asked=Asked(version=run.class_list_version, num_classes=run.num_classes),
+                     warm_up=other_collection(run, "warm_up"), replay=other_collection(run, "replay"),
+                     also=further_collections(run, readable), start_from=earlier_run(run))
 
 
 def adapted_runs(collection: Collection, others: QuerySet[Collection]) -> QuerySet[Run]:
@@ -195,8 +196,9 @@ def _check_other(field: str, method: str, other: Collection) -> None:
 
 def _check_readable(run: Run, readable: QuerySet[Collection]) -> None:
     """Refuse to use again what the person may not read; of what collection it is, they are not told."""
+    earlier = earlier_run(run)
     used = {"warm_up": run.warm_up_id, "replay": run.replay_id,
-            "start_from": run.start_from.collection_id if run.start_from else None}
+            "start_from": earlier.collection_id if earlier else None}
     for field, pk in used.items():
         if pk not in (None, run.collection_id) and not readable.filter(pk=pk).exists():
             raise DataError(field, "what this run used is not there any more; change the settings and start a run "

@@ -64,7 +64,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a run: live until it is over, then its result."""
     run = get_visible_run(request, pk)
     run.end_if_abandoned()
-    return render(request, "runs/detail.html", _context(run) | {"also": further.named(run, request.user)})
+    return render(request, "runs/detail.html", _context(run) | {"others": further.named(run, request.user)})
 
 
 @require_GET

@@ -13,7 +13,7 @@ from tests.webapp.runs.test_new import address, filled
 from webapp.collections.deletion import delete_collection, restore_collection, trash_collection
 from webapp.collections.models import Image, Upload
 from webapp.runs.forms import RunForm
-from webapp.runs.further import count_brought, further_collections
+from webapp.runs.further import count_brought, earlier_run, further_collections, other_collection
 from webapp.runs.models import Run
 from webapp.runs.starting import start_again, start_run
 from webapp.sharing.access import collections_of
@@ -97,6 +97,35 @@ def test_one_that_is_deleted_is_missed_and_not_forgotten(collection, sketches, s
     run.refresh_from_db()
     with pytest.raises(DataError, match=words):
         further_collections(run)
+
+
+@pytest.mark.parametrize(("field", "method", "use"), [("warm_up", "must", "warms up on"),
+                                                      ("replay", "finetune", "replays")])
+def test_another_collection_that_is_deleted_is_missed_too(collection, sketches, sent, field, method, use):
+    run = start_run(collection=collection, method=method, values={}, **{field: sketches})
+    assert other_collection(run, field) == sketches
+    pk = sketches.pk
+    trash_collection(sketches)
+    with pytest.raises(DataError, match=f"{field}: collection {pk}, which this run {use}, is not there any more"):
+        start_again(run)
+    delete_collection(sketches)
+    run = Run.objects.get(pk=run.pk)
+    with pytest.raises(DataError, match=f"collection {pk}, which this run {use}, is not there any more"):
+        other_collection(run, field)
+
+
+def test_an_earlier_run_that_is_deleted_is_missed_and_its_page_says_so(signed_in, collection, sketches, sent):
+    tuned = rows.run(sketches, "must")
+    run = start_run(collection=collection, method="must", values={}, start_from=tuned)
+    pk = tuned.pk
+    assert earlier_run(run) == tuned
+    delete_collection(sketches)
+    run = Run.objects.get(pk=run.pk)
+    with pytest.raises(DataError, match=f"start_from: run {pk}, with which this one begins, is not there any more"):
+        start_again(run)
+    html = signed_in.get(reverse("runs:detail", args=[run.pk])).content.decode()
+    assert f"begun with run {pk}, which is deleted" in html
+
 
 
 def test_the_form_offers_those_one_may_see_and_only_where_they_are_used(signed_in, alice, charlie, collection,
