@@ -60,7 +60,7 @@ RULES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(["collections:settings", "audit:history", "runs:new", "uploads:upload"], ("owner", "owner")),
     **dict.fromkeys(["collections:clear_refusals", "collections:truth", "collections:hold_out", "collections:delete",
                      "collections:discard_upload", "collections:set_aside", "collections:add_folder",
-                     "collections:add_bucket",
+                     "collections:add_bucket", "collections:give_up",
                      "sharing:change", "sharing:invite", "sharing:withdraw",
                      "runs:cancel", "runs:again", "runs:prioritise", "runs:pause", "runs:resume",
                      "api/v1/collections/<pk>/truth", "api/v1/runs/<pk>/cancel", "api/v1/runs/<pk>/pause",

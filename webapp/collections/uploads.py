@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from core.data.members import HIDDEN, is_hidden
@@ -22,7 +23,8 @@ from webapp.collections.receiving import MAX_UPLOAD_BYTES, append, clean_name, o
 from webapp.collections.room import check_disk, check_quota
 from webapp.collections.tus import CHUNK_TYPE, EXTENSIONS, VERSION, Refused, metadata, speaks_tus, whole_number
 
-KNOWN_AT_ONCE = 5000
+KNOWN_AT_ONCE, BATCH = 5000, 500
+GIVEN_UP = "Given up before it was read; send it again if you want it."
 LARGEST = 10**18
 _NOT_AS_EXPECTED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 """What JSON of another shape leads to: also infinities, and lists in lists in lists."""
@@ -206,6 +208,20 @@ def _collection(request: HttpRequest, pk: str) -> Collection:
         return get_own_collection(request, int(pk[:18]))
     except Http404:
         raise Refused(404, "There is no such collection.") from None
+
+
+def give_up_waiting(collection: Collection) -> int:
+    """Refuse by name what waits to be read: it can be sent again; return how many. What is being read goes on."""
+    with transaction.atomic():
+        collection.uploads.filter(status=Upload.Status.RECEIVED).update(
+            status=Upload.Status.REFUSED, message=GIVEN_UP, updated_at=timezone.now())
+        given_up = list(collection.uploads.filter(status=Upload.Status.REFUSED, message=GIVEN_UP,
+                                                  refusals__isnull=True).only("pk", "name"))
+        Refusal.objects.bulk_create([Refusal(upload=one, collection=collection, path=one.name, reason=GIVEN_UP)
+                                     for one in given_up], batch_size=BATCH)
+    for one in given_up:
+        storage.forget_upload(one.pk)
+    return len(given_up)
 
 
 def drop(found: Upload) -> bool:

@@ -24,6 +24,7 @@ collection_patterns = [
     path("<int:pk>/images/wall/", views.wall_page, name="wall"),
     path("<int:pk>/images/<int:number>/", views.image, name="image"),
     path("<int:pk>/arrivals/", views.arrivals, name="arrivals"),
+    path("<int:pk>/give-up/", views.give_up, name="give_up"),
     path("<int:pk>/folder/", folders.add_folder, name="add_folder"),
     path("<int:pk>/bucket/", buckets.add_bucket, name="add_bucket"),
     path("<int:pk>/near-copies/", selecting.near_copies, name="near_copies"),

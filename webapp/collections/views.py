@@ -20,7 +20,7 @@ from webapp.collections.media import thumbnails
 from webapp.collections.models import Collection, Image
 from webapp.collections.permissions import get_own_collection, get_own_upload, get_visible_collection
 from webapp.collections.room import share
-from webapp.collections.uploads import drop
+from webapp.collections.uploads import drop, give_up_waiting
 from webapp.runs.models import LIVE, Run
 from webapp.sharing.access import collections_of, trashed_collections_of
 
@@ -141,6 +141,19 @@ def discard_upload(request: HttpRequest, upload_pk: str) -> HttpResponse:
     else:
         messages.info(request, f"{upload.name} has arrived in the meantime.")
     return redirect("collections:images", upload.collection_id)
+
+
+@require_POST
+def give_up(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give up the files that wait to be read."""
+    collection = get_own_collection(request, pk)
+    if count := give_up_waiting(collection):
+        record(request, collection, f"gave up {count:,} files before they were read")
+        files = "file" if count == 1 else "files"
+        messages.success(request, f"{count:,} {files} given up, listed below by name. Send again what you want.")
+    else:
+        messages.info(request, "Nothing waits any more.")
+    return redirect("collections:images", collection.pk)
 
 
 @require_GET

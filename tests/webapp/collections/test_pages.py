@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from tests.webapp.collections.pictures import png, zipped
 from webapp.collections import storage, wall
+from webapp.collections.ingest import read_upload
 from webapp.collections.models import Collection, Image, Refusal, Upload
 from webapp.runs.models import Run
 from webapp.runs.presence import beat
@@ -140,6 +141,27 @@ def test_unfinished_uploads_are_listed_and_can_be_discarded(signed_in, stranger,
     assert signed_in.post(discard).status_code == 302
     assert not Upload.objects.exists()
     assert not storage.upload_file(upload.pk).exists()
+
+
+def test_what_waits_can_be_given_up_and_sent_again(signed_in, stranger, collection, brought):
+    brought("read.png", png())
+    brought("waits.png", png(9), read=False)
+    brought("is being read.png", png(8), read=False)
+    Upload.objects.filter(name="is being read.png").update(status="reading")
+    address, give_up = (f"/collections/{collection.pk}/{name}/" for name in ("images", "give-up"))
+    assert "Give up the 1 that waits" in shown(signed_in, address)
+    assert stranger.post(give_up).status_code == 404
+    assert signed_in.post(give_up).status_code == 302
+    waited = Upload.objects.get(name="waits.png")
+    assert (waited.status, storage.upload_file(waited.pk).exists()) == ("refused", False)
+    page = shown(signed_in, address)
+    assert "1 file given up" in page and "waits.png" in page and "Given up before it was read" in page
+    read_upload(waited)  # a message that comes late
+    assert list(Refusal.objects.values_list("path", flat=True)) == ["waits.png"]
+    assert set(Upload.objects.exclude(pk=waited.pk).values_list("status", flat=True)) == {"done", "reading"}
+    assert signed_in.post(give_up).status_code == 302
+    assert "Nothing waits any more." in shown(signed_in, address)
+    assert brought("waits.png", png(9)).status == "done"
 
 
 def test_it_is_renamed(signed_in, collection):
