@@ -39,8 +39,9 @@ from core.starter import replay
 BACKBONE = "starter-mae"
 SEEDS = (0, 1, 2)
 LABELS_PER_CLASS = 4
-FIGURES = {"clusters": "cluster_accuracy", "knn": "accuracy", "shots": "2_shot", "probe": "accuracy"}
-"""What is measured of an encoder's features: the measure, and which of its figures."""
+FIGURES = {"clusters": "cluster_accuracy", "knn": "accuracy", "shots": "2_shot", "probe": "accuracy",
+           "retrieval": "top_5", "silhouette": "silhouette"}
+"""What is measured of an encoder's features: the measure, and which of its figures the tables show first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,11 +168,13 @@ def of_features(encoder: Backbone, target: Target, seed: int) -> dict[str, float
     with tempfile.TemporaryDirectory() as folder:
         evidence = Evidence(run=local(Path(folder), seed), paths=target.images.names, images=target.images,
                             true_names=tuple(target.class_names[one] for one in target.truth), backbones=(encoder,))
-        found = {}
+        found: dict[str, float] = {}
         for name, figure in FIGURES.items():
             module, _, function = MEASURES[name].function.partition(":")
-            found[name] = round(getattr(import_module(module), function)(evidence).figures[figure], 5)
-        return found
+            figures = getattr(import_module(module), function)(evidence).figures
+            found[name] = figures[figure]
+            found |= {f"{name}: {other}": value for other, value in figures.items() if other != figure}
+        return {name: round(value, 5) for name, value in found.items()}
 
 
 def run_cells(bench: Bench, targets: Iterable[str], titles: set[str], seeds: set[int]) -> None:
@@ -186,7 +189,7 @@ def run_cells(bench: Bench, targets: Iterable[str], titles: set[str], seeds: set
         for contender in wanted:
             row = bench.measure(contender, target, seed)
             rows.append(bounds.ENCODERS, row)
-            shown = {key: round(100 * value, 1) for key, value in row.metrics.items()}
+            shown = {key: round(100 * row.metrics[key], 1) for key in ("accuracy", *FIGURES) if key in row.metrics}
             sys.stdout.write(f"{row.target:14} {row.method:24} seed {seed} {shown} {row.seconds:.0f} s\n")
             sys.stdout.flush()
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 LARGEST_LOSS = 0.05
 """Of evenness against the baseline's: more is the beginning of collapse. Committed runs that gained lost 0.042 at
@@ -20,6 +21,23 @@ most, runs that were harmed, of an earlier preset, 0.098 at least."""
 LEAST_CONFIRMED = 0.25
 """Of the baseline's answers by groups that know no names, beyond chance. Of the targets that settings are tuned on,
 waste, where runs were harmed, has 0.23, paintings, where they gained, 0.29."""
+
+
+@dataclass(frozen=True)
+class Objection:
+    """What to do instead, and why: two clauses without a full stop."""
+
+    advice: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.advice}: {self.reason}."
+
+
+NAMES_DO_NOT_FIT = Objection(
+    advice="Trust neither this nor the baseline before a spot check",
+    reason="the class names hardly fit the groups that the images form by themselves, so there was little to learn "
+           "from them; groups without names, as TURTLE finds them, may say more")
 
 
 def evenness(histogram: Sequence[int]) -> float:
@@ -31,23 +49,34 @@ def evenness(histogram: Sequence[int]) -> float:
     return -sum(share * math.log(share) for share in shares) / math.log(len(histogram))
 
 
-def objection(histogram: Sequence[int], baseline: Sequence[int], confirmed: float | None = None) -> str:
-    """Return why a run's answers should not replace its baseline's, or "".
+def objection(histogram: Sequence[int], baseline: Sequence[int], confirmed: float | None = None,
+              taught: bool = False) -> Objection | None:
+    """Return why a run's answers should not replace its baseline's, or None.
 
     Args:
         histogram: images of each of the run's classes (K,).
         baseline: images of each of the baseline's; the order does not matter.
         confirmed: share of the baseline's answers that groups without names confirm, 0 … 1; None where it is not known.
+        taught: whether the run learnt from a person's labels. Then it owes the baseline's names nothing, and answers
+            as uneven as the person's are no collapse.
     """
     found, before = (sum(count > 0 for count in one) for one in (histogram, baseline))
     if not found or not before:
-        return ""
+        return None
     if found < before:
-        return f"it answers {found} of {len(histogram)} classes, the baseline {before}"
+        return collapse(f"it answers {found} of {len(histogram)} classes, the baseline {before}")
+    if taught:
+        return None
     if confirmed is not None and is_hardly_confirmed(confirmed, len(histogram)):
-        return ("its names hardly fit the groups that the images form by themselves, so there is little to learn from "
-                "them; groups without names may say more")
-    return crowding(histogram, baseline)
+        return NAMES_DO_NOT_FIT
+    crowded = crowding(histogram, baseline)
+    return collapse(crowded) if crowded else None
+
+
+def collapse(sign: str) -> Objection:
+    """Return the objection to a run whose answers show the beginning of a collapse."""
+    return Objection(advice="Keep the baseline",
+                     reason=f"{sign}, as runs did that lost right answers on public collections")
 
 
 def crowding(histogram: Sequence[int], baseline: Sequence[int]) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.catalog import learns_from_labels, parse
 from core.evaluation import estimate, guard
 from core.evaluation.estimate import Estimate
+from core.evaluation.guard import Objection
 from core.evaluation.spot_check import sentence
 from webapp.review.names import class_names, has_class_list
 from webapp.runs.models import Run
@@ -109,9 +111,9 @@ def headline(run: Run, checked: Outcome | None = None) -> str:
         return f"{start}."
     if compared.baseline is None or run.baseline is None:
         return f"{start}; label-free score {compared.own:.1f}."
+    if dispute := objection(run):
+        return f"{start}. {dispute.advice}."
     baseline = title_of(run.baseline.method)
-    if reason := objection(run):
-        return f"{start}. Keep {baseline}: {reason}."
     return f"{start}; label-free score {compared.own:.1f}, {baseline} {compared.baseline:.1f}."
 
 
@@ -139,12 +141,13 @@ def _confirmed(run: Run) -> float | None:
     return None if first is None else (first.result.get("signals") or {}).get("group_agreement")
 
 
-def objection(run: Run) -> str:
-    """Return why the run should not replace its baseline, or ""; see `core.evaluation.guard`."""
+def objection(run: Run) -> Objection | None:
+    """Return why the run should not replace its baseline, or None; see `core.evaluation.guard`."""
     if run.baseline is None:
-        return ""
+        return None
     baseline = (run.result.get("baseline") or {}).get("histogram") or run.baseline.result.get("histogram") or []
-    return guard.objection(run.result.get("histogram") or [], baseline, _confirmed(run))
+    return guard.objection(run.result.get("histogram") or [], baseline, _confirmed(run),
+                           taught=learns_from_labels(parse(run.method, run.settings)))
 
 
 def suggested_names(run: Run) -> list[tuple[str, list[str]]]:

@@ -141,9 +141,19 @@ def test_the_result_is_compared_with_the_baseline(collection, page):
 def test_a_run_that_collapses_is_never_called_better_and_the_baseline_is_offered(collection, page, histogram, reason):
     baseline = rows.run(collection, "zeroshot", result=rows.result(0.8))
     html = page(rows.run(collection, baseline=baseline, result=rows.result(0.99, histogram)))
-    assert f"Keep Zero-shot: {reason}." in text(html)
-    assert "Keep the baseline." in html
-    assert f'href="{reverse("runs:detail", args=[baseline.pk])}">Take the Zero-shot result' in html
+    assert "into 3 of 3 classes. Keep the baseline." in text(html) or "into 2 of 3 classes. Keep the" in text(html)
+    assert f"<strong>Keep the baseline</strong>: {reason}, as runs did that lost right answers" in html
+    assert f'href="{reverse("runs:detail", args=[baseline.pk])}">See the Zero-shot result' in html
+
+
+def test_names_that_fit_no_groups_let_neither_result_be_trusted(collection, page):
+    baseline = rows.run(collection, "zeroshot", result=rows.result(0.8) | {"signals": {"group_agreement": 0.4}})
+    found = rows.result(0.9)
+    shown = text(page(rows.run(collection, baseline=baseline, result=found)))
+    assert "classes. Trust neither this nor the baseline before a spot check." in shown
+    assert "the class names hardly fit the groups that the images form by themselves" in shown
+    taught = rows.run(collection, "semimae", baseline=baseline, result=found)
+    assert "Trust neither" not in text(page(taught)), "it learnt from a person, not from those names"
 
 
 def test_what_was_measured_is_called_measured(collection, page):
@@ -306,4 +316,4 @@ def test_nothing_is_estimated_of_what_was_not_calibrated(calibrated, collection,
 def test_a_run_that_should_not_replace_its_baseline_is_not_praised_by_an_estimate(calibrated, collection, page):
     baseline = rows.run(collection, "zeroshot", result=sure(0.60))
     shown = text(page(rows.run(collection, baseline=baseline, result=sure(0.85, histogram=(60, 0, 0)))))
-    assert "Keep Zero-shot" in shown and "Estimated 80" not in shown
+    assert "Keep the baseline." in shown and "Estimated 80" not in shown
