@@ -64,7 +64,7 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
             classifier, answers.first(predictions, photographs.adapted), [one[:photographs.adapted] for one in spaces],
             seed=run.seed, seconds=seconds, peak_memory_bytes=peak_memory_bytes(surroundings.device),
             refused=run.collection.refusals.count(),
-            measured=measuring.measured(run, photographs, labels, held_out=False),
+            measured=measuring.measured(run, photographs, labels, held_out=False, taught=labelled),
             pictures=surroundings.pictures.drawn, on_fold=lambda fold: surroundings.stage("scoring the answers"))
         surroundings.stage("drawing the map")
         places = map_places(spaces[0], run.seed)
@@ -74,8 +74,9 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
         write_package(classifier, package, card, pictures=surroundings.pictures.travelling)
         surroundings.stage("writing the answers")
         held_out = measuring.measured(run, photographs, labels, held_out=True)
-        answers.write(lease, result.to_json() | {"held_out": held_out}, predictions, places, photographs, package,
-                      surroundings.pictures.folder)
+        taught = [image for image, place in photographs.place.items() if place in labelled]
+        answers.write(lease, result.to_json() | {"held_out": held_out, "taught": taught}, predictions, places,
+                      photographs, package, surroundings.pictures.folder)
         surroundings.checkpoints.clear()
         shutil.rmtree(folder / START_FOLDER, ignore_errors=True)
 

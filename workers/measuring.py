@@ -5,7 +5,7 @@ Shapes: N images, D features.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from torch import Tensor
 
@@ -29,7 +29,8 @@ def folded(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
-def measured(run: Run, photographs: Photographs, labels: Sequence[int], *, held_out: bool) -> dict[str, float] | None:
+def measured(run: Run, photographs: Photographs, labels: Sequence[int], *, held_out: bool,
+             taught: Container[int] = ()) -> dict[str, float] | None:
     """Return the figures measured on true labels, or None where there are none.
 
     Args:
@@ -37,11 +38,13 @@ def measured(run: Run, photographs: Photographs, labels: Sequence[int], *, held_
         photographs: its images.
         labels: the answer for each distinct picture (N,).
         held_out: whether the pictures kept out of adaptation are measured, or those adapted to.
+        taught: pictures whose label the run learnt from: what it was told is no measure of it.
     """
     rows = [(photographs.place[image], folded(name)) for image, name in
             TrueLabel.objects.filter(image__collection=run.collection_id).values_list("image_id", "name")
             if image in photographs.place]
-    rows = [(place, name) for place, name in rows if (place >= photographs.adapted) == held_out]
+    rows = [(place, name) for place, name in rows
+            if (place >= photographs.adapted) == held_out and place not in taught]
     if not rows:
         return None
     names = [folded(name) for name in run.class_list_version.names] if run.class_list_version else []

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from core.classifier import Predictions
 from core.data.images import ImageSet
-from tests.workers.conftest import adapting, child_of, executing, expire, held, is_pending, wait_for
+from tests.workers.conftest import DIGITS, adapting, child_of, executing, expire, held, is_pending, wait_for
 from webapp.collections.deletion import trash_collection
 from webapp.collections.models import Collection
 from webapp.review.actions import correct
@@ -123,7 +123,7 @@ def test_a_run_that_cannot_be_done_fails_in_words(make_run, execute, settings, w
     assert words in run.error and run.finished_at
 
 
-def test_semi_mae_learns_from_the_review_and_its_card_says_so(make_run, execute):
+def test_semi_mae_learns_from_the_review_and_its_card_says_so_and_is_not_measured_by_it(make_run, execute):
     earlier = execute(make_run("zeroshot", settings={"templates": "one"}))
     correct(earlier, earlier.owner, list(earlier.collection.images.values_list("pk", flat=True)[:12]), 3)
     run = execute(make_run("semimae", settings={"epochs": 0.3, "warming_epochs": 0.0, "batch_size": 16, "mirror": False,
@@ -132,6 +132,12 @@ def test_semi_mae_learns_from_the_review_and_its_card_says_so(make_run, execute)
     with zipfile.ZipFile(runs.run_folder(run.pk) / "package.zip") as package:
         assert "12 of them labelled by a person" in package.read("CARD.md").decode()
         assert json.loads(package.read("settings.json"))["settings"]["labelled_images"] == 12
+    taught = set(earlier.collection.images.values_list("pk", flat=True)[:12])
+    assert set(run.result["taught"]) == taught
+    right = [one.class_index == DIGITS.index(one.image.true_label.name)
+             for one in Prediction.objects.filter(run=run).exclude(image__in=taught)]
+    assert len(right) == 48
+    assert run.result["measured"]["accuracy"] == pytest.approx(sum(right) / 48)
 
 
 def test_where_names_drift_the_row_and_the_card_say_that_zero_shot_was_kept(make_run, execute):

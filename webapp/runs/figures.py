@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.catalog import learns_from_labels, parse
 from core.evaluation import estimate, guard
 from core.evaluation.estimate import Estimate
 from core.evaluation.guard import Objection
@@ -84,6 +83,14 @@ def measures(run: Run, part: str = "measured") -> list[Measure]:
     return found
 
 
+def measured_note(run: Run) -> str:
+    """Return what the run knew of the answers that it was measured by."""
+    if taught := len(run.result.get("taught") or []):
+        return (f"Measured without the {taught:,} images whose label, from review, it learnt from; the other answers "
+                "it never saw.")
+    return "The run never saw these answers; only this table does."
+
+
 def headline(run: Run, checked: Outcome | None = None) -> str:
     """Return the one sentence a person can repeat. What was not measured is called an estimate, or not accuracy at all.
 
@@ -147,7 +154,7 @@ def objection(run: Run) -> Objection | None:
         return None
     baseline = (run.result.get("baseline") or {}).get("histogram") or run.baseline.result.get("histogram") or []
     return guard.objection(run.result.get("histogram") or [], baseline, _confirmed(run),
-                           taught=learns_from_labels(parse(run.method, run.settings)))
+                           taught=bool(run.result.get("taught")))
 
 
 def suggested_names(run: Run) -> list[tuple[str, list[str]]]:

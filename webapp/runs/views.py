@@ -175,7 +175,7 @@ def _context(run: Run) -> dict[str, object]:
                     "objection": figures.objection(run), "estimated": figures.estimated(run),
                     "estimated_baseline": figures.estimated(run.baseline) if run.baseline else None,
                     "score": figures.score(run), "measures": figures.measures(run),
-                    "held_out_measures": figures.measures(run, "held_out"),
+                    "measured_note": figures.measured_note(run), "held_out_measures": figures.measures(run, "held_out"),
                     "confidence_columns": histograms.confidence_columns(run), "suggested": figures.suggested_names(run),
                     "pictures": figures.pictures(run)}
     return context

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from core.evaluation.spot_check import Measured, Stratum, measure
 from webapp.review.names import class_names, has_class_list
@@ -109,11 +109,16 @@ def _is_right(one: SampledImage, answers: Mapping[int, int], names: tuple[str, .
     return one.class_index is not None and names[one.class_index] == names[answers[one.image_id]]
 
 
+def unseen(run: Run) -> QuerySet[Prediction]:
+    """Return the run's answers to images whose label it did not learn from: what it was told is no measure of it."""
+    return Prediction.objects.filter(run=run).exclude(image__in=run.result.get("taught") or [])
+
+
 def _measured(check: SpotCheck, told: list[SampledImage], drawn_by: Mapping[int, int], answers: Mapping[int, int],
               names: tuple[str, ...]) -> Measured | None:
     """Return the accuracy of `answers`, in the strata that the sample was drawn from."""
     right = {one.image_id for one in told if _is_right(one, answers, names)}
-    predictions = Prediction.objects.filter(run=check.run)
+    predictions = unseen(check.run)
     if check.design == "uniform":
         return measure([Stratum(images=predictions.count(), answered=len(told), right=len(right))])
     asked = Counter(drawn_by[one.image_id] for one in told)

@@ -9,8 +9,9 @@ from core.errors import ConfigError, DataError
 from core.evaluation.spot_check import draw
 from webapp.review import actions
 from webapp.review.names import class_names, has_class_list, standing_cluster_names
-from webapp.runs.models import Prediction, Run
+from webapp.runs.models import Run
 from webapp.spot_checks.models import SampledImage, SpotCheck
+from webapp.spot_checks.outcome import unseen
 
 Verdict = SampledImage.Verdict
 SEEDS_A_RUN = 1_000
@@ -38,7 +39,7 @@ def choices(run: Run) -> list[tuple[int, str]]:
 
 
 def start(run: Run, author: AbstractBaseUser, count: int, design: str) -> SpotCheck:
-    """Draw a sample of a finished run's images.
+    """Draw a sample of a finished run's images, but for those whose label it learnt from.
 
     The seed follows from the run and the number of samples drawn before: nobody can draw until one pleases
     without it being seen in the seed.
@@ -49,7 +50,7 @@ def start(run: Run, author: AbstractBaseUser, count: int, design: str) -> SpotCh
     """
     if reason := obstacle(run):
         raise DataError(f"run {run.pk}", reason)
-    answered = list(Prediction.objects.filter(run=run).order_by("image__number").values_list("image_id", "class_index"))
+    answered = list(unseen(run).order_by("image__number").values_list("image_id", "class_index"))
     with transaction.atomic():
         seed = run.pk * SEEDS_A_RUN + run.spot_checks.count()
         places = draw([label for _, label in answered], count, seed, design)

@@ -75,6 +75,19 @@ def test_a_whole_collection_is_measured_exactly(gallery: Gallery) -> None:
         gallery.collection.images.values_list("pk", flat=True))))
 
 
+def test_a_run_is_not_asked_about_what_it_was_told(gallery: Gallery) -> None:
+    told = list(gallery.run.predictions.values_list("image_id", flat=True)[:40])
+    Run.objects.filter(pk=gallery.run.pk).update(result=gallery.run.result | {"taught": told})
+    gallery.run.refresh_from_db()
+    check = samples.start(gallery.run, gallery.owner, 200, "uniform")
+    assert not check.sampled.filter(image__in=told).exists()
+    answer_all(check, gallery)
+    rest = set(gallery.run.predictions.exclude(image__in=told).values_list("image_id", flat=True))
+    found = outcome(check).measured
+    assert found is not None and (found.answered, found.width) == (len(rest), 0), "all of the rest was asked"
+    assert found.accuracy == pytest.approx(share_right(gallery.run, gallery, rest))
+
+
 def test_none_of_these_is_wrong_and_cannot_tell_counts_for_nothing(gallery: Gallery) -> None:
     check = samples.start(gallery.run, gallery.owner, 10, "uniform")
     asked = list(check.sampled.select_related("image"))
