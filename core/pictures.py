@@ -58,7 +58,8 @@ class Pictures:
         except OSError as error:
             if self.folder.is_dir():
                 part.unlink(missing_ok=True)
-            raise CheckpointError(str(file), f"could not be written: {error}; free some space and try again") from error
+            raise CheckpointError(str(file), f"could not be written: {error}; free some space and try again",
+                                  retryable=True) from error
         self.drawn.append(picture)
 
     def file(self, picture: Picture) -> Path:

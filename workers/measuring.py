@@ -13,7 +13,10 @@ from core.backbones.features import features
 from core.backbones.load import load_backbone
 from core.data.images import ImageSet
 from core.evaluation import metrics
+from core.names import fold
 from webapp.collections.models import TrueLabel
+from webapp.review.names import has_class_list
+from webapp.review.queries import same_words
 from webapp.runs.models import Prediction, Run
 from workers.problems import Photographs
 from workers.surroundings import WorkerRun
@@ -24,30 +27,26 @@ def spaces(backbones: Sequence[str], images: ImageSet, run: WorkerRun) -> list[T
     return [features(load_backbone(name), images, run, stage="reading images once more") for name in backbones]
 
 
-def folded(name: str) -> str:
-    """Return a class name as it is compared: case and spaces do not matter."""
-    return " ".join(name.split()).casefold()
-
-
 def measured(run: Run, photographs: Photographs, labels: Sequence[int], *, held_out: bool,
              taught: Container[int] = ()) -> dict[str, float] | None:
     """Return the figures measured on true labels, or None where there are none.
 
     Args:
-        run: with class names, label is compared with label; without, clusters are matched to classes.
+        run: where it answers in class names, label is compared with label; else clusters are matched to classes.
         photographs: its images.
         labels: the answer for each distinct picture (N,).
         held_out: whether the pictures kept out of adaptation are measured, or those adapted to.
         taught: pictures whose label the run learnt from: what it was told is no measure of it.
     """
-    rows = [(photographs.place[image], folded(name)) for image, name in
+    rows = [(photographs.place[image], fold(name)) for image, name in
             TrueLabel.objects.filter(image__collection=run.collection_id).values_list("image_id", "name")
             if image in photographs.place]
     rows = [(place, name) for place, name in rows
             if (place >= photographs.adapted) == held_out and place not in taught]
     if not rows:
         return None
-    names = [folded(name) for name in run.class_list_version.names] if run.class_list_version else []
+    names = [fold(name) for name in run.class_list_version.names] if (
+        run.class_list_version and has_class_list(run)) else []
     index = {name: number for number, name in enumerate(dict.fromkeys([*names, *sorted({name for _, name in rows})]))}
     return metrics.evaluate([labels[place] for place, _ in rows], [index[name] for _, name in rows], names or None)
 
@@ -64,7 +63,6 @@ def compare(run: Run, baseline: Run) -> dict[str, object] | None:
     if not both:
         return None
     labels, others = [ours[image] for image in both], [theirs[image] for image in both]
-    same_words = run.class_list_version_id is not None and run.class_list_version_id == baseline.class_list_version_id
-    agreement = metrics.accuracy(labels, others) if same_words else metrics.hungarian_accuracy(labels, others)
+    agree = metrics.accuracy if same_words(run, baseline) else metrics.hungarian_accuracy
     return {"run": baseline.pk, "label_free_score": baseline.result.get("label_free_score"),
-            "histogram": baseline.result.get("histogram", []), "agreement": agreement}
+            "histogram": baseline.result.get("histogram", []), "agreement": agree(labels, others)}

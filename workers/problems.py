@@ -131,8 +131,10 @@ def build_problem(run: Run, photographs: Photographs, labelled: Mapping[int, int
         DataError: for a question that no method can answer, or where a collection that it uses was deleted.
     """
     names = tuple(run.class_list_version.names) if run.class_list_version else ()
+    larger = other_collection(run, "warm_up")
+    its_own = larger.class_list_version if larger else None
     return Problem(images=photographs.to_adapt, class_names=names, num_classes=run.num_classes, labelled=labelled or {},
-                   warm_up=_shown_too(other_collection(run, "warm_up")),
+                   warm_up=_shown_too(larger), warm_up_names=tuple(its_own.names) if its_own else (),
                    replay=_shown_too(other_collection(run, "replay")), also=further_images(run), start=start)
 
 

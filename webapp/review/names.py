@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from core.catalog import METHODS
 from webapp.review.models import ClusterName
 from webapp.runs.models import Run
 
+ANSWER_IN_NAMES = frozenset(key for key, method in METHODS.items() if method.needs == "names")
+"""Methods that read the class names; others only count."""
+
 
 def has_class_list(run: Run) -> bool:
-    """Tell whether a person gave the class names; without them classes are clusters that can be named."""
-    return run.class_list_version_id is not None
+    """Tell whether the run answers in the names of a class list; else its classes are clusters, which can be renamed.
+
+    A method that only counts takes a list's names for its clusters, the name that fits each best; that is a guess.
+    """
+    return run.class_list_version_id is not None and run.method in ANSWER_IN_NAMES
 
 
 def class_names(run: Run) -> tuple[str, ...]:
     """Return the name of every class index of a run, in order.
 
-    Names of the run's class list stand as they are. Clusters are called what the worker called them
-    ("cluster 1", …), unless a naming that was not undone says otherwise; the newest stands.
+    Names of the class list that the run answers in stand as they are. Clusters are called what the worker called them
+    ("cluster 1", …, or names of a list that it guessed), unless a naming that was not undone says otherwise; the newest
+    stands.
     """
-    if run.class_list_version is not None:
+    if run.class_list_version is not None and has_class_list(run):
         return tuple(run.class_list_version.names)
     worker_names = run.result.get("class_names") or []
     num_classes = max(len(worker_names), run.result.get("num_classes") or 0, len(run.result.get("histogram") or []),
@@ -28,6 +36,13 @@ def class_names(run: Run) -> tuple[str, ...]:
         if index < num_classes:
             names[index] = name
     return tuple(names)
+
+
+def named_classes(run: Run) -> list[int]:
+    """Return the classes whose name means something to a person: all that come from a class list, or were given one."""
+    if run.class_list_version_id is not None:
+        return list(range(len(class_names(run))))
+    return sorted(standing_cluster_names(run))
 
 
 def standing_cluster_names(run: Run) -> dict[int, str]:

@@ -101,7 +101,8 @@ def _matched(found: Sequence[tuple[int, int, int]]) -> dict[int, int]:
 
 def same_words(run: Run, other: Run) -> bool:
     """Tell whether both runs answer in the names of the same class list."""
-    return has_class_list(run) and run.class_list_version_id == other.class_list_version_id
+    return (has_class_list(run) and has_class_list(other)
+            and run.class_list_version_id == other.class_list_version_id)
 
 
 def overlaps(run: Run, other: Run) -> list[tuple[int, int, int]]:

@@ -36,7 +36,8 @@ def compare(request: HttpRequest, pk: int) -> HttpResponse:
         collection, "runs", rows=rows, runs=runs, reviewed=reviewed, page=page,
         others=[run for run in comparison.finished(collection) if run not in runs][:50],
         disputes=comparison.disputes(reviewed, runs, page.object_list), most_runs=comparison.MOST_RUNS,
-        is_measured=any(row.measured for row in rows),
+        is_measured=any(row.measured for row in rows), is_checked=any(row.checked for row in rows),
+        is_estimated=any(row.estimated for row in rows),
         query=urlencode([("run", run.pk) for run in runs] + [("review", reviewed.pk)])))
 
 

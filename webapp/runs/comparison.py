@@ -9,11 +9,14 @@ from typing import Any
 
 from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
 
+from core.evaluation.estimate import Estimate
+from core.evaluation.spot_check import Measured
 from webapp.collections.models import Collection, Image
 from webapp.review.names import class_names
 from webapp.review.queries import NO_CLASS, agreement, with_answers_of, with_standing
-from webapp.runs.figures import Measure, Score, measures, score
+from webapp.runs.figures import Measure, Score, estimated, measures, score
 from webapp.runs.models import Prediction, Run
+from webapp.spot_checks.outcome import standing
 
 MOST_RUNS = 8
 
@@ -24,6 +27,7 @@ class Compared:
 
     Attributes:
         measured: the first figure on known answers, or None where there are none.
+        checked: by the standing spot check, or None. estimated: without labels, or None where no estimate holds.
         agreements: with each run of the table in its order, 0 … 1; None with itself and where no image has both.
         measures_best: whether no other row has a higher one. (The label-free score ranks no methods.)
     """
@@ -31,6 +35,8 @@ class Compared:
     run: Run
     score: Score
     measured: Measure | None
+    checked: Measured | None
+    estimated: Estimate | None
     agreements: Sequence[float | None]
     measures_best: bool
 
@@ -80,9 +86,15 @@ def table(runs: Sequence[Run]) -> list[Compared]:
     best_measured = max((one.own for one in measured if one is not None), default=None)
     pairs = {(one.pk, other.pk): agreement(one, other) for at, one in enumerate(runs) for other in runs[:at]}
     return [Compared(
-        run=run, score=score(run), measured=figure, measures_best=figure is not None and figure.own == best_measured,
+        run=run, score=score(run), measured=figure, checked=_checked(run), estimated=estimated(run),
+        measures_best=figure is not None and figure.own == best_measured,
         agreements=[pairs.get((run.pk, other.pk), pairs.get((other.pk, run.pk))) for other in runs],
     ) for run, figure in zip(runs, measured, strict=True)]
+
+
+def _checked(run: Run) -> Measured | None:
+    found = standing(run)
+    return None if found is None else found.measured
 
 
 def reviewed(rows: Sequence[Compared]) -> Run:

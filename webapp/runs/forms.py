@@ -216,7 +216,7 @@ class RunForm(forms.Form):
         given = self.cleaned_data
         asked = Asked.of(self.collection)
         if "num_classes" in given:
-            asked = Asked(num_classes=given["num_classes"])
+            asked = asked.counting(given["num_classes"])
         try:
             return start_run(collection=self.collection, method=self.method_name, values=self.values(), asked=asked,
                              preset=given.get("preset", ""), seed=given["seed"], start_from=given.get("start_from"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from core.catalog import BACKBONES, METHODS, Settings, learns_from_labels
+from core.evaluation.guard import is_hardly_confirmed
 from core.settings import Value
 
 FEW_IMAGES = 50
@@ -18,6 +19,8 @@ GPU_FLOPS = 1e13
 """A cautious figure for a data-centre GPU, reading images included."""
 
 START_UP_SECONDS = 5.0
+EPOCHS = ("epochs", "warming_epochs", "preparing_epochs", "pretraining_epochs")
+"""Settings that say how often a method sees the images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +29,14 @@ class Question:
 
     Attributes:
         labelled: how many of the images a person confirmed or corrected, for these names.
+        confirmed: share of zero-shot's answers that groups without names confirm, 0 … 1; None before there are any.
     """
 
     num_images: int
     class_names: tuple[str, ...] = ()
     num_classes: int | None = None
     labelled: int = 0
+    confirmed: float | None = None
 
     @property
     def count(self) -> int | None:
@@ -74,6 +79,11 @@ def recommend_method(question: Question) -> Recommendation:
         return Recommendation(method="zeroshot", reason=(
             f"With {question.num_images} images there is too little to learn from; reading your class names "
             "answers them at once."))
+    if question.class_names and question.confirmed is not None and is_hardly_confirmed(
+            question.confirmed, len(question.class_names)):
+        return Recommendation(method="turtle", reason=(
+            "Zero-shot's answers hardly fit the groups that your images form, so there is little to learn from the "
+            "names: it finds the groups themselves, and gives each the name that fits best."))
     if question.class_names:
         return Recommendation(method="must", reason=(
             f"You gave {len(question.class_names)} class names and {question.num_images:,} images: it starts from "
@@ -86,7 +96,7 @@ def recommend_method(question: Question) -> Recommendation:
             f"You gave no names but know there are {question.num_classes} classes: it finds the "
             "groups your photographs fall into."))
     return Recommendation(method="turtle", reason=(
-        "You gave neither names nor a number: it tries several numbers of classes and keeps the most stable one."))
+        "You gave neither names nor a number: it tries several numbers of classes and suggests the likeliest."))
 
 
 class Obstacle(NamedTuple):
@@ -125,7 +135,9 @@ def cost(method: str, settings: Mapping[str, Value], question: Question, num_fur
     names = str(settings.get("spaces") or settings.get("backbone") or "starter-clip").split(",")
     forward = sum(_forward_operations(name.strip()) for name in names)
     operations = forward * question.num_images
-    epochs = sum(float(settings.get(name) or 0) for name in ("epochs", "warming_epochs"))
+    epochs = sum(float(settings.get(name) or 0) for name in EPOCHS)
+    if settings.get("mode") == "replay":
+        epochs *= 1 + float(settings.get("replay_share") or 0)
     operations += 4 * forward * epochs * (question.num_images + num_further)
     if "inner_steps" in settings:
         operations += _search_operations(settings, question, len(names))

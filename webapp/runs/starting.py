@@ -46,13 +46,28 @@ class Asked:
         return cls(version=collection.class_list_version, num_classes=collection.num_classes)
 
 
+    def counting(self, num_classes: int | None) -> Asked:
+        """Return the same question where it has as many classes, for names can still go to groups; else the number."""
+        is_same = self.version is not None and len(self.version.names) == num_classes
+        return self if is_same else Asked(num_classes=num_classes)
+
+
 def question_of(collection: Collection, asked: Asked | None = None) -> Question:
     """Return what is asked of a collection, with the number of different pictures it is asked about."""
     asked = asked or Asked.of(collection)
-    different = collection.images.filter(held_out=False).order_by().values("file").distinct().count()
+    different = collection.images.filter(held_out=False, set_aside=False).order_by().values("file").distinct().count()
     return Question(num_images=different, class_names=tuple(asked.version.names) if asked.version else (),
                     num_classes=asked.num_classes,
-                    labelled=len(confirmed_labels(collection, asked.version or collection.class_list_version)))
+                    labelled=len(confirmed_labels(collection, asked.version or collection.class_list_version)),
+                    confirmed=_confirmed(collection, asked.version))
+
+
+def _confirmed(collection: Collection, version: ClassListVersion | None) -> float | None:
+    """Return how far groups without names confirm the newest zero-shot answers in these names; None without any."""
+    if version is None:
+        return None
+    answered = collection.runs.filter(method="zeroshot", class_list_version=version, status=Run.Status.SUCCEEDED)
+    return answered.order_by("-pk").values_list("result__signals__group_agreement", flat=True).first()
 
 
 def settings_of(collection: Collection, method: str, preset: str, values: Mapping[str, object],
@@ -111,8 +126,6 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
         replays(parsed, given=replay is not None)
     with transaction.atomic():
         baseline = _baseline(collection, method, settings, asked, seed)
-        if METHODS[method].needs != "names":
-            asked = Asked(num_classes=question.count)
         run = Run.objects.create(
             collection=collection, owner=collection.owner, method=method, settings=settings, preset=preset, seed=seed,
             class_list_version=asked.version, num_classes=question.count, warm_up=warm_up,
@@ -266,17 +279,16 @@ def _baseline(collection: Collection, method: str, settings: Mapping[str, Value]
     if not names and "backbone" in settings:
         shared["spaces"] = settings["backbone"]  # one encoder is a space too
     _, wanted = settings_of(collection, kind, "", shared, question)
-    version = asked.version if names else None
     newest_image = collection.images.order_by("-created_at").first()
     known = collection.runs.filter(
-        method=kind, class_list_version=version, num_classes=question.count,
+        method=kind, class_list_version=asked.version, num_classes=question.count,
         status__in=[*LIVE, Run.Status.SUCCEEDED],
         created_at__gte=newest_image.created_at if newest_image else collection.created_at).order_by("-created_at")
     for run in known:
         if all(run.settings.get(name) == wanted[name] for name in BASELINE_SETTINGS if name in wanted):
             return run
     run = Run.objects.create(collection=collection, owner=collection.owner, method=kind, settings=wanted, seed=seed,
-                             class_list_version=version, num_classes=question.count)
+                             class_list_version=asked.version, num_classes=question.count)
     _send_on_commit(run)
     return run
 

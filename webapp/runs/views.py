@@ -85,7 +85,7 @@ def points(request: HttpRequest, pk: int) -> JsonResponse:
     """
     run = get_visible_run(request, pk)
     after = request.GET.get("after", "0")
-    if not after.isdigit() or len(after) > 18:
+    if not after.isdecimal() or len(after) > 18:
         return JsonResponse({"error": {"what": "after", "reason": f"{after!r} is not a point's key",
                                        "fix": "send the `after` of the last answer, or 0"}}, status=400)
     found = list(run.points.filter(pk__gt=int(after)).order_by("pk").values_list("pk", "step", "terms")[:POINTS_A_PAGE])

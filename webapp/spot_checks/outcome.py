@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from django.db.models import Count, QuerySet
 
 from core.evaluation.spot_check import Measured, Stratum, measure
-from webapp.review.names import class_names, has_class_list
+from webapp.review.names import class_names
+from webapp.review.queries import same_words
 from webapp.runs.models import Prediction, Run
 from webapp.spot_checks.models import SampledImage, SpotCheck
 
@@ -90,7 +91,7 @@ def outcome(check: SpotCheck) -> Outcome:
                     person="none of them" if one.class_index is None else names[one.class_index])
             for one in told if not _is_right(one, answers, names))
         other = run.baseline
-        if other is not None and has_class_list(run) and other.class_list_version_id == run.class_list_version_id:
+        if other is not None and same_words(run, other):
             theirs = _answers(other, sampled)
             if all(one.image_id in theirs for one in told):
                 baseline = _measured(check, told, answers, theirs, names)

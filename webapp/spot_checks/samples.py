@@ -8,7 +8,7 @@ from django.db import transaction
 from core.errors import ConfigError, DataError
 from core.evaluation.spot_check import draw
 from webapp.review import actions
-from webapp.review.names import class_names, has_class_list, standing_cluster_names
+from webapp.review.names import class_names, has_class_list, named_classes
 from webapp.runs.models import Run
 from webapp.spot_checks.models import SampledImage, SpotCheck
 from webapp.spot_checks.outcome import unseen
@@ -23,7 +23,7 @@ def obstacle(run: Run) -> str:
     """Return why this run cannot be spot-checked yet and what to do, or ""."""
     if run.status != Run.Status.SUCCEEDED:
         return "There is something to check once the run has succeeded."
-    if not has_class_list(run) and len(standing_cluster_names(run)) < LEAST_NAMES:
+    if not has_class_list(run) and len(named_classes(run)) < LEAST_NAMES:
         return "A person cannot know what “cluster 3” means. Name the clusters in Review first, then check them here."
     return ""
 
@@ -31,9 +31,8 @@ def obstacle(run: Run) -> str:
 def choices(run: Run) -> list[tuple[int, str]]:
     """Return the classes a person may answer, as index and name: clusters without a name of their own are none."""
     names = class_names(run)
-    allowed = range(len(names)) if has_class_list(run) else sorted(standing_cluster_names(run))
     first: dict[str, int] = {}
-    for index in allowed:
+    for index in named_classes(run):
         first.setdefault(names[index], index)  # clusters of one name are one class
     return [(index, name) for name, index in first.items()]
 

@@ -256,7 +256,7 @@ def test_points_come_once_and_in_the_order_they_were_written(collection, signed_
     assert (last["points"], last["terminal"], last["after"]) == ([], True, following["after"])
 
 
-@pytest.mark.parametrize("after", ["-1", "x", "9" * 30])
+@pytest.mark.parametrize("after", ["-1", "x", "²", "9" * 30])
 def test_a_malformed_cursor_is_refused(collection, signed_in, after):
     assert signed_in.get(reverse("runs:points", args=[rows.run(collection).pk]), {"after": after}).status_code == 400
 

@@ -10,6 +10,9 @@ from webapp.runs.recommendation import Question, cost, obstacle, recommend_metho
 @pytest.mark.parametrize(("question", "method"), [
     (Question(num_images=500, class_names=("cat", "dog")), "must"),
     (Question(num_images=49, class_names=("cat", "dog")), "zeroshot"),
+    (Question(num_images=500, class_names=("cat", "dog"), confirmed=0.9), "must"),
+    (Question(num_images=500, class_names=("cat", "dog"), confirmed=0.55), "turtle"),
+    (Question(num_images=49, class_names=("cat", "dog"), confirmed=0.55), "zeroshot"),
     (Question(num_images=500, num_classes=7), "turtle"),
     (Question(num_images=49, num_classes=7), "kmeans"),
     (Question(num_images=500), "turtle"),
@@ -47,6 +50,17 @@ def test_a_run_of_more_images_and_of_a_larger_model_costs_more():
     larger = cost("must", settings | {"backbone": "clip-vit-l14"}, Question(num_images=10_000, class_names=("a", "b")))
     assert small.cpu_seconds < large.cpu_seconds < larger.cpu_seconds
     assert larger.gpu_seconds < larger.cpu_seconds
+
+
+@pytest.mark.parametrize(("method", "more"), [
+    ("maect", {"preparing_epochs": 90.0}), ("maect", {"pretraining_epochs": 90.0}),
+    ("semimae", {"warming_epochs": 90.0}),
+    ("finetune", {"mode": "replay", "replay_share": 2.0, "epochs": 30.0})])
+def test_every_epoch_costs(method, more):
+    settings, question = defaults(METHODS[method].settings), Question(num_images=1_000, class_names=("a", "b"))
+    assert cost(method, settings | more, question).cpu_seconds > 1.5 * cost(
+        method, settings | {name: value for name, value in more.items() if name == "epochs"} | {"mode": "target"},
+        question).cpu_seconds
 
 
 def test_the_cost_is_said_in_words():

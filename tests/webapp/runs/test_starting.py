@@ -8,8 +8,10 @@ from django.utils import timezone
 from core.errors import ConfigError, DataError
 from tests.webapp.runs import rows
 from webapp.collections.models import Upload
+from webapp.review.names import has_class_list
 from webapp.runs.models import Run
-from webapp.runs.starting import Asked, start_again, start_run
+from webapp.runs.recommendation import recommend_method
+from webapp.runs.starting import Asked, question_of, start_again, start_run
 
 
 @pytest.fixture
@@ -69,11 +71,30 @@ def test_a_baseline_has_none_itself(collection, sent):
     assert start_run(collection=collection, method="kmeans", values={}).baseline is None
 
 
-def test_turtle_is_compared_with_kmeans_on_the_same_spaces_and_takes_only_the_number_of_names(collection, sent):
+def test_turtle_is_compared_with_kmeans_on_the_same_spaces_and_names_its_groups_from_the_list(collection, sent):
     run = start_run(collection=collection, method="turtle", values={"spaces": "starter-clip,starter-mae"})
     assert run.baseline.method == "kmeans"
     assert run.baseline.settings["spaces"] == "starter-clip,starter-mae"
-    assert (run.class_list_version, run.num_classes, run.baseline.num_classes) == (None, 3, 3)
+    assert (run.num_classes, run.baseline.num_classes) == (3, 3)
+    assert run.class_list_version == run.baseline.class_list_version == collection.class_list_version
+    assert not has_class_list(run), "its groups are its own; their names can be changed"
+    assert Asked.of(collection).counting(3) == Asked.of(collection)
+    assert Asked.of(collection).counting(4) == Asked(num_classes=4), "four groups and three names"
+    assert Asked.of(collection).counting(None) == Asked()
+
+
+def test_names_that_zero_shot_has_shown_to_fit_no_groups_are_not_recommended_to_learn_from(collection, sent):
+    assert recommend_method(question_of(collection)).method == "must"
+    rows.run(collection, "zeroshot", result=rows.result() | {"signals": {"group_agreement": 0.4}})
+    assert recommend_method(question_of(collection)).method == "turtle"
+    rows.run(collection, "zeroshot", result=rows.result() | {"signals": {"group_agreement": 0.9}})
+    assert recommend_method(question_of(collection)).method == "must"
+
+
+def test_what_is_set_aside_is_not_counted(collection):
+    before = question_of(collection).num_images
+    collection.images.filter(number=0).update(set_aside=True)
+    assert question_of(collection).num_images == before - 1
 
 
 def test_mae_ct_is_compared_with_kmeans_on_the_encoder_it_begins_with(collection, sent):

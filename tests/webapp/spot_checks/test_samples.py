@@ -205,6 +205,16 @@ def test_the_run_page_the_api_and_the_card_say_what_was_measured(gallery: Galler
     assert list(package.parent.iterdir()) == [package]
 
 
+def test_runs_side_by_side_show_what_was_measured(gallery: Gallery, alice: Client) -> None:
+    address = reverse("runs:compare", args=[gallery.collection.pk])
+    assert "By spot check" not in alice.get(address).content.decode()
+    check = samples.start(gallery.run, gallery.owner, 40, "uniform")
+    answer_all(check, gallery)
+    found, page = outcome(check).measured, alice.get(address).content.decode()
+    assert found is not None and "By spot check" in page
+    assert f"{100 * found.low:.0f}–{100 * found.high:.0f} %" in page
+
+
 def test_a_stranger_and_a_foreign_sample_are_not_found(gallery: Gallery, alice: Client) -> None:
     check = samples.start(gallery.run, gallery.owner, 5, "uniform")
     other = Client()

@@ -13,9 +13,9 @@ register = template.Library()
 
 
 @register.filter
-def span(seconds: float | timedelta | None) -> str:
-    """Write seconds, or the time between two moments, for a person; "" for none."""
-    if seconds is None:
+def span(seconds: float | timedelta | str | None) -> str:
+    """Write seconds, or the time between two moments, for a person; "" for none (in a template that is "" too)."""
+    if seconds is None or seconds == "":
         return ""
     return words.span(seconds.total_seconds() if isinstance(seconds, timedelta) else float(seconds))
 
