@@ -43,7 +43,7 @@ def correct(run: Run, author: AbstractBaseUser, image_ids: Iterable[int], class_
     """
     name = _checked_name(run, class_index)
     ids = _of_run(run, image_ids)
-    return _record(run, author, f"labeled {_images(len(ids))} {name}"[:200], dict.fromkeys(ids, class_index))
+    return _record(run, author, f"labelled {_images(len(ids))} {name}"[:200], dict.fromkeys(ids, class_index))
 
 
 def correct_each(run: Run, author: AbstractBaseUser, answers: Mapping[int, int], what: str) -> ReviewAction:

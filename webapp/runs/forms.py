@@ -13,6 +13,7 @@ from core.catalog import BACKBONES, METHODS, parse
 from core.errors import ConfigError, DataError
 from core.presets.table import PRESETS
 from core.settings import Setting, Value, defaults, describe, split_list
+from webapp.collections.forms import MAX_CLASSES
 from webapp.collections.models import Collection
 from webapp.runs.further import count_brought
 from webapp.runs.models import Run
@@ -51,8 +52,8 @@ class RunForm(forms.Form):
     preset = forms.ChoiceField(required=False, label="Preset",
                                help_text="Sets the settings below, which you may still change.")
     num_classes = forms.IntegerField(
-        required=False, label="Number of classes", min_value=2, max_value=100_000,
-        help_text="Leave empty for \"don't know\": several numbers are tried and the most stable one is kept.")
+        required=False, label="Number of classes", min_value=2, max_value=MAX_CLASSES,
+        help_text="Leave empty for \"don't know\": several numbers are tried and the likeliest is suggested.")
     warm_up = forms.ModelChoiceField(
         Collection.objects.none(), required=False, label="Warm-up collection", empty_label="none",
         help_text="A larger collection of the same kind of pictures, seen first with the classifier frozen.")

@@ -99,7 +99,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask a run to stop."""
     run = get_own_run(request, pk)
     if run.is_terminal:
-        messages.info(request, f"This run had already {run.get_status_display().lower()}.")
+        messages.info(request, f"Too late, its state is: {run.get_status_display().lower()}.")
     else:
         run.request_cancel()
         record(request, run.collection, f"cancelled run {run.pk}")
@@ -111,7 +111,7 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask a run to stop for now."""
     run = get_own_run(request, pk)
     if run.is_terminal:
-        messages.info(request, f"This run had already {run.get_status_display().lower()}.")
+        messages.info(request, f"Too late, its state is: {run.get_status_display().lower()}.")
     else:
         run.request_pause()
         record(request, run.collection, f"paused run {run.pk}")

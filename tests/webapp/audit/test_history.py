@@ -81,9 +81,9 @@ def test_reviews_stand_in_it_with_what_was_undone(collection, alice, charlie, si
     actions.correct(run, charlie, images, 2)
     actions.correct(run, alice, images, 1)
     actions.undo(run, alice)
-    assert said(collection) == [("charlie", "labeled 2 images owl"), ("alice", "labeled 2 images dog")]
+    assert said(collection) == [("charlie", "labelled 2 images owl"), ("alice", "labelled 2 images dog")]
     page = signed_in.get(f"/collections/{collection.pk}/history/").content.decode()
-    assert "<del>labeled 2 images dog</del>" in page and "<del>labeled 2 images owl</del>" not in page
+    assert "<del>labelled 2 images dog</del>" in page and "<del>labelled 2 images owl</del>" not in page
 
 
 def test_who_joins_is_noted(collection, alice, client):

@@ -121,7 +121,7 @@ def test_correct_uses_the_key_before_the_menu(gallery: Gallery) -> None:
     ids = list(gallery.collection.images.values_list("pk", flat=True)[:4])
     screen = handlers.correct(_visit(gallery), *_form({"ids": ids, "class_index": 7}, label_as="2"))
     assert _spoken(gallery) == dict.fromkeys(ids, 7)
-    assert screen.undo["value"] == "Undo: labeled 4 images seven"
+    assert screen.undo["value"] == "Undo: labelled 4 images seven"
     handlers.correct(_visit(gallery), *_form({"ids": ids[:1]}, label_as="2"))
     assert _spoken(gallery)[ids[0]] == 2
 

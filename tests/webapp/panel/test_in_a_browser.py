@@ -111,7 +111,7 @@ def test_all_that_match_are_labeled_by_the_menu_in_one_action(context: BrowserCo
     page.get_by_role("option", name="5 · five").click()
     page.locator("#lf-correct").click()
     _by_person(page, count)
-    expect(page.locator("#lf-undo")).to_have_text(f"Undo: labeled {count} images five")
+    expect(page.locator("#lf-undo")).to_have_text(f"Undo: labelled {count} images five")
     page.locator("#lf-undo").click()
     _by_person(page, 0)
 
@@ -159,9 +159,9 @@ def test_a_picture_is_tried_without_passing_through_gradio(
     expect(page.locator("[data-waits]")).to_be_visible()
     assert [url for url in sent if "/review/" in url] == [f"{server.url}/review/runs/{server.run}/trials/"]
     assert not any("upload" in url for url in sent)
-    (tmp_path / "words.png").write_text("not a picture")
-    page.locator(".lf-try input[type=file]").set_input_files(tmp_path / "words.png")
-    expect(page.locator(".lf-refusal")).to_contain_text("words.png")
+    (tmp_path / "large.png").write_bytes(bytes(16 * 1024 * 1024 + 1))
+    page.locator(".lf-try input[type=file]").set_input_files(tmp_path / "large.png")
+    expect(page.locator(".lf-refusal")).to_contain_text("large.png")
 
 
 def test_nothing_is_fetched_from_outside(context: BrowserContext, server: Server) -> None:

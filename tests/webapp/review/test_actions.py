@@ -27,7 +27,7 @@ def test_it_corrects_many_images_in_one_action(gallery: Gallery) -> None:
     ids = _ids(gallery, 7)
     action = actions.correct(gallery.run, gallery.owner, ids, 9)
     assert action.corrections.count() == 7
-    assert action.description == "labeled 7 images nine"
+    assert action.description == "labelled 7 images nine"
     assert {_standing(gallery)[pk] for pk in ids} == {9}
 
 
@@ -69,7 +69,7 @@ def test_redo_brings_back_in_order_and_a_new_action_forgets_it(gallery: Gallery)
     actions.undo(gallery.run, gallery.owner)
     actions.undo(gallery.run, gallery.owner)
     assert [actions.redo(gallery.run, gallery.owner).description for _ in range(2)] == [
-        "labeled 1 image one", "labeled 1 image seven"]
+        "labelled 1 image one", "labelled 1 image seven"]
 
 
 def test_undo_leaves_other_peoples_work_alone(gallery: Gallery) -> None:

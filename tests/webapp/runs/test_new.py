@@ -34,7 +34,7 @@ def test_it_shows_the_recommended_method_first_with_its_reason_and_cost(signed_i
     assert 'value="must" checked' in page
     assert page.index('value="must"') < page.index('value="turtle"')
     assert "MUST will take" in page
-    assert "A zero-shot baseline runs first" in page
+    assert "It is compared with zero-shot, which runs first" in page
 
 
 @pytest.mark.parametrize("method", METHODS)
