@@ -43,37 +43,47 @@ def of_kind(found: list[rows.Row], kind: str) -> list[rows.Row]:
 
 
 def known(found: list[rows.Row]) -> list[Known]:
-    """Return what calibration needs of the rows that kept it."""
+    """Return what calibration needs of the rows that kept it.
+
+    k-means and TURTLE of one target and seed share a sign: how far they agree.
+    """
+    agreed = {(row.target, row.seed): {"method_agreement": row.label_free["baseline_agreement"]}
+              for row in found if row.method == TITLES["groups"]["turtle"] and "baseline_agreement" in row.label_free}
     return [Known(collection=row.target, accuracy=score(row),
-                  shown=row.label_free | {"label_free_score": row.label_free_score or 0.0})
+                  shown=row.label_free | {"label_free_score": row.label_free_score or 0.0}
+                  | agreed.get((row.target, row.seed), {}))
             for row in found if row.label_free]
 
 
 def estimates(found: list[rows.Row]) -> dict[str, Calibration]:
     """Return the calibration of each kind that has rows enough to leave targets out."""
-    made = {kind: estimate.calibrate(known(of_kind(found, kind)), BACKBONE) for kind in KINDS}
+    made = {kind: estimate.calibrate(known(of_kind(found, kind)), kind, BACKBONE) for kind in KINDS}
     return {kind: one for kind, one in made.items() if one is not None}
 
 
 def estimate_lines(found: list[rows.Row]) -> Iterator[str]:
-    """Yield what estimated accuracy is worth, all signs together and each alone."""
+    """Yield what estimated accuracy is worth: over all results, then of each kind, its signs together and alone."""
     made = estimates(found)
+    worth = [one for one in made.values() if one.collections >= estimate.LEAST_COLLECTIONS]
+    count = sum(one.results for one in worth)
+    of = f"{count} results, their target left out"
+    yield str(Bound(f"estimated accuracy off by, points ({of})", most=100 * estimate.LARGEST_ERROR,
+                    figure=100 * sum(one.error * one.results for one in worth) / count if count else None))
+    yield str(Bound(f"its 90 % interval covers, % ({of})", least=100 * estimate.LEAST_COVERED,
+                    figure=100 * sum(one.covered * one.results for one in worth) / count if count else None))
     for kind in KINDS:
         one = made.get(kind)
         if one is None or one.collections < estimate.LEAST_COLLECTIONS:
-            count = one.collections if one else 0
-            yield f"short estimated accuracy, {kind}: not enough measured (rows of {count} targets)"
+            yield f"      {kind}: not enough measured (rows of {one.collections if one else 0} targets)"
             continue
-        of = f"{kind}, {one.results} results of {one.collections} targets, each left out"
-        yield str(Bound(f"estimated accuracy off by, points ({of})", 100 * one.error,
-                        most=100 * estimate.LARGEST_ERROR))
-        yield str(Bound(f"its 90 % interval covers, % ({of})", 100 * one.covered, 100 * estimate.LEAST_COVERED))
-        yield f"      interval ± {100 * one.half_width:.0f} points; {'' if one.holds else 'not '}to be shown to people"
-        for name, source in (estimate.ESTIMATORS | estimate.SET_ASIDE).items():
+        yield (f"      {kind}, {one.results} results of {one.collections} targets: "
+               f"off by {100 * one.error:.1f} points, covers {100 * one.covered:.1f} %, "
+               f"± {100 * one.half_width:.0f} points; {'' if one.holds else 'not '}to be shown to people")
+        for name, source in {**estimate.ESTIMATORS[kind], **estimate.SET_ASIDE}.items():
             pairs = list(estimate.left_out_estimates(known(of_kind(found, kind)), (name,)))
             off = [abs(left_out.accuracy - result.accuracy) for result, left_out in pairs]
             if off:
-                yield f"      {source} alone: off by {100 * np.mean(off):.1f} points ({len(off)} results)"
+                yield f"        {source} alone: off by {100 * np.mean(off):.1f} points ({len(off)} results)"
 
 
 def spot_check_bound(found: list[rows.Row]) -> Bound:

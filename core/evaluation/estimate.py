@@ -1,8 +1,9 @@
 """Estimated accuracy: what answers show without labels, calibrated on collections whose truth is known.
 
-Three published signs of accuracy: how sure and varied the answers are, how evenly they fall on the classes, and how far
-groups that know no names confirm those of the baseline (a method that teaches itself moves its answers towards such
-groups whether their names are right or not, so its own say less: `docs/decisions.md`, 2026-11-28). Each is put on the
+Of answers in names, three published signs of accuracy: how sure and varied they are, how evenly they fall on the
+classes, and how far groups that know no names confirm those of the baseline (a method that teaches itself moves its
+answers towards such groups whether their names are right or not, so its own say less: `docs/decisions.md`, 2026-11-28).
+Of groups, two: how far two methods find the same, and how learnable they are. Each is put on the
 scale of accuracy by a line fitted on other collections (as Deng, Zheng, CVPR 2021, arXiv:2007.02915, and Guillory et
 al., ICCV 2021, arXiv:2107.03315, fit theirs; theirs on the shares, ours on their log odds, as a share has two ends),
 and they are averaged with the weight that each has earned on collections left out. The interval is split
@@ -22,12 +23,18 @@ from pathlib import Path
 
 import numpy as np
 
-ESTIMATORS: Mapping[str, str] = {
-    "nuclear_norm": "confidence and dispersity (Deng et al. 2023)",
-    "baseline_group_agreement": "the baseline's agreement with groups that know no names (after Jiang et al. 2022)",
-    "histogram_entropy": "evenness of the answered classes (Musgrave et al. 2022)",
+ESTIMATORS: Mapping[str, Mapping[str, str]] = {
+    "names": {
+        "nuclear_norm": "confidence and dispersity (Deng et al. 2023)",
+        "baseline_group_agreement": "the baseline's agreement with groups that know no names (after Jiang et al. 2022)",
+        "histogram_entropy": "evenness of the answered classes (Musgrave et al. 2022)",
+    },
+    "groups": {
+        "method_agreement": "agreement of k-means and TURTLE, matched one to one (after Jiang et al. 2022)",
+        "label_free_score": "generalisation score (Gadetsky et al. 2024)",
+    },
 }
-"""Key of what is shown without labels -> who proposed it."""
+"""What a result has, "names" or "groups" -> key of what is shown without labels -> who proposed it."""
 SET_ASIDE: Mapping[str, str] = {
     "group_agreement": "the result's own agreement with such groups",
     "mean_confidence": "mean confidence (Hendrycks, Gimpel 2017)",
@@ -121,22 +128,21 @@ class Calibration:
         return Estimate(accuracy=found, low=max(0.0, found - self.half_width), high=min(1.0, found + self.half_width))
 
 
-def calibrate(results: Sequence[Known], backbone: str = "") -> Calibration | None:
+def calibrate(results: Sequence[Known], kind: str, backbone: str = "") -> Calibration | None:
     """Fit on every result of a backbone, and say how that does on collections left out; None with less than three."""
     collections = sorted({one.collection for one in results})
     if len(collections) < 3:
         return None
-    left_out = list(left_out_estimates(results))
+    estimators = tuple(ESTIMATORS[kind])
+    left_out = list(left_out_estimates(results, estimators))
     errors = [abs(estimate.accuracy - one.accuracy) for one, estimate in left_out]
     covered = [estimate.low <= one.accuracy <= estimate.high for one, estimate in left_out]
-    estimators = tuple(ESTIMATORS)
     return Calibration(lines=_weighted_lines(results, estimators), half_width=_half_width(results, estimators),
                        error=float(np.mean(errors)), covered=float(np.mean(covered)), collections=len(collections),
                        results=len(left_out), backbone=backbone)
 
 
-def left_out_estimates(results: Sequence[Known], estimators: Sequence[str] = tuple(ESTIMATORS)
-                       ) -> Iterator[tuple[Known, Estimate]]:
+def left_out_estimates(results: Sequence[Known], estimators: Sequence[str]) -> Iterator[tuple[Known, Estimate]]:
     """Yield every result with the estimate of a fit, interval included, that never saw its collection."""
     for collection in sorted({one.collection for one in results}):
         others = [one for one in results if one.collection != collection]
@@ -190,8 +196,8 @@ def _squared_error(results: Sequence[Known], estimator: str) -> float:
 def _lines(results: Sequence[Known], estimators: Sequence[str]) -> dict[str, Line]:
     """Fit a line for each estimator; every collection weighs the same.
 
-    An estimator that falls as accuracy rises, or that fewer than three collections show, is left out: all four
-    are signs of being right, and a negative slope is chance.
+    An estimator that falls as accuracy rises, or that fewer than three collections show, is left out: all are signs of
+    being right, and a negative slope is chance.
     """
     fitted = {}
     for name in estimators:

@@ -35,8 +35,25 @@ def test_the_guard_rejects_what_learnt_from_names_that_fit_no_groups() -> None:
 def test_too_few_targets_are_not_enough_and_rows_without_signs_do_not_count() -> None:
     found = [row(target, trust.BASELINE, 0.5, 0.9) for target in "abcde"]
     lines = list(trust.estimate_lines(found))
-    assert lines == ["short estimated accuracy, names: not enough measured (rows of 5 targets)",
-                     "short estimated accuracy, groups: not enough measured (rows of 0 targets)"]
+    assert [line.split(":")[0] for line in lines[:2]] == [
+        "short estimated accuracy off by, points (0 results, their target left out)",
+        "short its 90 % interval covers, % (0 results, their target left out)"]
+    assert lines[2:] == ["      names: not enough measured (rows of 5 targets)",
+                         "      groups: not enough measured (rows of 0 targets)"]
+
+
+def test_groups_are_estimated_by_how_far_two_methods_agree() -> None:
+    found = []
+    for number, target in enumerate("abcdefgh"):
+        for method in ("k-means", "TURTLE"):
+            one = row(target, method, 0.2 + 0.09 * number, 0.9)
+            shown = one.label_free | ({"baseline_agreement": 0.4 + 0.07 * number} if method == "TURTLE" else {})
+            found.append(replace(one, metrics={"hungarian_accuracy": 0.2 + 0.09 * number}, label_free=shown))
+    bound, covered, _, groups, agreement, *_ = trust.estimate_lines(found)
+    assert bound.startswith("ok    estimated accuracy off by, points (16 results") and covered.startswith("ok")
+    assert groups.startswith("      groups, 16 results of 8 targets: off by")
+    assert groups.endswith("; to be shown to people")
+    assert agreement.startswith("        agreement of k-means and TURTLE") and agreement.endswith("(16 results)")
 
 
 def test_the_spot_check_holds_on_collections_as_hard_as_the_committed_rows() -> None:
