@@ -6,9 +6,11 @@ data set, each with ``train/CLASS/…`` and ``test/CLASS/…``, and, where folde
 without their labels; the test images are answered and compared with the truth. Resumable; rows in ``papers.jsonl`` of
 the cache.
 
-Two departures. MAE-CT's and unsupervised finetuning's groups are found in the training images and the test images
-fall into them; the papers run k-means on the test images themselves. ResNet-50 begins with timm's supervised weights,
-the paper's Table 3, not its Table 2.
+Departures. MAE-CT's and unsupervised finetuning's groups are found in the training images and the test images fall
+into them; the papers run k-means on the test images themselves. MAE-CT begins with MAE's published weights; the paper's
+B and L with its authors' own MAE, which its Table 6 finds as good. Their huge model is an H/16, also their own; ours is
+the published H/14. Of that the paper has no cluster accuracy, so that k-NN is compared, with its Table 14. ResNet-50
+begins with timm's supervised weights, the paper's Table 3, not its Table 2.
 """
 
 from __future__ import annotations
@@ -22,13 +24,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from benchmarks import rows
+from core.backbones.features import features
 from core.catalog import METHODS, parse
+from core.classifier import Classifier
 from core.data.images import ImageSet, open_images
 from core.errors import DataError
 from core.evaluation import metrics
+from core.evaluation.neighbours import vote
 from core.methods.resolve import resolve
 from core.presets.must import REPORTED
 from core.presets.table import PRESETS
@@ -36,9 +42,13 @@ from core.problem import Problem
 from core.shell import LocalRun, best_device
 
 MEASURES = {"accuracy": metrics.accuracy, "hungarian_accuracy": metrics.hungarian_accuracy,
-            "bcubed_precision": metrics.bcubed_precision}
+            "bcubed_precision": metrics.bcubed_precision, "neighbours_accuracy": metrics.accuracy}
+"""Of the classifier's answers to the test images; neighbours_accuracy of those that the training images' true labels
+give them by weighted k-NN on the tuned features."""
 LABELLED_SHARE = 0.1
 """Semi-MAE's, of each class."""
+ASKED_AT_ONCE = 512
+"""Test images beside a million training ones: 2.6 GB of cosines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +83,12 @@ def claims() -> Iterator[Claim]:
     for preset, (_, reported) in REPORTED.items():
         yield Claim(table="MUST, Tables 2 and 4", target=preset.rsplit("-", 1)[0], method="must", preset=preset,
                     measure="accuracy", reported=reported)
-    for preset, reported in (("min-b", 35.3), ("min-l", 54.9), ("min-h", 58.0), ("aug-b", 46.2), ("aug-l", 56.9),
-                             ("aug-h", 54.8)):
+    for preset, reported in (("min-b", 35.3), ("min-l", 54.9), ("aug-b", 46.2), ("aug-l", 56.9)):
         yield Claim(table="MAE-CT, Table 2", target="imagenet", method="maect", preset=preset,
                     measure="hungarian_accuracy", reported=reported)
+    for preset, reported in (("min-h", 79.1), ("aug-h", 78.9)):
+        yield Claim(table="MAE-CT, Table 14", target="imagenet", method="maect", preset=preset,
+                    measure="neighbours_accuracy", reported=reported)
     for preset, reported in (("paper-naive", (61.3, 47.3, 41.7, 34.2)), ("paper", (69.9, 56.1, 44.9, 51.7))):
         for target, figure in zip(("caltech101", "pets", "cifar100", "food101"), reported, strict=True):
             yield Claim(table="Unsupervised finetuning, Table 2", target=target, method="finetune", preset=preset,
@@ -128,6 +140,14 @@ def few_labels(truth: NDArray[np.integer], seed: int) -> dict[int, int]:
     return chosen
 
 
+def neighbours_answers(classifier: Classifier, train: Part, test: Part, run: LocalRun) -> NDArray[np.integer]:
+    """Return the class of each test image by weighted k-NN among the training images, in the adapted features (N,)."""
+    encoder = classifier.members[0].backbone
+    known, asked = (features(encoder, part.images, run).to(run.device) for part in (train, test))
+    labels = torch.from_numpy(train.truth).to(run.device)
+    return torch.cat([vote(known, labels, part) for part in asked.split(ASKED_AT_ONCE)]).cpu().numpy()
+
+
 def measure(claim: Claim, data: Path, seed: int, overrides: dict[str, str]) -> rows.Row:
     """Adapt to the training images, answer the test images, and return how well.
 
@@ -151,7 +171,8 @@ def measure(claim: Claim, data: Path, seed: int, overrides: dict[str, str]) -> r
         run = LocalRun(device=best_device("auto"), seed=seed, folder=folder)
         classifier = resolve(METHODS[claim.method].function)(parse(claim.method, values), problem, run)
         seconds = time.monotonic() - began
-        found = classifier.predict(test.images, run).labels.numpy()
+        found = (neighbours_answers(classifier, train, test, run) if claim.measure == "neighbours_accuracy"
+                 else classifier.predict(test.images, run).labels.numpy())
     return rows.Row(target=claim.target, method=claim.title, seed=seed, settings=values, label_free_score=None,
                     metrics={claim.measure: MEASURES[claim.measure](found, test.truth)}, seconds=round(seconds, 1),
                     weights="published")
@@ -174,7 +195,7 @@ def main() -> int:
         if given.only and given.only not in f"{claim.title} {claim.target}":
             continue
         row = done.get((claim.target, claim.title, given.seed))
-        if row is None:
+        if row is None or claim.measure not in row.metrics:  # earlier, another figure of the same run was asked for
             try:
                 row = measure(claim, given.data, given.seed, overrides)
             except DataError as error:

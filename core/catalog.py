@@ -219,10 +219,11 @@ class MaectSettings:
                                  low=0.01, high=1.0)
     frozen_blocks: int = setting(6, "Blocks kept as they are", "Counted from the image; the paper keeps half.", low=0,
                                  high=1000)
-    temperature: float = setting(0.15, "Temperature", low=0.001, high=10.0, symbol="τ")
+    temperature: float = setting(0.15, "Temperature", low=0.001, high=10.0, symbol="τ, Eq. 2")
     nearest: int = setting(20, "Nearest images to draw from", "0: no lookup, an image's other view is its neighbour "
-                           "(Table 3).", low=0, high=1000, symbol="k")
-    queue_size: int = setting(65_536, "Images looked up", "At most as many as there are.", low=2, high=1_000_000)
+                           "(Table 3).", low=0, high=1000, symbol="k, Eq. 1")
+    queue_size: int = setting(65_536, "Images looked up", "At most as many as there are.", low=2, high=1_000_000,
+                              symbol="Q, Eq. 1")
     encoder_average: float = setting(0.9999, "Encoder's average", low=0.0, high=1.0, symbol="t1")
     projector_average: float = setting(0.99, "Projector's average", low=0.0, high=1.0, symbol="t2")
     average_horizon_share: float = setting(0.0, "Average's memory as a share of the run", "Above 0: sets the encoder's "
@@ -235,12 +236,16 @@ class MaectSettings:
     oracle: bool = setting(False, "Labelled images are neighbours of their class",
                            "Uses the images that you confirmed or corrected in review, or --labels in the shell "
                            "(Table 16).")
+    names_from_labels: bool = setting(False, "Labelled images name the groups", "A group is called what most of its "
+                                      "images are that you confirmed or corrected in review, or gave with --labels in "
+                                      "the shell; what the names mean decides for groups without any.")
     pretraining_epochs: float = setting(0.0, "Epochs of further pretraining", "Recovers hidden patches of your images "
                                         "first.", low=0.0, high=10_000)
     pretraining_learning_rate: float = setting(1.5e-4, "Base learning rate of pretraining", low=1e-8, high=1.0)
     pretraining_mask_ratio: float = setting(0.75, "Share hidden while pretraining", low=0.05, high=0.95)
     pretraining_contrast_weight: float = setting(0.0, "Contrast while pretraining", "The paper's combined pretraining "
-                                                 "takes 0.001 (Table 4).", low=0.0, high=100.0, symbol="λ")
+                                                 "takes 0.001 (Table 4).", low=0.0, high=100.0,
+                                                 symbol="λ, section 4.4")
     pretraining_detached: bool = setting(False, "Contrast while pretraining teaches the head alone", "Table 4.")
     starts: int = setting(100, "Starts of k-means", "The best of this many is kept.", low=1, high=1000)
     precision: str = setting("auto", "Precision", "bfloat16 where the hardware computes it; losses are always float32.",
@@ -282,6 +287,9 @@ class FinetuneSettings:
     momentum: float = setting(0.999, "Momentum of the key encoder", low=0.0, high=1.0, symbol="m")
     average_horizon_share: float = setting(0.0, "Key encoder's memory as a share of the run", "Above 0: sets the "
                                            "momentum from the number of steps, for short runs.", low=0.0, high=1.0)
+    names_from_labels: bool = setting(False, "Labelled images name the groups", "A group is called what most of its "
+                                      "images are that you confirmed or corrected in review, or gave with --labels in "
+                                      "the shell; what the names mean decides for groups without any.")
     starts: int = setting(100, "Starts of k-means", "The best of this many is kept.", low=1, high=1000)
     precision: str = setting("auto", "Precision", "bfloat16 where the hardware computes it; losses are always float32.",
                              choices=("auto", "float32", "bfloat16"))
@@ -383,7 +391,9 @@ METHODS: Mapping[str, Method] = {
 
 
 def learns_from_labels(settings: Settings) -> bool:
-    """Tell whether these settings ask for images that a person labelled."""
+    """Tell whether these settings ask for images that a person labelled, to learn from or to name groups by."""
+    if isinstance(settings, MaectSettings | FinetuneSettings) and settings.names_from_labels:
+        return True
     return isinstance(settings, SemiMaeSettings) or (isinstance(settings, MaectSettings) and settings.oracle)
 
 

@@ -19,7 +19,7 @@ class Problem:
         class_names: one name a class, or () where only the number is known.
         num_classes: K; equals ``len(class_names)`` when names are given, None for "don't know".
         labelled: image index -> class index, made by a person in review (Semi-MAE and MAE-CT's oracle
-            learn from it).
+            learn from it; MAE-CT's and unsupervised finetuning's groups can be named by it).
         warm_up: a larger collection for MUST's frozen-classifier warm-up (its Table 4), or None.
         warm_up_names: that collection's own classes; () takes `class_names`.
         replay: images like those that the foundation model learnt from, for unsupervised finetuning, or None.

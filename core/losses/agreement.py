@@ -53,6 +53,7 @@ def agreement(task_logits: Sequence[Tensor], inner_logits: Sequence[Tensor],
             over spaces, not of their mean: so does the released code.
     """
     labels = labeling(task_logits)
+    # The two terms of Eq. (12).
     prediction_error = torch.stack([soft_cross_entropy(logits.detach(), labels) for logits in inner_logits]).sum()
     entropy = torch.stack([class_entropy(logits) for logits in task_logits]).sum()
     return {

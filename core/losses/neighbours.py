@@ -2,7 +2,8 @@
 
 B images, Q places of the queue, E embedding width.
 
-Paper: Lehner et al., 2023, arXiv:2304.10520, Algorithm 1 (`topk_NN`). Reference code: ml-jku/MAE-CT at 6c82cb6.
+Paper: Lehner et al., 2023, arXiv:2304.10520, Eq. 1 and Algorithm 1 (`topk_NN`). Reference code: ml-jku/MAE-CT at
+6c82cb6.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class NeighbourQueue:
 
     @torch.no_grad()
     def look_up(self, queries: Tensor, images: Tensor, dice: Tensor, preferred: Tensor | None = None) -> Tensor:
-        """Return for each query the embedding of one of its nearest neighbours, (B, E).
+        """Return for each query the embedding of one of its nearest neighbours, (B, E); Eq. 1.
 
         Args:
             queries: (B, E) unit vectors.
@@ -45,7 +46,7 @@ class NeighbourQueue:
         if preferred is not None:
             likeness = torch.where(preferred, likeness - 2 * BELOW_ANY_COSINE, likeness)
         nearest = likeness.topk(int(dice.max()) + 1, dim=1).indices  # (B, k)
-        return self.embeddings[nearest.gather(1, dice[:, None])[:, 0]]
+        return self.embeddings[nearest.gather(1, dice[:, None])[:, 0]]  # Eq. 1
 
     @torch.no_grad()
     def push(self, embeddings: Tensor, images: Tensor) -> None:

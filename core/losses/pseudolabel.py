@@ -52,7 +52,7 @@ def self_training(logits: Tensor, answers: PseudoLabels) -> Tensor:
 def consistency(logits: Tensor, answers: PseudoLabels) -> Tensor:
     """Return FixMatch's loss, Semi-MAE's Eq. 2: as `self_training`, but divided by all B images, as written there."""
     each = functional.cross_entropy(logits.float(), answers.labels, reduction="none")  # (B,)
-    return (each * answers.confident).mean()
+    return (each * answers.confident).mean()  # Eq. 2 (Semi-MAE's)
 
 
 def log_batch_average(logits: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ class MovingAverage:
             average = torch.logaddexp(self.log_average + math.log(1 - self.SHARE_OF_NEW),
                                       log_batch + math.log(self.SHARE_OF_NEW))
         self.log_average.copy_(average.detach())
-        return fairness(average) / self.SHARE_OF_NEW
+        return fairness(average) / self.SHARE_OF_NEW  # Eq. 3
 
 
 class Balance:

@@ -44,7 +44,7 @@ def squared_error(recovered: Tensor, true: Tensor, hidden: Tensor) -> Tensor:
         hidden: (B, L), True or 1 = removed from the encoder's input.
     """
     each = (recovered.float() - true).square().mean(dim=2)  # (B, L)
-    return (each * hidden).sum() / hidden.sum()
+    return (each * hidden).sum() / hidden.sum()  # L_MAE of Semi-MAE's Eq. 3, L^MAE of MAE-CT's section 4.4
 
 
 def pictures(values: Tensor, rows: int, patch_px: int) -> Tensor:

@@ -89,7 +89,7 @@ def reading_steps(num_images: int, batch_size: int) -> int:
 
 def cluster_classifier(backbone: ClipBackbone | TimmBackbone, problem: Problem, num_clusters: int, run: Run, *,
                        method: str, settings: Mapping[str, object], starts: int, first: int,
-                       reading: int) -> Classifier:
+                       reading: int, labels: Tensor | None = None) -> Classifier:
     """Return the classifier of the clusters that the problem's images form in an adapted backbone.
 
     Clusters are named through the backbone as it was before where that reads text, else through the bundled one:
@@ -105,6 +105,7 @@ def cluster_classifier(backbone: ClipBackbone | TimmBackbone, problem: Problem, 
         starts: of k-means.
         first: steps done.
         reading: see `reading_steps`.
+        labels: (N,) a person's, -1 = none, by which clusters are named first (see `match_names`); None: text alone.
     """
     total, count = first + reading + 1, len(problem.images)
     part = Part(run, first=first, steps=reading, total=total)
@@ -116,7 +117,7 @@ def cluster_classifier(backbone: ClipBackbone | TimmBackbone, problem: Problem, 
     found = standardised_clusters(space, num_clusters, starts, Part(run, first=first + reading, steps=1, total=total))
     extra: dict[str, object] = {"clusters_found": len(found.labels.unique())}
     if problem.class_names:
-        found = found.in_order(name_clusters(found.probabilities, texts, problem.class_names))
+        found = found.in_order(name_clusters(found.probabilities, texts, problem.class_names, labels))
     else:
         extra["suggested_names"] = suggest_names(found.labels, num_clusters, texts)
     names = problem.class_names or cluster_names(num_clusters)

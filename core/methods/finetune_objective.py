@@ -79,13 +79,15 @@ class Objective:
         negatives, own = self.queue.embeddings, own_rows(images, self.queue.owners)
         terms: dict[str, Tensor] = {}
         if self.unmixed or batch.mix is None:
-            terms["contrast"] = instance_contrast(embedded[0], keys, negatives, own, self.temperature).mean()
+            terms["contrast"] = instance_contrast(embedded[0], keys, negatives, own, self.temperature).mean()  # Eq. 4
         if batch.mix is not None:
             partners = batch.mix.partners.to(self.device)
             terms["mixed_contrast"] = mixed_contrast(
-                embedded[-1], keys, partners, negatives, own | own[partners], batch.mix.share, self.temperature).mean()
+                embedded[-1], keys, partners, negatives, own | own[partners], batch.mix.share,
+                self.temperature).mean()  # Eq. 6
         # Eq. 6 is added to Eq. 4 with weight 1: the mixed queries are "extra positive samples" (section 1); whether
-        # they replace the plain ones the paper leaves open.
+        # they replace the plain ones the paper leaves open. It mixes two random images of the mini-batch an iteration;
+        # here each one is mixed with another (see `core.data.mixing.draw_mix`), and Eq. 6 is the mean over all.
         return terms | {"loss": torch.stack(list(terms.values())).sum()}
 
     def remember(self) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import Any
 
-from core.catalog import Settings
+from core.catalog import Settings, learns_from_labels
 from core.errors import CheckpointError
 from core.problem import Problem
 from core.run import Run
@@ -15,8 +15,12 @@ from core.run import Run
 
 def identity(settings: Settings, problem: Problem, seed: int) -> str:
     """Return a digest of all that a run's answer depends on."""
-    said = [dataclasses.asdict(settings), problem.images.fingerprint, problem.class_names, problem.num_classes, seed,
-            problem.replay.fingerprint if problem.replay else "", sorted(problem.labelled.items()),
+    values = dataclasses.asdict(settings)
+    if not values.get("names_from_labels"):  # a run without is called what it was before there was that setting
+        values.pop("names_from_labels", None)
+    labelled = sorted(problem.labelled.items()) if learns_from_labels(settings) else []
+    said = [values, problem.images.fingerprint, problem.class_names, problem.num_classes, seed,
+            problem.replay.fingerprint if problem.replay else "", labelled,
             problem.start.digest if problem.start else ""]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.errors import DataError
+from core.catalog import FinetuneSettings, MaectSettings
+from core.errors import ConfigError, DataError
 from core.problem import Problem
 
 
@@ -22,3 +23,18 @@ def person_labels(problem: Problem) -> Tensor:
     for index, label in problem.labelled.items():
         labels[index] = label
     return labels
+
+
+def naming_labels(settings: FinetuneSettings | MaectSettings, problem: Problem) -> Tensor | None:
+    """Return the labels (N,) that clusters are to be named by, as `person_labels` does, or None where they are not.
+
+    Raises:
+        ConfigError: where there is no name to be given.
+        DataError: when a person labelled none.
+    """
+    if not settings.names_from_labels:
+        return None
+    if not problem.class_names:
+        raise ConfigError("names_from_labels", "there are no class names that groups could be given; give names, or "
+                          "switch it off")
+    return person_labels(problem)

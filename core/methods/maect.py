@@ -31,7 +31,7 @@ from core.errors import ConfigError, DataError
 from core.losses.neighbours import NeighbourQueue
 from core.methods.clusters import cluster_classifier, reading_steps
 from core.methods.identity import identity
-from core.methods.labelled import person_labels
+from core.methods.labelled import naming_labels, person_labels
 from core.methods.maect_objective import Batch, Objective
 from core.methods.maect_stages import PREPARING, PRETRAINING, TUNING, Plan, plans
 from core.problem import Problem
@@ -62,6 +62,7 @@ def adapt(settings: MaectSettings, problem: Problem, run: Run) -> Classifier:
     """
     if problem.count is None:
         raise DataError("classes", "MAE-CT needs to know how many; give a number or names, or choose TURTLE")
+    labels = naming_labels(settings, problem)
     backbone = _backbone(settings, problem.start)
     batch_size = min(settings.batch_size, len(problem.images))
     stages = [plan for plan in plans(settings, backbone.image_size_px) if plan.epochs > 0]
@@ -78,7 +79,7 @@ def adapt(settings: MaectSettings, problem: Problem, run: Run) -> Classifier:
     backbone.visual = tuning.tuned_encoder().requires_grad_(False).eval()
     return cluster_classifier(backbone, problem, problem.count, run, method="maect",
                               settings=dataclasses.asdict(settings), starts=settings.starts, first=first,
-                              reading=reading)
+                              reading=reading, labels=labels)
 
 
 class _Tuning:
@@ -86,7 +87,7 @@ class _Tuning:
 
     Attributes:
         network: all that learns.
-        queue: of the neighbours; goes on from stage to stage.
+        queue: of the neighbours; goes on, as the head does, from stage to stage, but for preparing, which begins anew.
         projector, encoder: the averages (g_m and f_m of Algorithm 1) that follow while tuning; None before.
     """
 
@@ -95,11 +96,8 @@ class _Tuning:
         self.settings, self.problem, self.run, self.backbone = settings, problem, run, backbone
         self.batch_size, self.total = batch_size, total
         decoder = autoencoder.load_decoder(settings.backbone, backbone.visual, run.seed)
-        head = ContrastiveHead(backbone.width)
-        head.draw(run.generator("new weights"))
-        self.network = Network(MaskedAutoencoder(backbone.visual, decoder), head).to(run.device)
-        self.queue = NeighbourQueue(min(settings.queue_size, len(problem.images)), EMBEDDING_WIDTH,
-                                    run.generator("queue"), run.device)
+        self.network = Network(MaskedAutoencoder(backbone.visual, decoder), self._new_head()).to(run.device)
+        self.queue = self._new_queue()
         self.identity = identity(settings, problem, run.seed)
         self.labels = person_labels(problem).to(run.device) if settings.oracle else None
         self.projector: ema.Teacher[nn.Module] | None = None
@@ -111,12 +109,16 @@ class _Tuning:
 
     def train(self, plan: Plan, first: int, steps: int) -> None:
         """Run one stage, or what is left of it."""
+        if plan.name == PREPARING:  # section 4.4: "combined pre-training + CT" prepares a new head; CTskip does not
+            self.network.head, self.queue = self._new_head().to(self.run.device), self._new_queue()
         self._choose_what_learns(plan)
         if plan.name == TUNING:
             self.projector, self.encoder = ema.Teacher(self.network.head.projector), ema.Teacher(self._encoder)
             self.projector.model.train()  # its batch norm sees the batch, as the reference's does
         objective = self._objective(plan)
         encoder_decay = _decay(self.settings.encoder_average, self.settings.average_horizon_share, steps)
+        # Appendix A.1 says two views for CT and one otherwise; the reference counts two in every stage that shows an
+        # image twice, the head's preparation and combined pretraining too (trainer_base.py at 6c82cb6), and so do we.
         peak = optim.scaled_rate(self._base_rate(plan), self.batch_size, len(plan.views))
         warm_up = round(WARM_UP_SHARE * steps)
 
@@ -132,6 +134,17 @@ class _Tuning:
             learning_rate=lambda step: optim.cosine(step, steps, peak, 0.0, warm_up), objective=objective,
             optimiser=torch.optim.AdamW(self._groups(plan), betas=BETAS, fused=True), after_step=after_step,
             memory=self._memory(), identity=self.identity), self.run)
+
+    def _new_head(self) -> ContrastiveHead:
+        """Return a head that has learnt nothing, the same one whenever asked."""
+        head = ContrastiveHead(self.backbone.width)
+        head.draw(self.run.generator("new weights"))
+        return head
+
+    def _new_queue(self) -> NeighbourQueue:
+        """Return a queue in which nobody is, the same one whenever asked."""
+        return NeighbourQueue(min(self.settings.queue_size, len(self.problem.images)), EMBEDDING_WIDTH,
+                              self.run.generator("queue"), self.run.device)
 
     @property
     def _encoder(self) -> Any:

@@ -2,7 +2,8 @@
 
 B images of the effective batch, L patches, V visible ones, D encoder width, E embedding width, N images in all.
 
-Paper: Lehner et al., 2023, arXiv:2304.10520, Algorithm 1 and section 4. Reference code: ml-jku/MAE-CT at 6c82cb6.
+Paper: Lehner et al., 2023, arXiv:2304.10520, Eq. 1 and 2, Algorithm 1, section 4.4. Reference code: ml-jku/MAE-CT at
+6c82cb6.
 """
 
 from __future__ import annotations
@@ -89,10 +90,10 @@ class Objective:
         loss = features[0].new_zeros((), dtype=torch.float32)
         if self.contrast_weight > 0:
             terms["contrast"] = self._contrast(features, batch)
-            loss = loss + self.contrast_weight * terms["contrast"]
+            loss = loss + self.contrast_weight * terms["contrast"]  # section 4.4: λ L^NNCLR
         if self.reconstruction_weight > 0:
             terms["reconstruction"] = torch.stack([one.mean() for one in errors]).mean()
-            loss = loss + self.reconstruction_weight * terms["reconstruction"]
+            loss = loss + self.reconstruction_weight * terms["reconstruction"]  # section 4.4: L^MAE
         return terms | {"loss": loss}
 
     def remember(self) -> None:
@@ -111,8 +112,8 @@ class Objective:
         self.seen = embedded[0], images
         if self.lookup:
             embedded = [self.queue.look_up(one, images, dice.to(self.device), preferred)
-                        for one, dice in zip(embedded, batch.dice, strict=True)]
-        return symmetric_contrast((embedded[0], embedded[1]), (first, second), self.temperature)
+                        for one, dice in zip(embedded, batch.dice, strict=True)]  # Eq. 1
+        return symmetric_contrast((embedded[0], embedded[1]), (first, second), self.temperature)  # Eq. 2
 
     def _same_class(self, images: Tensor) -> Tensor | None:
         """Return (B, Q) which rows of the queue a person put into the same class; None where nobody is asked."""

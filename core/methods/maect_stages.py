@@ -42,7 +42,6 @@ def plans(settings: MaectSettings, image_size_px: int) -> tuple[Plan, Plan, Plan
     pair: tuple[View, ...] = (crop, crop)
     if settings.augmentation == "strong":
         pair = (ContrastView(image_size_px, settings.mirror, False), ContrastView(image_size_px, settings.mirror, True))
-    shown = 1 - settings.mask_ratio
     combined = settings.pretraining_contrast_weight > 0 or settings.pretraining_detached
     pretraining = Plan(
         name=PRETRAINING, views=(crop, crop) if combined else (crop,), epochs=settings.pretraining_epochs,
@@ -50,9 +49,9 @@ def plans(settings: MaectSettings, image_size_px: int) -> tuple[Plan, Plan, Plan
         contrast_weight=1.0 if settings.pretraining_detached else settings.pretraining_contrast_weight,
         reconstruction_weight=1.0, detached=settings.pretraining_detached)
     preparing = Plan(
-        name=PREPARING, views=pair, visible_share=shown, epochs=settings.preparing_epochs,
+        name=PREPARING, views=pair, visible_share=1.0, epochs=settings.preparing_epochs,  # Table 3 masks CT alone
         nearest=min(1, settings.nearest), temperature=HEAD_TEMPERATURE, contrast_weight=1.0)
     tuning = Plan(
-        name=TUNING, views=pair, visible_share=shown, epochs=settings.epochs, nearest=settings.nearest,
-        temperature=settings.temperature, contrast_weight=1.0)
+        name=TUNING, views=pair, visible_share=1 - settings.mask_ratio, epochs=settings.epochs,
+        nearest=settings.nearest, temperature=settings.temperature, contrast_weight=1.0)
     return pretraining, preparing, tuning

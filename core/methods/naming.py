@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
@@ -26,27 +27,40 @@ text towers take minutes for 80 sentences a name on a CPU."""
 SUGGESTIONS = 5
 
 
-def match_names(labeling: Tensor, answers: Tensor) -> list[int]:
+def match_names(labeling: Tensor, answers: Tensor, labels: Tensor | None = None) -> list[int]:
     """Return which cluster each name goes to: K indices, each once.
 
     The one-to-one match (Hungarian algorithm) under which most images are named as the text
     classifier would name them. Both sides count softly, by probability.
 
+    A person's word comes before the text's guess: of all matches, one under which most labelled images are
+    named as the person did; only where several are equal in that, as for clusters without a labelled image,
+    the text chooses. So a cluster has the name that most of its labelled images have, unless another has more.
+
     Args:
         labeling: of each image over clusters, (N, K).
         answers: of each image over names, (N, K).
+        labels: the name that a person gave each image, (N,), -1 = none; None for the text alone.
     """
     together = (answers.T.double() @ labeling.double()).cpu().numpy()  # (K names, K clusters)
+    if labels is not None:
+        known = (labels >= 0).cpu()
+        votes = np.zeros_like(together)
+        np.add.at(votes, (labels.cpu()[known].numpy(), labeling.argmax(dim=1).cpu()[known].numpy()), 1)
+        together = votes + together / (len(labels) + 1)  # the text's part of a match is below 1, less than any vote
     _, clusters = linear_sum_assignment(together, maximize=True)
     return [int(cluster) for cluster in clusters]
 
 
-def name_clusters(labeling: Tensor, spaces: Sequence[Space], class_names: Sequence[str]) -> list[int]:
-    """Return which cluster each class name goes to, by the first of the spaces that reads text."""
+def name_clusters(labeling: Tensor, spaces: Sequence[Space], class_names: Sequence[str],
+                  labels: Tensor | None = None) -> list[int]:
+    """Return which cluster each class name goes to: by labels, if any (see `match_names`), and by the first of the
+    spaces that reads text.
+    """
     space, backbone = _with_text(spaces)
     weight = class_embeddings(backbone, class_names, template_sentences(NAME_TEMPLATES)).to(labeling.device)
     logits = backbone.logit_scale * functional.normalize(space.features, dim=1) @ weight
-    return match_names(labeling, logits.softmax(dim=1))
+    return match_names(labeling, logits.softmax(dim=1), labels)
 
 
 def suggest_names(labels: Tensor, num_clusters: int, spaces: Sequence[Space]) -> list[list[str]]:

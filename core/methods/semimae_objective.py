@@ -172,4 +172,4 @@ class Objective:
             return (squared_error(recovered, normalised_patches(images, side), hidden).expand(len(images)),)
 
         (errors,) = in_chunks(one, (weak, order), self.chunk_size, self.between_chunks)
-        return errors.mean()  # every image hides equally many
+        return errors.mean()  # L_MAE of Eq. 3; every image hides equally many

@@ -15,6 +15,7 @@ from core.presets.table import PRESETS
 SMALL = {
     "must dtd-b": {"backbone": "starter-clip", "epochs": "1", "mask_patch_px": "16", "templates": "one"},
     "maect min-b": {"backbone": "starter-mae", "epochs": "1", "preparing_epochs": "1", "frozen_blocks": "3"},
+    "maect min-h": {"backbone": "starter-mae", "epochs": "1", "preparing_epochs": "1", "frozen_blocks": "3"},
     "finetune paper": {"backbone": "starter-mae", "epochs": "1"},
     "semimae from-scratch": {"backbone": "starter-mae", "epochs": "1", "warming_epochs": "1"},
 }
@@ -48,6 +49,14 @@ def test_each_paper_s_claim_is_measured_on_the_images_it_did_not_see(title: str,
 def test_every_claim_has_its_preset():
     assert len(list(papers.claims())) == 14 + 6 + 8 + 1
     assert all(claim.preset in PRESETS[claim.method] for claim in papers.claims())
+
+
+def test_a_cluster_accuracy_is_claimed_of_no_model_that_the_paper_has_none_of():
+    of_h14 = {claim.preset: (claim.table, claim.measure) for claim in papers.claims()
+              if claim.method == "maect" and PRESETS["maect"][claim.preset]["backbone"] == "mae-vit-h14"}
+    assert of_h14 == dict.fromkeys(("min-h", "aug-h"), ("MAE-CT, Table 14", "neighbours_accuracy"))
+    for preset in of_h14:
+        assert "Table 14" in PRESETS["maect"][preset].expected
 
 
 def test_what_is_measured_is_not_measured_again_and_what_is_missing_is_named(

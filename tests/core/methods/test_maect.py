@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,21 +14,25 @@ from core.backbones import autoencoder
 from core.backbones.autoencoder import MaskedAutoencoder
 from core.backbones.contrastive_head import ContrastiveHead
 from core.backbones.load import load_backbone
-from core.catalog import parse
+from core.catalog import METHODS, learns_from_labels, parse
 from core.classifier import Classifier
 from core.data.images import ImageSet, open_images
 from core.data.views import normalise
 from core.errors import ConfigError, DataError
 from core.losses.neighbours import NeighbourQueue
 from core.methods.clusters import standardised_clusters
+from core.methods.identity import identity
 from core.methods.maect import adapt
 from core.methods.maect_objective import Batch, Objective
+from core.methods.maect_stages import plans
+from core.methods.resolve import resolve
 from core.methods.spaces import Space
 from core.presets.table import PRESETS, recommend
 from core.problem import Problem
 from core.run import Progress
 from core.settings import Value
 from core.shell import LocalRun
+from core.training import loop
 
 QUICK: Mapping[str, Value] = {
     "epochs": 1.0, "preparing_epochs": 0.0, "batch_size": 20, "frozen_blocks": 3, "nearest": 2, "starts": 2,
@@ -90,6 +95,110 @@ def test_every_switch_of_the_papers_tables_runs(problem: Problem, tmp_path: Path
         == stages
     assert classifier.members[0].backbone.pooling == switches.get("pooling", "patches")
     assert torch.isfinite(classifier.predict(problem.images).probabilities).all()
+
+
+def test_masking_while_tuning_leaves_the_head_s_preparation_alone():
+    shown = {plan.name: plan.visible_share for plan in plans(parse("maect", {"mask_ratio": 0.75}), 64)}
+    assert shown == {"pretraining": 0.25, "preparing the head": 1.0, "contrastive tuning": 0.25}
+
+
+COMBINED: Mapping[str, Value] = {"pretraining_epochs": 1.0, "pretraining_contrast_weight": 0.1}
+
+
+def begun(problem: Problem, folder: Path, monkeypatch: pytest.MonkeyPatch,
+          **switches: Value) -> dict[str, dict[str, torch.Tensor]]:
+    """Return the head and the queue with which each stage began."""
+    found: dict[str, dict[str, torch.Tensor]] = {}
+
+    def watch(stage: loop.Stage[Batch], run: LocalRun) -> None:
+        found[stage.name] = {name: tensor.clone() for name, tensor in stage.memory.items()
+                             if name.startswith(("network/head", "queue"))}
+        train(stage, run)
+
+    train = loop.train
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train", watch)
+        tuned(problem, folder, **COMBINED, **switches)
+    return found
+
+
+def moved(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> set[str]:
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def test_after_combined_pretraining_a_new_head_is_prepared(problem: Problem, tmp_path: Path,
+                                                           monkeypatch: pytest.MonkeyPatch):
+    head = begun(problem, tmp_path, monkeypatch, preparing_epochs=1.0)
+    assert not moved(head["pretraining"], head["preparing the head"]), "batch norm's averages and the queue are new too"
+    prepared = moved(head["preparing the head"], head["contrastive tuning"])
+    assert {"network/head.projector.0.weight", "network/head.predictor.1.running_mean", "queue/owners"} <= prepared
+
+
+def test_unprepared_the_head_of_combined_pretraining_goes_on(problem: Problem, tmp_path: Path,
+                                                             monkeypatch: pytest.MonkeyPatch):
+    head = begun(problem, tmp_path, monkeypatch)
+    assert list(head) == ["pretraining", "contrastive tuning"]
+    learnt = moved(head["pretraining"], head["contrastive tuning"])
+    assert {"network/head.projector.0.weight", "network/head.predictor.1.running_mean", "queue/owners"} <= learnt
+
+
+@pytest.mark.parametrize("killed_after", [2, 3, 4, 6, 8])
+def test_with_a_new_head_a_killed_run_ends_as_an_unbroken_one(killed_after: int, problem: Problem, tmp_path: Path,
+                                                              monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_REPORTS", 0.0)
+    switches = {**COMBINED, "preparing_epochs": 1.0}  # three steps a stage
+    unbroken = tuned(problem, tmp_path / "unbroken", **switches)
+
+    class Killer(Stages):
+        def progress(self, progress: Progress) -> None:
+            if progress.step == killed_after:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tuned(problem, tmp_path / "killed", Killer(), **switches)
+    resumed = tuned(problem, tmp_path / "killed", **switches)
+    for name, value in unbroken.members[0].backbone.visual.state_dict().items():
+        assert torch.equal(resumed.members[0].backbone.visual.state_dict()[name], value), name
+    assert torch.equal(resumed.members[0].weight, unbroken.members[0].weight)
+
+
+@pytest.mark.parametrize("method", ["maect", "finetune"])
+def test_groups_are_named_by_a_person_s_labels_where_asked(method: str, problem: Problem, tmp_path: Path):
+    values: dict[str, Value] = {"epochs": 0.5, "batch_size": 20, "starts": 3, "precision": "float32"}
+    if method == "maect":
+        values |= {"preparing_epochs": 0.0, "frozen_blocks": 3, "nearest": 2}
+
+    def answers(problem: Problem, folder: str, **switches: Value) -> list[int]:
+        run = LocalRun(device=torch.device("cpu"), seed=0, folder=tmp_path / folder)
+        classifier = resolve(METHODS[method].function)(parse(method, {**values, **switches}), problem, run)
+        return [int(label) for label in classifier.predict(problem.images).labels]
+
+    by_text = answers(problem, "text")
+    turned = {by_text.index(name): (name + 1) % 10 for name in set(by_text)}  # one image of each group is another thing
+    labelled = replace(problem, labelled=turned)
+    assert answers(labelled, "labels unasked") == by_text
+    by_labels = answers(labelled, "labels", names_from_labels=True)
+    assert [by_labels[image] for image in turned] == list(turned.values())
+    if len(turned) == 10:
+        assert by_labels == [(name + 1) % 10 for name in by_text]
+    else:  # an empty group has no image that says what it is: the groups are the same whatever they are called
+        assert len(set(zip(by_text, by_labels, strict=True))) == len(set(by_text))
+
+    with pytest.raises(DataError, match="or give --labels FILE"):
+        answers(problem, "none", names_from_labels=True)
+    with pytest.raises(ConfigError, match="names_from_labels: there are no class names"):
+        answers(replace(labelled, class_names=(), num_classes=10), "nameless", names_from_labels=True)
+
+
+@pytest.mark.parametrize("method", ["maect", "finetune"])
+def test_labels_are_part_of_a_checkpoint_only_where_they_are_used(method: str, problem: Problem):
+    off, on = parse(method, {}), parse(method, {"names_from_labels": True})
+    assert (learns_from_labels(off), learns_from_labels(on)) == (False, True)
+    labelled = replace(problem, labelled={3: 1})
+    assert identity(off, labelled, 0) == identity(off, problem, 0)
+    assert len({identity(off, labelled, 0), identity(on, labelled, 0), identity(on, problem, 0)}) == 3
+    oracle = parse("maect", {"oracle": True})
+    assert identity(oracle, labelled, 0) != identity(oracle, problem, 0)
 
 
 def objective(draw: torch.Generator, **switches: object) -> Objective:

@@ -16,7 +16,7 @@ from core.catalog import MustSettings, ZeroShotSettings
 from core.classifier import Classifier
 from core.data.images import ImageSet, open_images
 from core.data.views import normalise
-from core.errors import Cancelled, ConfigError
+from core.errors import Cancelled, CheckpointError, ConfigError
 from core.losses.pseudolabel import PseudoLabels
 from core.methods import must, must_calibration, must_pictures, zeroshot
 from core.methods.must_objective import Batch, Objective
@@ -243,6 +243,30 @@ def test_the_warm_up_keeps_its_own_classifier_frozen(shapes: ImageSet, tmp_path:
     torch.testing.assert_close(warming.memory["student/classifier"], text.members[0].weight)
     for report in recorder.reports:
         assert report.stage != "warming up" or not (report.histogram or report.samples), "images nobody can see"
+
+
+@pytest.mark.parametrize("count", [1, 4, 15])
+def test_a_warm_up_s_names_may_be_fewer_or_more(count: int, shapes: ImageSet, tmp_path: Path,
+                                                stages: list[loop.Stage[Batch]]):
+    names = tuple(f"{name} {number}" for number in range(3) for name in NAMES)[:count]  # 15 are more than a batch has
+    problem = Problem(images=shapes, class_names=NAMES, warm_up=shapes.subset(range(5, 38)), warm_up_names=names)
+    settings = dataclasses.replace(QUICK, threshold_share=0.5, label_balance="even")
+    adapted = must.adapt(settings, problem, local_run(tmp_path))
+    assert [stage.memory["student/classifier"].shape[1] for stage in stages] == [count, 6]
+    assert ["fairness" in stage.memory for stage in stages] == [count > 12, False], "Eq. 3 of its own number of classes"
+    assert adapted.class_names == NAMES
+    assert adapted.predict(shapes).probabilities.shape == (38, 6)
+    own = must.adapt(settings, dataclasses.replace(problem, warm_up_names=()), local_run(tmp_path / "own"))
+    assert not same(adapted, own), "what the larger collection shows is anchored by its own names"
+
+
+def test_a_checkpoint_belongs_to_its_warm_up_collection_and_its_names(shapes: ImageSet, tmp_path: Path):
+    problem = Problem(images=shapes, class_names=NAMES, warm_up=shapes.subset(range(5, 38)), warm_up_names=NAMES[:4])
+    must.adapt(QUICK, problem, local_run(tmp_path))
+    for change in ({"warm_up": None}, {"warm_up": shapes.subset(range(6, 38))}, {"warm_up_names": ()},
+                   {"warm_up_names": NAMES[1:5]}):
+        with pytest.raises(CheckpointError, match="other settings, images"):
+            must.adapt(QUICK, dataclasses.replace(problem, **change), local_run(tmp_path))  # type: ignore[arg-type]
 
 
 def test_without_a_warm_up_collection_there_is_no_warm_up(shapes: ImageSet, tmp_path: Path,

@@ -27,6 +27,21 @@ def test_every_cluster_gets_one_name_even_if_the_text_always_answers_the_same():
     assert match_names(one_hot(1, 0, num_classes=2), answers) == [1, 0]
 
 
+def test_a_person_s_labels_come_before_what_the_text_says():
+    labeling = one_hot(0, 0, 0, 1, 1, 2, 2, 2, 2, num_classes=3)
+    answers = one_hot(0, 0, 0, 1, 1, 2, 2, 2, 2, num_classes=3)
+    nobody, one = torch.full((9,), -1), torch.tensor([1, -1, -1, -1, -1, -1, -1, -1, -1])
+    assert match_names(labeling, answers, nobody) == match_names(labeling, answers) == [0, 1, 2]
+    assert match_names(labeling, answers, one) == [1, 0, 2], "one word turns two clusters; the text names the third"
+
+
+def test_of_two_clusters_with_the_same_labels_the_one_with_more_has_the_name():
+    labeling = one_hot(0, 0, 0, 1, 1, 1, 2, 2, num_classes=3)
+    answers = one_hot(0, 0, 0, 1, 1, 1, 2, 2, num_classes=3)
+    labels = torch.tensor([2, -1, -1, 2, 2, 0, -1, -1])  # both are of name 2; cluster 1 has two of it, and one of 0
+    assert match_names(labeling, answers, labels) == [0, 2, 1], "and the text gives cluster 0 its own name"
+
+
 @pytest.fixture
 def text_backbone(starters):
     return load_text_backbone("starter-clip")
