@@ -28,7 +28,7 @@ from workers import answers, measuring
 from workers.lease import Lease, LeaseLost
 from workers.problems import START_FOLDER, Photographs, build_problem, kept_labels, unpacked_start
 from workers.runs import run_folder
-from workers.surroundings import Pipe, WorkerRun, take_folder
+from workers.surroundings import FolderHeld, Pipe, WorkerRun, take_folder
 
 ALLOCATION_FAILED = re.compile(r"out of memory|can't allocate memory|CUBLAS_STATUS_ALLOC_FAILED"
                                r"|could not create a primitive$|can't start new thread")
@@ -40,7 +40,7 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
     run = Run.objects.select_related("collection", "class_list_version", "baseline").get(
         pk=lease.run_id)
     folder = run_folder(run.pk)
-    with take_folder(folder):
+    with take_folder(folder, lease):
         _tidy(folder, run.collection_id)
         chosen = parse(run.method, run.settings)
         photographs = Photographs.of(run.collection, held_out_by_further(run))
@@ -117,6 +117,8 @@ def words_for(error: BaseException) -> dict[str, object]:
             return {"paused": True}
         case LeaseLost():
             return {"lost": True}
+        case FolderHeld():
+            return {"not_yet": str(error)}
         case LabelfreeError():
             return {"failed": str(error), "retryable": error.retryable}
         case OutOfMemoryError():

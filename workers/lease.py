@@ -12,7 +12,7 @@ from typing import Literal
 
 from django.db import transaction
 from django.db.models import F, Value
-from django.db.models.functions import Concat
+from django.db.models.functions import Concat, Now
 from django.utils import timezone
 
 from webapp.notices import outbox
@@ -55,10 +55,10 @@ class Lease:
         Raises:
             LeaseLost: the run is no longer ours.
         """
-        now = timezone.now()
         if log:
+            now = timezone.now()
             fields["log"] = Concat(F("log"), Value("".join(log_line(line, now) for line in log)))
-        self._update(lease_expires_at=now + LEASE, heartbeat_at=now, **fields)
+        self._update(lease_expires_at=Now() + LEASE, heartbeat_at=Now(), **fields)
 
     def is_held(self) -> bool:
         """Tell whether the run is still ours."""
@@ -112,11 +112,13 @@ class Lease:
             yield run
 
     def _give_up(self, status: Run.Status, log: str, **fields: object) -> None:
-        """Write a state without a lease that is not the end."""
-        self._update(status=status, stage="", lease_owner="", lease_expires_at=None,
-                     lease_token="",  # nosec B106 # "" is no token at all
-                     images_per_second=None, seconds_left=None,
-                     log=Concat(F("log"), Value(log_line(log))), **fields)
+        """Write a state without a lease that is not the end; a run that is to be cancelled by now ends instead."""
+        going_on = Run.objects.fenced(self.run_id, self.token).filter(cancel_requested=False)
+        if not going_on.update(status=status, stage="", lease_owner="", lease_expires_at=None,
+                               lease_token="",  # nosec B106 # "" is no token at all
+                               images_per_second=None, seconds_left=None,
+                               log=Concat(F("log"), Value(log_line(log))), **fields):
+            self.cancel()
 
     def _end_and_tell(self, status: Run.Status, log: str, **fields: object) -> None:
         """Write a terminal state, and with it whom to tell."""

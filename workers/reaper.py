@@ -31,14 +31,17 @@ logger = logging.getLogger(__name__)
 
 
 def reap() -> None:
-    """Put right what is stale, send again what waits, and delete what has lain in the trash for long enough."""
-    from webapp.collections.deletion import empty_trash
+    """Put right what is stale, send again what waits, and delete what has lain in the trash, or half sent, too long."""
+    from webapp.collections.deletion import empty_trash, finish_deletions
+    from webapp.collections.uploads import drop_forgotten
 
     now = timezone.now()
     end_or_requeue_stale_runs(now)
     send_waiting_rows(now)
     end_forgotten_trials(now)
     empty_trash()
+    finish_deletions()
+    drop_forgotten()
 
 
 def end_or_requeue_stale_runs(now: datetime) -> None:
@@ -48,12 +51,12 @@ def end_or_requeue_stale_runs(now: datetime) -> None:
     from workers.lease import log_line
     from workers.runs import worn_out
 
-    Run.objects.end_abandoned(now)
+    Run.objects.end_abandoned()
     gone = "its worker was not heard of any more"
     freed = {"lease_owner": "", "lease_expires_at": None, "stage": "", "seconds_left": None, "images_per_second": None,
              "lease_token": ""}  # nosec B105 # "" is no token at all
-    for run in Run.objects.stale(now).only("pk", "attempt", "lease_token", "pause_requested"):
-        mine = Run.objects.fenced(run.pk, run.lease_token).filter(lease_expires_at__lt=now)
+    for run in Run.objects.stale().only("pk", "attempt", "lease_token", "pause_requested"):
+        mine = Run.objects.stale().fenced(run.pk, run.lease_token)
         if run.pause_requested:
             changed = mine.update(status=Run.Status.PAUSED, pause_requested=False, attempt=F("attempt") - 1, **freed,
                                   log=Concat(F("log"), Value(log_line(f"paused; {gone}", now))))
@@ -98,12 +101,14 @@ def _send_again(waiting: QuerySet[Any], task: str, queue: Queue, now: datetime) 
 
 
 def end_forgotten_trials(now: datetime) -> None:
-    """Fail images that nobody could answer, so that no page waits for ever."""
+    """Fail images that nobody could answer, so that no page waits for ever, and remove what was sent with them."""
+    from webapp.review import trying
     from webapp.runs.models import Trial
 
     Trial.objects.filter(status=Trial.Status.ASKED, created_at__lt=now - TRIAL_LIFETIME).update(
         status=Trial.Status.FAILED,
         error="No worker answered within ten minutes. Check that a worker runs, and try again.")
+    trying.forget_failed()
 
 
 def main() -> None:

@@ -191,9 +191,10 @@ class _Watch:
             self._again("its process neither said nor computed anything any more")
         elif "again" in outcome:
             self._again(str(outcome["again"]))
+        elif "not_yet" in outcome:
+            self._give_back(str(outcome["not_yet"]))
         elif self.stop_reason == "shutdown":
-            self.lease.release("the worker was told to stop", count_attempt=False)
-            send("execute_run", self.lease.run_id, "gpu")
+            self._give_back("the worker was told to stop")
         elif self.child.was_killed_for_memory():
             self._with_less_memory("The machine")
         elif code == -signal.SIGKILL:
@@ -215,6 +216,11 @@ class _Watch:
         self.lease.halve_memory(f"{where.lower().replace('gpu', 'GPU')} ran out of memory; it goes on with "
                                 f"1/{2 ** (halvings + 1)} of the images held at once. Each step still learns from its "
                                 "whole batch, a piece after the other: slower, and the answer means the same")
+        send("execute_run", self.lease.run_id, "gpu")
+
+    def _give_back(self, reason: str) -> None:
+        """Put the run back on the queue for a reason that is none of its own: it costs no attempt."""
+        self.lease.release(reason, count_attempt=False)
         send("execute_run", self.lease.run_id, "gpu")
 
     def _again(self, reason: str) -> None:

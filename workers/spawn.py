@@ -119,6 +119,30 @@ class Child:
         return next((line.strip() for line in reversed(lines) if line.strip()), "")[:500]
 
 
+def end_child(process_id: int, token: str) -> bool:
+    """Kill the child of an attempt whose parent does not; return whether it was there.
+
+    It is known by the attempt's token among its arguments: a process id alone may be somebody else's by now, or
+    of another machine or container that shares the folder. Linux only; elsewhere nothing is killed.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        process = os.pidfd_open(process_id)
+    except OSError:
+        return False
+    try:
+        arguments = Path(f"/proc/{process_id}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        if not {"workers.child", token} <= set(arguments):
+            return False
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+    except OSError:
+        return False
+    finally:
+        os.close(process)
+    return True
+
+
 class Clock:
     """Tells when a thing that is done every so often is due again."""
 

@@ -8,7 +8,8 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING
@@ -16,13 +17,13 @@ from typing import IO, TYPE_CHECKING
 import torch
 from django.db import InterfaceError, OperationalError, close_old_connections
 
-from core.errors import Cancelled, CheckpointError, Paused
+from core.errors import Cancelled, Paused
 from core.pictures import Pictures
 from core.randomness import seeded
 from core.run import Progress
 from core.training.checkpoint import Checkpoints
 from workers.lease import Lease, LeaseLost
-from workers.spawn import Clock
+from workers.spawn import Clock, end_child
 
 if TYPE_CHECKING:
     from core.run import Run
@@ -31,8 +32,8 @@ TELL_SECONDS = 0.9
 CHECK_SECONDS = 10.0
 PAUSE_PATIENCE_SECONDS = 10.0
 """How long a pause waits for a checkpoint; a stage that saves none is then done again."""
-FOLDER_PATIENCE_SECONDS = 40.0
-"""How long the next attempt waits for the last one's process to let go of the run's folder."""
+FOLDER_PATIENCE_SECONDS = 20.0
+"""How long the next attempt waits for the last one's process, which it cannot kill, to let go of the run's folder."""
 RATE_WINDOW_SECONDS = 30.0
 
 
@@ -171,25 +172,46 @@ class WorkerRun:
         self._pause_by = time.monotonic() + PAUSE_PATIENCE_SECONDS
 
 
-def take_folder(folder: Path) -> IO[str]:
-    """Lock a run's folder for this process, so that two attempts never write one checkpoint; keep the file open.
+class FolderHeld(Exception):
+    """An earlier attempt's process does not let go of the run's folder, and cannot be killed from here."""
+
+
+@contextmanager
+def take_folder(folder: Path, lease: Lease) -> Iterator[None]:
+    """Lock a run's folder for this process, so that two attempts never write one checkpoint.
+
+    The file says who holds it. An earlier attempt's process that still does, for it is frozen, is killed.
 
     Raises:
-        CheckpointError: an earlier attempt's process does not let go.
+        FolderHeld: it is not to be found on this machine, and does not let go.
+        LeaseLost: the earlier attempt is ours.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = (folder / "lock").open("w")
     deadline = time.monotonic() + FOLDER_PATIENCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return file
-        except BlockingIOError:
+    with (folder / "lock").open("a+") as file:
+        while not _locked(file):
             if time.monotonic() > deadline:
-                raise CheckpointError(str(folder), "an earlier attempt's process still holds this folder; "
-                                                   "end that process, then start the run again",
-                                      retryable=True) from None
+                raise FolderHeld(f"an earlier attempt's process still holds this folder ({folder}); end that process")
+            file.seek(0)
+            process_id, _, token = file.read().partition(" ")
+            if not lease.is_held():
+                raise LeaseLost
+            if process_id.isdecimal() and end_child(int(process_id), token):  # ours is held, so its token is worthless
+                lease.write("an earlier attempt's process still held the run's folder, and was killed")
             time.sleep(0.5)
+        file.truncate(0)
+        file.write(f"{os.getpid()} {lease.token}")
+        file.flush()
+        yield
+
+
+def _locked(file: IO[str]) -> bool:
+    """Try to lock a file; return whether it is."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 if TYPE_CHECKING:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
+from tests.workers.conftest import expire
 from webapp.runs.models import Run
 from workers.lease import Lease, LeaseLost
 
@@ -41,18 +43,19 @@ def test_the_first_in_line_is_taken_and_priority_goes_before_age(make_run):
 
 def test_a_write_renews_the_lease_and_adds_to_the_log(run: Run):
     lease = Lease.claim(run.pk)
-    before = Run.objects.get(pk=run.pk).lease_expires_at
+    expire(run)
     lease.write("first", "second", step=3)
     run.refresh_from_db()
-    assert run.lease_expires_at > before
+    assert run.lease_expires_at > timezone.now()
     assert [line[20:] for line in run.log.splitlines()] == ["first", "second"]
     assert run.step == 3
 
 
 @pytest.mark.parametrize("write", [
     lambda lease: lease.write(step=99), lambda lease: lease.fail("no"), lambda lease: lease.cancel(),
-    lambda lease: lease.release("no", count_attempt=True), lambda lease: lease.succeed({"label_free_score": 1.0}, 1),
-], ids=["write", "fail", "cancel", "release", "succeed"])
+    lambda lease: lease.release("no", count_attempt=True), lambda lease: lease.pause(),
+    lambda lease: lease.succeed({"label_free_score": 1.0}, 1),
+], ids=["write", "fail", "cancel", "release", "pause", "succeed"])
 def test_who_lost_the_lease_writes_nothing(run: Run, write):
     lost = Lease.claim(run.pk)
     steal(run)
@@ -67,6 +70,20 @@ def test_who_lost_the_lease_gets_no_transaction(run: Run):
     steal(run)
     with pytest.raises(LeaseLost), lost.fence():
         pytest.fail("inside the fence")
+
+
+@pytest.mark.parametrize("give_up", [
+    lambda lease: lease.release("no", count_attempt=True), lambda lease: lease.halve_memory("no"),
+    lambda lease: lease.pause(),
+], ids=["release", "halve the memory", "pause"])
+def test_a_run_that_is_to_be_cancelled_by_the_time_it_is_given_up_ends_cancelled(run: Run, give_up):
+    lease = Lease.claim(run.pk)
+    assert lease.asked_to_stop() == ""
+    run.request_cancel()
+    give_up(lease)
+    run.refresh_from_db()
+    assert run.status == "cancelled" and run.finished_at and not run.lease_token
+    assert run.log.endswith(" cancelled\n")
 
 
 def test_a_run_given_back_by_a_stopping_worker_keeps_its_attempts(run: Run):

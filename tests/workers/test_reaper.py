@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 
+import pytest
 from django.utils import timezone
 
 from tests.workers.conftest import expire
@@ -73,6 +74,27 @@ def test_a_run_cancelled_just_after_its_worker_died_ends_cancelled_though_the_le
     reap()
     run.refresh_from_db()
     assert run.status == "cancelled" and run.finished_at and not run.lease_token
+
+
+@pytest.mark.parametrize("status", ["queued", "paused"])
+def test_a_run_that_waits_though_it_was_cancelled_is_ended(make_run, status):
+    run = make_run("zeroshot", status=status, cancel_requested=True)
+    reap()
+    run.refresh_from_db()
+    assert run.status == "cancelled" and run.finished_at
+
+
+@pytest.mark.parametrize("seconds", [-60, 60], ids=["slow", "fast"])
+def test_a_worker_whose_clock_is_wrong_keeps_the_run_that_it_takes(make_run, monkeypatch, seconds):
+    run, now = make_run("zeroshot"), timezone.now
+    with monkeypatch.context() as on_the_worker:
+        on_the_worker.setattr(timezone, "now", lambda: now() + timedelta(seconds=seconds))
+        lease = Lease.claim(run.pk)
+        lease.write("begins")
+    reap()
+    assert lease.is_held()
+    run.request_cancel()
+    assert lease.is_held()
 
 
 def test_a_run_of_a_silent_worker_that_is_not_to_be_cancelled_keeps_its_lease(make_run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -21,18 +22,31 @@ from core.data.images import ImageSet
 from tests.workers.conftest import DIGITS, adapting, child_of, executing, expire, held, is_pending, wait_for
 from webapp.collections.deletion import trash_collection
 from webapp.collections.models import Collection
-from webapp.review.actions import correct
+from webapp.review.actions import correct, name_cluster
+from webapp.review.confirmed import confirmed_labels
+from webapp.review.names import class_names
+from webapp.review.queries import agreement
 from webapp.runs import presence
-from webapp.runs.models import Prediction, Run
+from webapp.runs.models import MAX_ATTEMPTS, Prediction, Run
 from workers import answers as answers_of
-from workers import runs
+from workers import measuring, runs
 from workers.app import send
 from workers.lease import Lease, LeaseLost
 from workers.problems import Photographs
 from workers.reaper import reap
+from workers.spawn import Child
+from workers.surroundings import take_folder
 
 LONG = {"steps": 100_000, "sample_size": 60}
 SHORT = {"steps": 2000, "sample_size": 60}
+HOLD = """
+import fcntl, os, sys, time
+lock = open(sys.argv[1], "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+print(os.getpid(), "theirs", end="", file=lock, flush=True)
+print("held", flush=True)
+time.sleep(60)
+"""
 MUST = {"mirror": False, "batch_size": 10, "epochs": 5.0, "templates": "one"}  # thirty steps, a checkpoint every third
 
 
@@ -87,6 +101,19 @@ def test_a_run_is_compared_with_its_baseline_and_held_out_images_are_answered(ma
     assert sum(run.result["histogram"]) == 50
     assert set(run.result["held_out"]) == {"hungarian_accuracy", "mean_per_class", "nmi", "ami", "ari"}
     assert Prediction.objects.filter(run=run).count() == 60
+
+
+def test_a_method_that_counts_names_its_groups_from_the_list_and_is_measured_as_groups(make_run, execute, names):
+    baseline = execute(make_run("zeroshot", settings={"templates": "one"}))
+    run = execute(make_run("kmeans", settings={"starts": 1}, class_list_version=names))
+    assert (run.status, run.error) == ("succeeded", "")
+    assert set(run.result["class_names"]) == set(DIGITS) == set(class_names(run))
+    assert "hungarian_accuracy" in run.result["measured"] and "accuracy" not in run.result["measured"]
+    assert measuring.compare(run, baseline)["agreement"] == agreement(run, baseline), "matched, not by guessed names"
+    name_cluster(run, run.owner, 0, "my own word")
+    assert class_names(run)[0] == "my own word"
+    correct(run, run.owner, [run.collection.images.first().pk], 1)
+    assert confirmed_labels(run.collection, names) == {}, "a cluster's number is no name of the list"
 
 
 def test_what_the_method_draws_is_kept_with_the_run_and_what_a_killed_attempt_drew_is_not(make_run, execute):
@@ -277,6 +304,49 @@ def test_a_zombie_is_stopped_and_writes_nothing(make_run, starters):
     run.refresh_from_db()
     assert (run.status, run.lease_token, run.step, run.stage) == ("running", "somebody else's", 1, "theirs")
     assert not Path(f"/proc/{child}").exists()
+
+
+@pytest.mark.timeout(400)
+def test_a_frozen_child_of_an_earlier_attempt_is_killed_and_its_run_goes_on(make_run, execute):
+    run = make_run("kmeans", settings={"starts": 1})
+    earlier, lock = Lease.claim(run.pk), runs.run_folder(run.pk) / "lock"
+    with Child(earlier, runs.run_folder(run.pk) / "output.log") as frozen:
+        wait_for(lambda: lock.exists() and lock.read_text() == f"{frozen.process.pid} {earlier.token}", 120)
+        os.kill(frozen.process.pid, signal.SIGSTOP)
+        expire(run)
+        reap()
+        execute(run)
+        assert (run.status, run.attempt, run.error) == ("succeeded", 2, ""), run.log
+        assert frozen.process.wait(1) == -signal.SIGKILL
+    assert "an earlier attempt's process still held the run's folder, and was killed" in run.log
+
+
+@pytest.mark.timeout(400)
+def test_a_run_whose_folder_another_machine_holds_waits_without_losing_an_attempt(make_run, execute):
+    run = make_run("kmeans", settings={"starts": 1}, attempt=MAX_ATTEMPTS - 1)
+    runs.run_folder(run.pk).mkdir(parents=True)
+    with (runs.run_folder(run.pk) / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid()} {'0' * 32}")  # the same number as that process has over there
+        lock.flush()
+        execute(run)
+        assert (run.status, run.attempt) == ("queued", MAX_ATTEMPTS - 1), run.log
+        assert "back to the queue: an earlier attempt's process still holds this folder" in run.log
+
+
+def test_who_lost_the_lease_kills_nobody_who_holds_the_folder(make_run, tmp_path):
+    run = make_run("kmeans")
+    lost = Lease.claim(run.pk)
+    arguments = [sys.executable, "-c", HOLD, str(tmp_path / "lock"), "workers.child", "theirs"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as theirs:
+        try:
+            assert theirs.stdout.readline() == b"held\n"
+            Run.objects.filter(pk=run.pk).update(lease_token="theirs")
+            with pytest.raises(LeaseLost), take_folder(tmp_path, lost):
+                pytest.fail("it is held twice")
+            assert theirs.poll() is None
+        finally:
+            theirs.kill()
 
 
 def test_a_crash_is_said_on_the_row(make_run, starters):

@@ -15,14 +15,16 @@ from core.errors import Cancelled, CheckpointError, Diverged
 from core.training.checkpoint import Checkpoints
 from workers.attempt import words_for
 from workers.lease import LeaseLost
+from workers.surroundings import FolderHeld
 
 
 @pytest.mark.parametrize(("error", "says"), [
     (Cancelled(), {"cancelled": True}),
     (LeaseLost(), {"lost": True}),
+    (FolderHeld("somebody holds it"), {"not_yet": "somebody holds it"}),
     (Diverged("fairness", float("nan"), 2, "adapting"),
      {"failed": "fairness is nan at step 2 of adapting: lower the learning rate", "retryable": False}),
-], ids=["cancelled", "lease lost", "diverged"])
+], ids=["cancelled", "lease lost", "folder held", "diverged"])
 def test_an_ending_has_its_message(error, says):
     assert words_for(error) == says
 

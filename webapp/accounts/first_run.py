@@ -11,8 +11,15 @@ from webapp.accounts.models import SignInLink
 
 
 def base_url() -> str:
-    """Return the address of this machine's web, as somebody sitting at it would type it."""
-    return f"http://localhost:{settings.PORT}"
+    """Return the address of the web as people reach it: by the first name of LABELFREE_HOSTS, if there is one.
+
+    A proxy that speaks https, or shows the app under a path, has the usual port; else the web's own is needed.
+    """
+    named = [one for one in settings.ALLOWED_HOSTS if one not in settings.OWN_HOSTS and not one.startswith((".", "*"))]
+    if not named:
+        return f"http://localhost:{settings.PORT}"
+    port = "" if settings.TLS or settings.URL_PREFIX or settings.PORT == 80 else f":{settings.PORT}"
+    return f"{'https' if settings.TLS else 'http'}://{named[0]}{port}"
 
 
 def first_link() -> str | None:

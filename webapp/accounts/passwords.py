@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.auth.views import PasswordChangeView, PasswordResetConfirmView
+from django.db import transaction
 from django.forms import Form
 from django.http import HttpResponse
 from django.urls import reverse, reverse_lazy
@@ -13,7 +14,9 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from webapp.accounts.first_run import base_url
+from webapp.accounts.models import SignInLink
 from webapp.accounts.views import BACKEND
+from webapp.audit.trail import record_account
 
 
 def password_link(user: User) -> str:
@@ -42,19 +45,33 @@ class ChangePassword(PasswordChangeView):
 
     def form_valid(self, form: Form) -> HttpResponse:
         """Say that it is done."""
-        messages.success(self.request, "Your password is changed. Other browsers have to sign in again.")
+        messages.success(self.request, "Your password is changed. Other browsers have to sign in again; your API "
+                                       "tokens still open what they opened: revoke below what you do not trust.")
+        record_account(self.request.user, "changed the password")
         return super().form_valid(form)
 
 
 class NewPassword(PasswordResetConfirmView):
-    """Take a new password from whoever has the link, and sign them in."""
+    """Take a new password from whoever has the link, and sign them in.
+
+    Who lost a password may have lost it to somebody: whatever else opens the account ends with it.
+    """
 
     template_name = "accounts/password.html"
     success_url = reverse_lazy("home")
     post_reset_login = True
     post_reset_login_backend = BACKEND
-    extra_context = {"title": "Choose a new password"}
+    extra_context = {"title": "Choose a new password",
+                     "note": "Other browsers have to sign in again, and your API tokens end: make new ones afterwards."}
 
     def get_form(self, form_class: type[Form] | None = None) -> Form:
         """Return the form, in plain words."""
         return _in_plain_words(super().get_form(form_class))
+
+    def form_valid(self, form: Form) -> HttpResponse:
+        """Store the password; the person's tokens, and links that nobody has used yet, open nothing any more."""
+        with transaction.atomic():
+            ended, _ = self.user.api_tokens.all().delete()
+            SignInLink.objects.filter(user=self.user, used_at=None).delete()
+            record_account(self.user, f"chose a new password by a link; {ended} token{'' if ended == 1 else 's'} ended")
+            return super().form_valid(form)

@@ -20,8 +20,10 @@ from webapp.accounts import rate_limit
 from webapp.accounts.forms import NewUserForm, SignInForm, TokenForm
 from webapp.accounts.guard import login_not_required
 from webapp.accounts.models import ApiToken, SignInLink, digest
+from webapp.audit.trail import account_history, record_account
 
 BACKEND = settings.AUTHENTICATION_BACKENDS[0]
+ENTRIES_SHOWN = 20
 
 
 def _safe(request: HttpRequest, address: str) -> str:
@@ -44,15 +46,15 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     status = 200
     if request.method == "POST" and form.is_valid():
         name = form.cleaned_data["user_name"]
-        if rate_limit.is_paused(request, name):
+        if not rate_limit.admits(request, name):
             form.add_error(None, "Too many tries. Wait five minutes, then try again.")
             status = 429
         elif user := authenticate(request, username=name, password=form.cleaned_data["password"]):
             rate_limit.forget(request, name)
             login(request, user)
+            record_account(user, f"signed in with the password, from {request.META.get('REMOTE_ADDR', '')}")
             return redirect(next_url)
         else:
-            rate_limit.note_failure(request, name)
             form.add_error(None, "This name and password do not belong together.")
             status = 403
     first_run = not User.objects.exists()
@@ -100,15 +102,20 @@ def _use(request: HttpRequest, link: SignInLink, user: User) -> HttpResponse:
         if user.pk is None:
             user.save()
     login(request, user, backend=BACKEND)
+    record_account(user, f"signed in by a link, from {request.META.get('REMOTE_ADDR', '')}")
     return redirect(_safe(request, link.next_url))
 
 
 @require_GET
 def account(request: HttpRequest) -> HttpResponse:
-    """Show one's name and one's API tokens."""
+    """Show one's name, one's API tokens, and what happened to the account lately."""
+    return _account(request, TokenForm(), request.session.pop("new_token", None))
+
+
+def _account(request: HttpRequest, form: TokenForm, new_secret: str | None = None) -> HttpResponse:
     return render(request, "accounts/account.html", {
-        "form": TokenForm(), "tokens": request.user.api_tokens.order_by("-created_at"),
-        "new_secret": request.session.pop("new_token", None)})
+        "form": form, "tokens": request.user.api_tokens.order_by("-created_at"), "new_secret": new_secret,
+        "entries": account_history(request.user)[:ENTRIES_SHOWN]}, status=422 if form.is_bound else 200)
 
 
 @require_POST
@@ -116,10 +123,10 @@ def create_token(request: HttpRequest) -> HttpResponse:
     """Make a token; its secret is shown on the next page and never again."""
     form = TokenForm(request.POST)
     if not form.is_valid():
-        tokens = request.user.api_tokens.order_by("-created_at")
-        return render(request, "accounts/account.html", {"form": form, "tokens": tokens}, status=422)
-    _, request.session["new_token"] = ApiToken.issue(
+        return _account(request, form)
+    token, request.session["new_token"] = ApiToken.issue(
         request.user, form.cleaned_data["name"], form.cleaned_data["scopes"], form.lifetime)
+    record_account(request.user, f"made the token “{token.name}”: {', '.join(token.scopes)}")
     return redirect("account")
 
 
@@ -128,5 +135,6 @@ def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a token back; programs that use it are refused from now on."""
     token = get_object_or_404(ApiToken, pk=pk, user=request.user)
     token.delete()
+    record_account(request.user, f"revoked the token “{token.name}”")
     messages.success(request, f"The token “{token.name}” no longer opens anything.")
     return redirect("account")

@@ -9,7 +9,10 @@ from webapp.collections.models import Collection
 
 
 class Entry(models.Model):
-    """One change that a person, or a program with their token, has made."""
+    """One change that a person, or a program with their token, has made.
+
+    What concerns their own account has no collection, and no name of one.
+    """
 
     collection = models.ForeignKey(Collection, null=True, on_delete=models.SET_NULL, related_name="audit_trail")
     collection_name = models.CharField(max_length=200)

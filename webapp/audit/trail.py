@@ -26,6 +26,16 @@ def record_for(actor: AbstractBaseUser, collection: Collection, what: str,
                          actor_name=actor.get_username(), token_name=token_name, what=what[:WHAT_CHARACTERS])
 
 
+def record_account(person: AbstractBaseUser, what: str) -> None:
+    """Note what happened to a person's own account ("signed in by a link"); it belongs to no collection."""
+    Entry.objects.create(actor=person, actor_name=person.get_username(), what=what[:WHAT_CHARACTERS])
+
+
+def account_history(person: AbstractBaseUser) -> QuerySet[Entry]:
+    """Return what happened to a person's own account, the newest first."""
+    return Entry.objects.filter(actor=person, collection=None, collection_name="").order_by("-at", "-pk")
+
+
 def record_list_edit(request: HttpRequest, version: ClassListVersion) -> None:
     """Note a new version of a class list in every collection that asks an earlier one."""
     for collection in Collection.objects.filter(class_list_version__class_list=version.class_list):

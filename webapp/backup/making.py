@@ -106,10 +106,13 @@ def _hold_files(held: Path) -> None:
 
 
 def _missing(held: Path, rows: database.Rows) -> list[str]:
-    """Return the files that rows of the copied database name and that are not held."""
+    """Return the files that rows of the copied database name and that are not held.
+
+    What comes from a folder or a bucket has no file before a worker has fetched it, and is fetched again without one.
+    """
     pictures = rows("SELECT file FROM collections_image UNION SELECT thumbnail FROM collections_image")
     uploads = rows("SELECT CAST(id AS TEXT) FROM collections_upload WHERE received_bytes > 0 "
-                   "AND status IN ('receiving', 'received', 'reading')")
+                   "AND source = '' AND status IN ('receiving', 'received', 'reading')")
     named = [f"media/{name}" for (name,) in pictures] + [f"uploads/{_dashed(pk)}" for (pk,) in uploads]
     return [name for name in named if not (held / name).is_file()]
 

@@ -61,6 +61,7 @@ def claim(collection: Collection, person: AbstractBaseUser, files: Sequence[Offe
                 sha256=file.sha256, status=Upload.Status.DONE, members_total=1, members_read=1))
             if image is not None:
                 image.upload = uploads[-1]
+    storage.settle(name for image in images for name in (image.file, image.thumbnail))
     with transaction.atomic():
         Upload.objects.bulk_create(uploads)
         store(collection.pk, images)

@@ -145,7 +145,7 @@ def editor(request: HttpRequest) -> HttpResponse:
     context: dict[str, object] = {name: sent.get(name, "") for name in ("list_name", "plain")}
     context["text"] = sent.get("names", "")
     chosen = sent.get("class_list", "")
-    if chosen.isascii() and chosen.isdigit():
+    if chosen.isascii() and chosen.isdigit() and len(chosen) < 19:
         class_list = get_visible_class_list(request, int(chosen))
         context |= {"class_list": class_list, "newest": class_list.latest}
         if request.method == "GET":

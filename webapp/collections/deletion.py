@@ -6,6 +6,7 @@ its runs have stopped, and what arrives for it is refused.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 from django.db import transaction
@@ -42,8 +43,18 @@ def delete_collection(collection: Collection) -> None:
             run.request_cancel()
         upload_ids = list(collection.uploads.values_list("pk", flat=True))
         run_ids = list(collection.runs.values_list("pk", flat=True))
+        with suppress(OSError):  # a full disk must not keep anybody from making room
+            storage.note_deletion(collection_id, upload_ids, run_ids)
         collection.delete()
         transaction.on_commit(lambda: storage.forget_collection(collection_id, upload_ids, run_ids))
+
+
+def finish_deletions() -> None:
+    """Remove the files of collections whose deletion was cut off between its commit and the last of them."""
+    noted = storage.noted_deletions()
+    there = set(Collection.objects.filter(pk__in=noted).values_list("pk", flat=True))
+    for collection_id in noted.keys() - there:
+        storage.forget_collection(collection_id, **noted[collection_id])
 
 
 def empty_trash() -> int:

@@ -10,10 +10,8 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import UUID
 
 from core.errors import DataError
-from webapp.collections import storage
 
 MOST_TRIES = 3
 READING_SECONDS = 120.0
@@ -23,18 +21,17 @@ REASON = (f"the program that reads images ended {MOST_TRIES} times while it read
 
 
 @contextmanager
-def at_hand(upload: UUID, member: int, name: str) -> Iterator[None]:
+def at_hand(note: Path, member: int, name: str) -> Iterator[None]:
     """Note which picture is being read, and end this process if that takes for ever.
 
     Args:
-        upload: what it came with.
-        member: its place there.
+        note: where that is written (`storage.reading_note`, `storage.trial_note`).
+        member: its place in what it came with.
         name: what messages call it.
 
     Raises:
         DataError: when it has ended its reader too often already.
     """
-    note = storage.reading_note(upload)
     tries = _begun(note)
     if tries.get(member, 0) >= MOST_TRIES:
         raise DataError(name, REASON)

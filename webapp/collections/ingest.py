@@ -24,6 +24,7 @@ from webapp.collections.shelf import Shelf, cut
 from webapp.collections.sources import SourceAway
 
 READABLE = (Upload.Status.RECEIVED, Upload.Status.READING)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 DISK_FULL = "The disk is full. Free some space; reading goes on by itself."
 QUOTA_USED_UP = ("Your space is used up. What is left waits on the server: delete a collection for good or "
                  "ask the administrator for more; reading goes on by itself.")
@@ -54,7 +55,7 @@ def read_upload(upload: Upload) -> None:
     except SourceAway as error:
         _put_back(upload, str(error))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in NO_ROOM:
             raise
         _put_back(upload, DISK_FULL)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
 from django.db.models import Sum
 
 from webapp.collections.models import Image, Upload
@@ -42,6 +46,17 @@ class Share:
 
 class QuotaUsedUp(Exception):
     """An upload unpacks to more than its owner may store."""
+
+
+@contextmanager
+def held_for(person: AbstractBaseUser) -> Iterator[None]:
+    """Let nobody else announce files of a person's before the rows of this are written: each would find room.
+
+    It is one transaction. SQLite has one writer at a time anyway.
+    """
+    with transaction.atomic():
+        get_user_model().objects.select_for_update(no_key=True).get(pk=person.pk)
+        yield
 
 
 def share(person: AbstractBaseUser, besides: Upload | None = None) -> Share:

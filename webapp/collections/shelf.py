@@ -46,7 +46,7 @@ class Shelf:
         if member in self.known:
             return
         try:
-            with at_hand(self.upload.pk, member, name):
+            with at_hand(storage.reading_note(self.upload.pk), member, name):
                 kept = self._twin(content) or keep(content, name)
         except DataError as error:
             self.skip(member, name, error.reason)
@@ -80,7 +80,8 @@ class Shelf:
         return f"{hidden} hidden file{'s' if hidden > 1 else ''} of the operating system left out." if hidden else ""
 
     def flush(self) -> None:
-        """Store the rows gathered so far, in one transaction."""
+        """Store the rows gathered so far, in one transaction, once the disk has their files."""
+        storage.settle(name for image in self.images for name in (image.file, image.thumbnail))
         with transaction.atomic():
             store(self.upload.collection_id, self.images)
             Refusal.objects.bulk_create(self.refusals)

@@ -7,7 +7,7 @@ sent. A source says what is there, and fetches one file of it; all else is here.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from core.errors import DataError
 from webapp.audit.trail import record
 from webapp.collections import storage
 from webapp.collections.models import Collection, Refusal, Upload
-from webapp.collections.room import check_disk, check_quota
+from webapp.collections.room import check_disk, check_quota, held_for
 from webapp.collections.tus import Refused
 from workers.app import send
 
@@ -93,6 +93,12 @@ def add(collection: Collection, files: Iterable[Found]) -> int:
     Raises:
         Refused: where there is no room for them, before anything is noted.
     """
+    found = list(files)  # a bucket's list takes a while, in which others may go on
+    with held_for(collection.owner):
+        return _note(collection, found)
+
+
+def _note(collection: Collection, files: Sequence[Found]) -> int:
     uploads_here = collection.uploads.exclude(status=Upload.Status.REFUSED)
     noted = set(uploads_here.values_list("name", "size_bytes", "modified_ms"))
     refused = set(collection.refusals.filter(upload=None).values_list("path", flat=True))
@@ -112,11 +118,10 @@ def add(collection: Collection, files: Iterable[Found]) -> int:
     now = timezone.now()
     for upload in uploads[:TOLD_AT_ONCE]:
         upload.sent_at = now
-    with transaction.atomic():
-        Refusal.objects.bulk_create(refusals, batch_size=BATCH)
-        Upload.objects.bulk_create(uploads, batch_size=BATCH)
-        for upload in uploads[:TOLD_AT_ONCE]:
-            transaction.on_commit(lambda pk=upload.pk: send("workers.tasks.read_upload", str(pk), queue="cpu"))
+    Refusal.objects.bulk_create(refusals, batch_size=BATCH)
+    Upload.objects.bulk_create(uploads, batch_size=BATCH)
+    for upload in uploads[:TOLD_AT_ONCE]:
+        transaction.on_commit(lambda pk=upload.pk: send("workers.tasks.read_upload", str(pk), queue="cpu"))
     return len(uploads)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -20,12 +21,14 @@ from webapp.collections.claims import Offered
 from webapp.collections.models import Collection, Refusal, Upload
 from webapp.collections.permissions import get_own_collection, get_own_upload
 from webapp.collections.receiving import MAX_UPLOAD_BYTES, append, clean_name, offset
-from webapp.collections.room import check_disk, check_quota
+from webapp.collections.room import check_disk, check_quota, held_for
 from webapp.collections.tus import CHUNK_TYPE, EXTENSIONS, VERSION, Refused, metadata, speaks_tus, whole_number
 
-KNOWN_AT_ONCE, BATCH = 5000, 500
+KNOWN_AT_ONCE, BATCH, DROPPED_AT_ONCE = 5000, 500, 500
 GIVEN_UP = "Given up before it was read; send it again if you want it."
 LARGEST = 10**18
+UNFINISHED_LIFETIME = timedelta(days=7)
+"""What nobody has gone on sending for so long is dropped: it takes the room of others."""
 _NOT_AS_EXPECTED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 """What JSON of another shape leads to: also infinities, and lists in lists in lists."""
 
@@ -46,15 +49,17 @@ def create(request: HttpRequest) -> HttpResponseBase:
         collection=collection, name=clean_name(told.get("filename", "")), size_bytes=size_bytes, members_total=1,
         modified_ms=int(modified) if modified.isascii() and modified.isdigit() and len(modified) < 18 else None,
         sha256=_sha256(told["sha256"]) if told.get("sha256") else "")
-    upload = _announced_before(announced) or announced
+    with held_for(collection.owner):
+        upload = _announced_before(announced) or announced
+        if upload is announced:
+            check_quota(collection.owner, size_bytes)
+            check_disk(size_bytes)
+            upload.save(force_insert=True)
     response = HttpResponse(status=201)
     response["Location"] = reverse("uploads:upload", args=[upload.pk])
     if upload is not announced:
         response["Upload-Offset"] = str(_arrived(upload))
         return response
-    check_quota(collection.owner, size_bytes)
-    check_disk(size_bytes)
-    upload.save(force_insert=True)
     length = int(request.headers.get("Content-Length") or 0)
     if request.content_type == CHUNK_TYPE or not size_bytes:
         response["Upload-Offset"] = str(append(upload, request, length if size_bytes else 0))
@@ -231,3 +236,10 @@ def drop(found: Upload) -> bool:
     if gone:
         storage.forget_upload(found.pk)
     return bool(gone)
+
+
+def drop_forgotten() -> int:
+    """Drop the uploads that nobody has gone on sending for a week; return how many."""
+    since = timezone.now() - UNFINISHED_LIFETIME
+    forgotten = Upload.objects.filter(status=Upload.Status.RECEIVING, updated_at__lt=since)
+    return sum(drop(upload) for upload in list(forgotten[:DROPPED_AT_ONCE]))

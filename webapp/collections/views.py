@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.conf import settings as configuration
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -76,7 +78,7 @@ def _wall(request: HttpRequest, collection: Collection) -> dict[str, object]:
     """Return the page of the wall that the address asks for."""
     kind, words = request.GET.get("show", "all"), request.GET.get("find", "").strip()[:200]
     after = request.GET.get("after", "-1")
-    if kind not in wall.KINDS or not after.removeprefix("-").isdigit() or len(after) > 12:
+    if kind not in wall.KINDS or not re.fullmatch("-?[0-9]{1,11}", after):
         raise Http404("no such page of the wall")
     found = wall.page(collection, int(after), kind, words)
     return {"images": found, "kind": kind, "flag_title": wall.TITLES.get(kind, ""), "words": words,

@@ -85,7 +85,7 @@ def _with_body(request: HttpRequest, path: Path, size_bytes: int, etag: str) -> 
 
 def _range(header: str, size_bytes: int) -> tuple[int, int] | tuple[()] | None:
     """Return the first and last byte of a single range, () for one that cannot be met, None for the whole."""
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", header.strip())
+    found = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", header.strip())
     if not found or found.groups() == ("", ""):
         return None
     first, last = found.groups()

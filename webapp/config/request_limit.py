@@ -34,7 +34,7 @@ class RequestLimit:
             return
         headers = dict(scope.get("headers") or [])
         declared = headers.get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > self.limit_bytes:
+        if not declared.isdigit() or len(declared) > 18 or int(declared) > self.limit_bytes:
             await self._refuse(send, 413, "request", f"One request may carry at most {self.limit_bytes // 2**20} MB.",
                                "Send large files in chunks.")
             return

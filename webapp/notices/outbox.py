@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from core.errors import LabelfreeError
@@ -23,14 +23,27 @@ CHANNELS: dict[str, Deliver] = {Notice.Channel.EMAIL: letter.deliver, Notice.Cha
 
 def note_end(run_id: int) -> None:
     """Write down whom to tell that a run has ended; call it in the transaction that ends it."""
-    owner = Run.objects.values_list("collection__owner_id", flat=True).get(pk=run_id)
-    wanted = NoticeSettings.objects.filter(user=owner).first()
+    recipient = _starter(Run.objects.select_related("collection").get(pk=run_id))
+    wanted = NoticeSettings.objects.filter(user=recipient).first()
     if wanted is None:
         return
     for channel, address in ((Notice.Channel.EMAIL, wanted.email), (Notice.Channel.WEBHOOK, wanted.webhook_url)):
         if address:
-            notice = Notice.objects.create(run_id=run_id, recipient_id=owner, channel=channel)
+            notice = Notice.objects.create(run_id=run_id, recipient_id=recipient, channel=channel)
             transaction.on_commit(lambda pk=notice.pk: send("workers.tasks.send_notice", pk, "cpu"))
+
+
+def _starter(run: Run) -> int:
+    """Return who started a run, as the collection's trail has it; its owner where the trail does not say.
+
+    A baseline that nobody asked for came with the first run that is compared with it.
+    """
+    for one in (run.pk, *run.compared_runs.order_by("pk").values_list("pk", flat=True)[:1]):
+        said = Q(what__startswith=f"started run {one}, ") | Q(what__endswith=f" again, as run {one}")
+        actors = run.collection.audit_trail.filter(said, what__startswith="started run ", actor__isnull=False)
+        if actor := actors.values_list("actor_id", flat=True).first():
+            return actor
+    return run.collection.owner_id
 
 
 def deliver(notice_id: int) -> None:
@@ -43,6 +56,9 @@ def deliver(notice_id: int) -> None:
     this = Notice.objects.filter(pk=notice_id)
     wanted = NoticeSettings.objects.filter(user=notice.recipient_id).first()
     still_sees = notice.run.collection.memberships.filter(user=notice.recipient_id).exists()
+    if notice.tries > len(PAUSES) + 1:  # each ended without a word: this process died, or the fault is ours
+        this.update(status=Notice.Status.GIVEN_UP, error=f"{len(PAUSES) + 1} tries to send it broke off")
+        return
     if wanted is None or not still_sees:
         this.update(status=Notice.Status.GIVEN_UP, error="the person wants no notices, or left the collection")
         return

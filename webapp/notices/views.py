@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from webapp.audit.trail import record_account
 from webapp.notices.forms import NoticeForm
 from webapp.notices.models import NoticeSettings, new_secret
 
@@ -20,6 +23,7 @@ def edit(request: HttpRequest) -> HttpResponse:
     form = NoticeForm(request.POST or None, instance=wanted)
     if request.method == "POST" and form.is_valid():
         form.save()
+        _record_changes(request, form)
         messages.success(request, "Saved. The next run of yours that succeeds or fails is told there.")
         return redirect("notices:edit")
     recent = request.user.notices.select_related("run__collection").order_by("-pk")[:SHOWN_NOTICES]
@@ -32,5 +36,16 @@ def edit(request: HttpRequest) -> HttpResponse:
 def renew_secret(request: HttpRequest) -> HttpResponse:
     """Sign with a new secret from now on."""
     if NoticeSettings.objects.filter(user=request.user).update(webhook_secret=new_secret()):
+        record_account(request.user, "renewed the webhook's secret")
         messages.success(request, "There is a new secret. Receivers need it from now on.")
     return redirect("notices:edit")
+
+
+def _record_changes(request: HttpRequest, form: NoticeForm) -> None:
+    """Note new addresses; of a webhook's only the host, for its path may be a secret."""
+    if "webhook_url" in form.changed_data:
+        host = urlsplit(form.cleaned_data["webhook_url"]).hostname
+        record_account(request.user, f"set the webhook address to {host}" if host else "removed the webhook address")
+    if "email" in form.changed_data:
+        email = form.cleaned_data["email"]
+        record_account(request.user, f"set the e-mail address to {email}" if email else "removed the e-mail address")

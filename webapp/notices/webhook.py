@@ -12,7 +12,10 @@ import http.client
 import ipaddress
 import json
 import socket
+import threading
 import time
+from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -22,6 +25,11 @@ from webapp.notices.letter import outcome, page_of
 from webapp.notices.models import Notice, NoticeSettings
 
 TIMEOUT_SECONDS = 10.0
+"""For one step: connecting, or the next bytes."""
+DEADLINE_SECONDS = 30.0
+"""For all of it, however steadily a receiver drips: the worker has uploads to read."""
+NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+"""RFC 6052 and 8215: what is sent there goes on to the IPv4 address in the last 32 bits."""
 PORTS = {"http": 80, "https": 443}
 
 
@@ -56,6 +64,7 @@ def check(url: str) -> tuple[str, str, int, str]:
     try:
         parts = urlsplit(url)
         port = parts.port or PORTS.get(parts.scheme, 0)
+        (parts.hostname or "").encode("idna")  # what the look-up does first: "a..b" is none
     except ValueError as error:
         raise ConfigError("webhook", f"{url!r} is no address ({error})") from None
     if parts.scheme not in PORTS or not parts.hostname or any(ord(one) <= 32 or ord(one) > 126 for one in url):
@@ -66,18 +75,65 @@ def check(url: str) -> tuple[str, str, int, str]:
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    """Post to an address and return the status; redirects are not followed, for they could lead anywhere."""
+    """Post to an address and return the status; redirects are not followed, for they could lead anywhere.
+
+    Raises:
+        ConfigError: it is none, or leads into this network.
+        DataError: what answers does not speak http.
+        OSError: nobody answers, or not in time.
+    """
     scheme, host, port, path = check(url)
     kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
     connection = kind(host, port, timeout=TIMEOUT_SECONDS)
-    connection._create_connection = _connect_outside  # type: ignore[method-assign]  # TLS still proves the name
+    deadline = _Deadline(DEADLINE_SECONDS)
+
+    def connect(*arguments: Any) -> socket.socket:
+        return deadline.hold(_connect_outside(*arguments))
+
+    connection._create_connection = connect  # type: ignore[method-assign]  # TLS still proves the name
     try:
         connection.request("POST", path, body, headers)
         return connection.getresponse().status
-    except http.client.HTTPException as error:
-        raise DataError(url, f"does not speak http ({type(error).__name__})") from error
+    except (http.client.HTTPException, OSError) as error:
+        if deadline.is_over:
+            raise TimeoutError(f"no whole answer within {DEADLINE_SECONDS:.0f} seconds") from error
+        if isinstance(error, http.client.HTTPException):
+            raise DataError(url, f"does not speak http ({type(error).__name__})") from error
+        raise
     finally:
+        deadline.release()
         connection.close()
+
+
+class _Deadline:
+    """Ends a connection once its time is over, in whatever step it is: a socket's own timeout is for each anew."""
+
+    def __init__(self, seconds: float) -> None:
+        self.is_over = False
+        self._seconds = seconds
+        self._held: socket.socket | None = None
+        self._timer: threading.Timer | None = None
+
+    def hold(self, connected: socket.socket) -> socket.socket:
+        """Begin to count, and return the connection."""
+        self._held = connected.dup()  # TLS takes the socket itself away, and ends with the same connection
+        self._timer = threading.Timer(self._seconds, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+        return connected
+
+    def release(self) -> None:
+        """Count no further."""
+        if self._timer is not None and self._held is not None:
+            self._timer.cancel()
+            self._timer.join()
+            self._held.close()
+
+    def _end(self) -> None:
+        self.is_over = True
+        with suppress(OSError):  # it has ended already
+            assert self._held is not None
+            self._held.shutdown(socket.SHUT_RDWR)
 
 
 def _connect_outside(address: tuple[str, int], timeout: float | None = None, *_: object) -> socket.socket:
@@ -99,7 +155,11 @@ def _is_outside(found: str) -> bool:
     """Tell whether an address is a public one."""
     address = ipaddress.ip_address(found.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address.sixtofour or address
+        if address.is_site_local:  # fec0::/10, which the library calls global
+            return False
+        translated = any(address in network for network in NAT64)
+        last = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+        address = address.ipv4_mapped or address.sixtofour or (last if translated else address)
     return address.is_global and not address.is_multicast
 
 

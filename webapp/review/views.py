@@ -5,19 +5,20 @@ A picture that is tried never passes through Gradio, whose upload folder is open
 
 from __future__ import annotations
 
-import uuid
-from pathlib import Path
-
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from core.data.decoding import decode
-from core.errors import DataError
+from webapp.collections import ingest
+from webapp.collections.receiving import clean_name
+from webapp.collections.tus import Refused
+from webapp.config.files import file_response
+from webapp.review import trying
 from webapp.review.names import class_names
 from webapp.review.permissions import get_own_trial
 from webapp.review.queries import version, with_standing
@@ -29,9 +30,10 @@ from workers.app import send
 MAP_UNITS = 4095
 """Places on the map are sent as whole numbers 0 … 4095, a third of the bytes of decimals."""
 TRIAL_BYTES = 16 * 1024 * 1024
-TRIALS_SHOWN = 12
 TRIALS_WAITING = 20
 """A person's trials that may wait for an answer at once."""
+NAME_CHARACTERS = 200
+DISK_FULL = "The server's disk is full, so the picture was not kept. Free some space, then try again."
 
 
 @require_GET
@@ -66,7 +68,7 @@ def trials(request: HttpRequest, pk: int) -> HttpResponse:
     refusal = ""
     if request.method == "POST":
         refusal = _try(request, run)
-    recent = Trial.objects.filter(run=run, owner=request.user).order_by("-pk")[:TRIALS_SHOWN]
+    recent = Trial.objects.filter(run=run, owner=request.user).order_by("-pk")[:trying.SHOWN]
     names = class_names(run)
     return render(request, "review/trials.html", {
         "run": run, "refusal": refusal, "trials": [_answered(trial, names) for trial in recent],
@@ -82,15 +84,12 @@ def trial(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_GET
-def trial_image(request: HttpRequest, pk: int) -> HttpResponse:
-    """Send the picture that was tried: always the PNG that was made of it, never the bytes that came."""
+def trial_image(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Send the picture that was tried: always the thumbnail that was made of it, never the bytes that came."""
     one = get_own_trial(request, pk)
-    path = settings.MEDIA_ROOT / one.file
-    if not path.is_file():
-        raise Http404
-    response = HttpResponse(path.read_bytes(), content_type="image/png")
-    response["Cache-Control"] = "private, max-age=3600"
-    return response
+    if one.status != Trial.Status.ANSWERED:
+        raise Http404("there is no thumbnail of it")
+    return file_response(request, settings.MEDIA_ROOT / one.file, immutable=True)
 
 
 def _try(request: HttpRequest, run: Run) -> str:
@@ -105,17 +104,14 @@ def _try(request: HttpRequest, run: Run) -> str:
     if Trial.objects.filter(owner=request.user, status=Trial.Status.ASKED).count() >= TRIALS_WAITING:
         return f"{TRIALS_WAITING} pictures wait for an answer already: wait for a worker first."
     try:
-        picture = decode(sent.read(), sent.name or "picture")
-    except DataError as error:
-        return str(error)
-    file = Path("trials") / f"{uuid.uuid4().hex}.png"
-    (settings.MEDIA_ROOT / file).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = settings.MEDIA_ROOT / file.with_suffix(".part")
-    picture.save(part, format="PNG")
-    part.rename(settings.MEDIA_ROOT / file)
-    with transaction.atomic():
-        asked = Trial.objects.create(run=run, owner=request.user, file=str(file))
-        transaction.on_commit(lambda: send("workers.tasks.answer_trial", asked.pk, "cpu"))
+        asked = trying.ask(run, request.user, clean_name(sent.name or "picture")[-NAME_CHARACTERS:], sent.read())
+    except Refused:
+        return DISK_FULL
+    except OSError as error:
+        if error.errno not in ingest.NO_ROOM:
+            raise
+        return DISK_FULL
+    transaction.on_commit(lambda: send("workers.tasks.answer_trial", asked.pk, "cpu"))
     return ""
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from webapp.collections.models import ClassListVersion, Collection, Image
@@ -25,32 +26,36 @@ ENDS = ("succeeded", "failed", "cancelled")
 
 
 class RunQuerySet(models.QuerySet["Run"]):
-    """The questions asked of the table, and the only writes a worker may make."""
+    """The questions asked of the table, and the only writes a worker may make.
+
+    Leases are written and judged by the database's clock: those of the machines may differ by more than a lease.
+    """
 
     def queued(self) -> RunQuerySet:
         """Return runs waiting for a worker, first in line first: by priority, then by when they came."""
         return self.filter(status=Run.Status.QUEUED).order_by("-priority", "queued_at", "pk")
 
-    def stale(self, at: datetime) -> RunQuerySet:
-        """Return runs whose worker has not been heard of."""
-        return self.filter(status=Run.Status.RUNNING, lease_expires_at__lt=at)
+    def stale(self) -> RunQuerySet:
+        """Return runs that are to go on and whose worker has not been heard of."""
+        return self.filter(status=Run.Status.RUNNING, cancel_requested=False, lease_expires_at__lt=Now())
 
-    def end_abandoned(self, at: datetime) -> int:
-        """Cancel the runs that are to be cancelled and whose worker is silent; return how many.
+    def end_abandoned(self) -> int:
+        """Cancel the runs that are to be cancelled and that no worker has, or a silent one; return how many.
 
         Should the worker only be slow: its writes are fenced, and it finds its lease gone.
         """
-        silent = Q(heartbeat_at__lt=at - SILENCE) | Q(lease_expires_at__lt=at)
-        return self.filter(silent, status=Run.Status.RUNNING, cancel_requested=True).update(  # nosec B106
-            status=Run.Status.CANCELLED, finished_at=at, stage="", seconds_left=None, images_per_second=None,
+        silent = Q(heartbeat_at__lt=Now() - SILENCE) | Q(lease_expires_at__lt=Now())
+        abandoned = Q(status__in=[Run.Status.QUEUED, Run.Status.PAUSED]) | Q(silent, status=Run.Status.RUNNING)
+        return self.filter(abandoned, cancel_requested=True).update(  # nosec B106
+            status=Run.Status.CANCELLED, finished_at=Now(), stage="", seconds_left=None, images_per_second=None,
             pause_requested=False, lease_owner="", lease_token="", lease_expires_at=None)
 
     def claim(self, pk: int, owner: str) -> str | None:
         """Take the lease of a queued run; return the fencing token, or None when it is not to be had."""
-        now, token = timezone.now(), secrets.token_hex(16)
+        token = secrets.token_hex(16)
         taken = self.filter(pk=pk, status=Run.Status.QUEUED, cancel_requested=False).update(
-            status=Run.Status.RUNNING, lease_owner=owner, lease_token=token, lease_expires_at=now + LEASE,
-            heartbeat_at=now, attempt=F("attempt") + 1, started_at=now, stage="starting")
+            status=Run.Status.RUNNING, lease_owner=owner, lease_token=token, lease_expires_at=Now() + LEASE,
+            heartbeat_at=Now(), attempt=F("attempt") + 1, started_at=Now(), stage="starting")
         return token if taken else None
 
     def fenced(self, pk: int, token: str) -> RunQuerySet:
@@ -184,18 +189,17 @@ class Run(models.Model):
 
     def request_cancel(self) -> None:
         """Ask to stop. A run that no worker has ends here; a running one at its next report."""
-        now, this = timezone.now(), Run.objects.filter(pk=self.pk)
-        this.update(cancel_requested=True)
-        this.filter(status__in=["queued", "paused"]).update(status=self.Status.CANCELLED, finished_at=now, stage="")
-        this.end_abandoned(now)
+        this = Run.objects.filter(pk=self.pk, status__in=LIVE)
+        with transaction.atomic():  # or whoever dies in between leaves a run that nobody may take nor stop
+            this.update(cancel_requested=True)
+            this.end_abandoned()
 
     def end_if_abandoned(self) -> None:
         """End a run that is to be cancelled where its worker has died since: who looks at it need not wait for more.
 
         The reaper does the same; but it lives on the worker's machine, and may have died with it.
         """
-        if self.status == self.Status.RUNNING and self.cancel_requested and (
-                Run.objects.filter(pk=self.pk).end_abandoned(timezone.now())):
+        if self.cancel_requested and not self.is_terminal and Run.objects.filter(pk=self.pk).end_abandoned():
             self.refresh_from_db()
 
     def request_pause(self) -> None:
@@ -211,7 +215,8 @@ class Run(models.Model):
         A paused run can, with the attempts it has left, and one that failed of what may have been mended since
         (a full disk, a worker that was lost), with all of them.
         """
-        queued = {"status": self.Status.QUEUED, "queued_at": timezone.now(), "sent_at": None}
+        queued = {"status": self.Status.QUEUED, "queued_at": timezone.now(), "sent_at": None,
+                  "cancel_requested": False}
         this = Run.objects.filter(pk=self.pk)
         return bool(this.filter(status=self.Status.PAUSED).update(**queued, pause_requested=False)
                     or this.filter(status=self.Status.FAILED, retryable=True).update(
@@ -257,7 +262,7 @@ class Prediction(models.Model):
 class Trial(models.Model):
     """A single image tried against a finished run's model; a worker answers.
 
-    asked -> answered | failed
+    asked -> answered | failed. `file` is what was sent while asked, a thumbnail once answered, "" once failed.
     """
 
     class Status(models.TextChoices):
@@ -267,7 +272,8 @@ class Trial(models.Model):
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="trials")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
-    file = models.CharField(max_length=200, help_text="under MEDIA_ROOT")
+    name = models.CharField(max_length=200, default="picture", help_text="what the person's file is called")
+    file = models.CharField(max_length=200, blank=True, help_text="under MEDIA_ROOT")
     status = models.CharField(max_length=10, choices=Status, default=Status.ASKED)
     top = models.JSONField(default=list, help_text="[[class index, probability], …], at most five")
     error = models.TextField(blank=True)

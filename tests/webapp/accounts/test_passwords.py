@@ -7,8 +7,14 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
+
+from webapp.accounts.first_run import link_for
+from webapp.accounts.models import ApiToken
+from webapp.accounts.passwords import password_link
+from webapp.audit.trail import account_history
 
 OLD, NEW = "the old sentence", "a new sentence"
 
@@ -60,8 +66,6 @@ def test_the_link_ends_after_a_day(link, client, monkeypatch):
 
 
 def test_a_link_of_another_user_does_not_fit(link, client, charlie):
-    from webapp.accounts.passwords import password_link
-
     parts = link.strip("/").split("/")
     theirs = urlsplit(password_link(charlie)).path.strip("/").split("/")
     mixed = "/" + "/".join([*parts[:-2], theirs[-2], parts[-1]]) + "/"
@@ -83,3 +87,47 @@ def test_changing_it_takes_the_old_one_and_ends_other_sessions(dora):
     assert here.post("/account/password/", sent).headers["Location"] == "/account/"
     assert here.get("/").status_code == 200
     assert elsewhere.get("/").status_code == 302
+
+
+def test_a_new_password_by_the_link_ends_whatever_else_opens_the_account(link, client, dora, charlie):
+    for person in (dora, charlie):
+        ApiToken.issue(person, "laptop")
+    spare = urlsplit(link_for(dora)).path
+    assert "your API tokens end" in client.get(link, follow=True).content.decode()
+    chosen(client, link)
+    assert list(ApiToken.objects.values_list("user__username", flat=True)) == ["charlie"]
+    assert Client().get(spare).status_code == 410
+
+
+def test_changing_it_keeps_the_tokens_and_says_so(dora):
+    ApiToken.issue(dora, "laptop")
+    client = Client()
+    client.force_login(dora)
+    sent = {"old_password": OLD, "new_password1": NEW, "new_password2": NEW}
+    assert "revoke below" in client.post("/account/password/", sent, follow=True).content.decode()
+    assert dora.api_tokens.count() == 1
+
+
+def test_what_happens_to_an_account_is_noted_and_its_owner_alone_sees_it(link, client, dora, stranger):
+    cache.clear()
+    client.post("/sign-in/", {"user_name": "dora", "password": "wrong"})
+    client.post("/sign-in/", {"user_name": "dora", "password": OLD})
+    client.post("/account/tokens/", {"name": "laptop", "scopes": ["read"], "days": "30"})
+    client.post("/account/password/", {"old_password": OLD, "new_password1": NEW, "new_password2": NEW})
+    client.post("/account/notices/", {"webhook_url": "https://hooks.example/secret"})
+    client.post("/account/notices/secret/")
+    client.post(f"/account/tokens/{dora.api_tokens.get().pk}/revoke/")
+    call_command("api_token", "dora", "--name", "script")
+    dora.refresh_from_db()
+    chosen(Client(), urlsplit(password_link(dora)).path)
+    said = [entry.what for entry in account_history(dora)][::-1]
+    assert said == [
+        "signed in with the password, from 127.0.0.1", "made the token “laptop”: read", "changed the password",
+        "set the webhook address to hooks.example", "renewed the webhook's secret", "revoked the token “laptop”",
+        "made the token “script” in the server's shell: read, write, review",
+        "chose a new password by a link; 1 token ended"]
+    dora.refresh_from_db()
+    fresh = Client()
+    fresh.force_login(dora)
+    assert "set the webhook address" in fresh.get("/account/").content.decode()
+    assert "set the webhook address" not in stranger.get("/account/").content.decode()

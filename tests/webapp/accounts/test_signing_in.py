@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
 import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
@@ -14,6 +21,14 @@ from webapp.accounts.first_run import first_link, link_for
 from webapp.accounts.models import SignInLink
 
 PASSWORD = "a quiet morning in May"
+
+
+class Slow(MD5PasswordHasher):
+    """A hash that takes its time, as one that is hard to guess does."""
+
+    def encode(self, password: str, salt: str) -> str:
+        time.sleep(0.1)
+        return super().encode(password, salt)
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +43,7 @@ def ada(db):
 
 
 def path_of(link: str) -> str:
-    return link.removeprefix("http://localhost:8000")
+    return urlsplit(link).path
 
 
 def sign_in(client: Client, name: str, password: str, **more: str):
@@ -70,6 +85,42 @@ def test_it_forgets_failures_after_a_sign_in_that_worked(client, ada):
         sign_in(client, "ada", "wrong wrong wrong")
     assert sign_in(client, "ada", PASSWORD).status_code == 302
     assert sign_in(Client(), "ada", "wrong wrong wrong").status_code == 403
+
+
+@pytest.mark.django_db(transaction=True)
+def test_guesses_that_come_all_at_once_are_no_more_than_those_that_come_one_by_one(settings):
+    User.objects.create_user("ada", password=PASSWORD)
+    settings.PASSWORD_HASHERS = [f"{__name__}.Slow"]
+
+    def guess(number: int) -> int:
+        try:
+            return sign_in(Client(), "ada", f"guess number {number}").status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(24) as threads:
+        answers = Counter(threads.map(guess, range(24)))
+    assert answers == {403: rate_limit.TRIES, 429: 24 - rate_limit.TRIES}
+
+
+def test_guesses_at_many_other_names_do_not_make_it_forget(client, ada):
+    """The cache keeps so many entries only; Django's own bound is 300."""
+    for _ in range(rate_limit.TRIES):
+        sign_in(client, "ada", "wrong wrong wrong")
+    for number in range(400):
+        sign_in(Client(REMOTE_ADDR=f"10.0.{number // 200}.{number % 200}"), f"name {number}", "wrong wrong wrong")
+    assert sign_in(Client(REMOTE_ADDR="10.0.9.9"), "ada", PASSWORD).status_code == 429
+
+
+def test_sign_ins_that_worked_do_not_pause_their_address(client, ada, monkeypatch):
+    monkeypatch.setattr(rate_limit, "TRIES_AN_ADDRESS", 3)
+    for _ in range(4):
+        assert sign_in(Client(), "ada", PASSWORD).status_code == 302
+    for number in range(3):
+        assert sign_in(client, f"name {number}", "wrong wrong wrong").status_code == 403
+    for _ in range(rate_limit.TRIES + 1):
+        assert sign_in(client, "ada", PASSWORD).status_code == 429
+    assert sign_in(Client(REMOTE_ADDR="10.0.0.9"), "ada", PASSWORD).status_code == 302
 
 
 def test_it_signs_out(signed_in):
@@ -123,6 +174,19 @@ def test_a_sign_in_link_of_someone_who_left_is_spent(client, ada):
     path = path_of(link_for(ada))
     User.objects.update(is_active=False)
     assert client.get(path).status_code == 410
+
+
+@pytest.mark.parametrize(("hosts", "more", "begins"), [
+    ([], {}, "http://localhost:8000/link/"),
+    (["photos.example", "other.example"], {}, "http://photos.example:8000/link/"),
+    ([".example", "*", "photos.example"], {"TLS": True}, "https://photos.example/link/"),
+    (["photos.example"], {"URL_PREFIX": "/labelfree"}, "http://photos.example/link/"),
+])
+def test_a_printed_link_begins_where_people_reach_the_web(ada, settings, hosts, more, begins):
+    settings.ALLOWED_HOSTS = [*hosts, *settings.OWN_HOSTS]
+    for name, value in more.items():
+        setattr(settings, name, value)
+    assert link_for(ada).startswith(begins)
 
 
 def test_links_are_stored_as_digests_only(ada):

@@ -34,6 +34,11 @@ for line in sys.stdin:
         elif verb == "fill":
             call_command("migrate", verbosity=0)
             answer = bool(fill(12, files=True))
+        elif verb == "announce":
+            collection = apps.get_model("collections.Collection").objects.get(name="Digits")
+            common = {"collection": collection, "size_bytes": 3, "received_bytes": 3, "status": "received"}
+            apps.get_model("collections.Upload").objects.create(name="a.png", **common, source=arguments[0])
+            answer = True
         elif verb == "rename":
             apps.get_model("collections.Collection").objects.update(name="changed")
             answer = True
@@ -200,6 +205,17 @@ def test_a_backup_beside_people_who_work_is_whole(tmp_path, settle, house):
     numbers = [row for row in other.rows()["collections.Image"] if "'images/1" in row]
     assert len(numbers) > 1
     assert len([name for name in other.files() if name.startswith("media/images/1")]) >= len(numbers)
+
+
+@pytest.mark.timeout(600)
+def test_files_of_a_folder_or_a_bucket_that_wait_to_be_fetched_need_not_be_there(tmp_path, settle, house):
+    house.do("announce", "s3://museum/a.png")
+    house.do("backup", str(tmp_path / "backup"))
+    other = settle("other")
+    other.do("restore", str(tmp_path / "backup"))
+    assert other.rows() == house.rows()
+    house.do("announce", "")
+    assert "uploads/" in house.refused("backup", str(tmp_path / "second"))
 
 
 @pytest.mark.timeout(600)

@@ -58,6 +58,11 @@ def test_the_editor_loads_a_list(signed_in, stranger, pets):
     assert stranger.get(f"/class-lists/editor/?class_list={pets.pk}").status_code == 404
 
 
+@pytest.mark.parametrize("number", ["²", "x", "9" * 19, "9" * 5000])
+def test_the_editor_takes_what_is_no_number_for_no_list(signed_in, db, number):
+    assert signed_in.get("/class-lists/editor/", {"class_list": number}).status_code == 200
+
+
 def test_the_editor_reads_a_file_and_names_a_wrong_encoding(signed_in, pets):
     def sent(content: bytes):
         return text(signed_in.post("/class-lists/editor/", {

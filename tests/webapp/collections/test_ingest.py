@@ -6,13 +6,14 @@ import errno
 import fcntl
 import gzip
 import io
+import os
 import signal
 import subprocess
 import sys
 import tarfile
-import uuid
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,14 +118,13 @@ def test_a_picture_that_ends_its_reader_is_refused_by_name_the_fourth_time(broug
 
 
 def test_a_picture_that_takes_for_ever_ends_its_reader_and_not_the_machine(tmp_path):
-    code = ("import uuid; from pathlib import Path; from django.conf import settings\n"
-            f"settings.configure(UPLOADS_ROOT=Path({str(tmp_path)!r}))\n"
-            "from webapp.collections import hazard; hazard.READING_SECONDS = 0.2\n"
-            "with hazard.at_hand(uuid.UUID(int=7), 5, 'slow.jpg'):\n"
+    note = tmp_path / "7.reading"
+    code = ("from pathlib import Path; from webapp.collections import hazard; hazard.READING_SECONDS = 0.2\n"
+            f"with hazard.at_hand(Path({str(note)!r}), 5, 'slow.jpg'):\n"
             "    while True: pass\n")
     ended = subprocess.run([sys.executable, "-c", code], check=False, timeout=200).returncode
     assert ended == -signal.SIGPROF
-    assert (tmp_path / f"{uuid.UUID(int=7)}.reading").read_text() == "5 1\n"
+    assert note.read_text() == "5 1\n"
 
 
 def test_names_of_any_bytes_are_stored(brought):
@@ -314,6 +314,21 @@ def test_a_full_disk_puts_the_upload_back_and_says_so(brought, monkeypatch, sett
     ingest.read_upload(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.message, Image.objects.count()) == ("done", "", 1)
+
+
+def test_the_disk_has_the_names_of_files_before_a_row_names_them(brought, settings, monkeypatch):
+    """After a power cut a row must not name what the folder forgot: the upload it came from is removed by then."""
+    fsync, before_rows = os.fsync, set()
+
+    def noting(descriptor):
+        if not Image.objects.exists():
+            before_rows.add(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    monkeypatch.setattr("webapp.collections.storage.os.fsync", noting)
+    brought("a.png", png(1))
+    stored = settings.MEDIA_ROOT / Image.objects.get().file
+    assert {str(folder) for folder in (settings.MEDIA_ROOT, *list(stored.parents)[:3])} <= before_rows
 
 
 def test_a_write_that_fails_leaves_nothing_behind(settings, monkeypatch):

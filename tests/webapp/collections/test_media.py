@@ -80,6 +80,12 @@ def test_a_range_that_cannot_be_met_is_refused(large):
     assert (response.status_code, response["Content-Range"]) == (416, f"bytes */{large.stat().st_size}")
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "²", "٣"], ids=["long", "superscript", "arabic"])
+def test_a_range_of_no_such_numbers_is_none(large, number):
+    for asked in (f"bytes={number}-", f"bytes=0-{number}", f"bytes=-{number}"):
+        assert answer(large, Range=asked).status_code == 200
+
+
 @pytest.mark.parametrize("asked", ["bytes=0-1,4-5", "lines=1-2", "bytes=-", ""])
 def test_what_it_does_not_understand_gets_the_whole(large, asked):
     response = answer(large, Range=asked)

@@ -84,7 +84,8 @@ def test_the_wall_filters_and_finds(signed_in, five):
     assert "No such images" in shown(signed_in, f"/collections/{five.pk}/images/?find=nothing")
 
 
-@pytest.mark.parametrize("query", ["after=x", "after=99999999999999999999", "show=everything"])
+@pytest.mark.parametrize("query", ["after=x", "after=²", "after=--1", "after=99999999999999999999",
+                                   "show=everything"])
 def test_a_malformed_page_of_the_wall_does_not_exist(signed_in, five, query):
     assert signed_in.get(f"/collections/{five.pk}/images/wall/?{query}").status_code == 404
 

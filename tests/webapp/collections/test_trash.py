@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
-from webapp.collections.deletion import empty_trash
-from webapp.collections.models import Collection, Image
+from webapp.collections import storage
+from webapp.collections.deletion import delete_collection, empty_trash, finish_deletions
+from webapp.collections.models import Collection, Image, Upload
 from webapp.runs.models import Run
 from webapp.sharing.models import Membership
 
@@ -71,3 +73,45 @@ def test_after_thirty_days_it_is_gone(trashed, alice):
     assert empty_trash() == 1
     assert list(Collection.objects.all()) == [kept]
     assert empty_trash() == 0
+
+
+@pytest.fixture
+def filled(collection, settings):
+    """Return a collection with an upload and a run, and every place in which it has files."""
+    upload = Upload.objects.create(collection=collection, name="a.png", size_bytes=1)
+    run = Run.objects.create(collection=collection, owner=collection.owner, method="must")
+    places = [settings.MEDIA_ROOT / storage.image_name(collection.pk, "ab", ".png"),
+              settings.MEDIA_ROOT / storage.thumbnail_name(collection.pk, "ab"),
+              settings.MEDIA_ROOT / storage.trial_name(run.pk), storage.upload_file(upload.pk),
+              settings.RUNS_ROOT / str(run.pk) / "package.zip"]
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    return collection, places
+
+
+def test_a_deletion_that_was_cut_off_after_its_commit_is_finished(filled, home):
+    """What is to be done on commit is not done in this test's transaction: as if the process were killed there."""
+    collection, places = filled
+    delete_collection(collection)
+    assert all(place.exists() for place in places)
+    finish_deletions()
+    assert not any(place.exists() for place in places)
+    assert [path for path in home.rglob("*.json*") if path.is_file()] == []
+
+
+def test_a_deletion_leaves_nothing_to_finish(filled, home, django_capture_on_commit_callbacks):
+    collection, places = filled
+    with django_capture_on_commit_callbacks(execute=True):
+        delete_collection(collection)
+    assert not any(place.exists() for place in places)
+    assert storage.noted_deletions() == {}
+
+
+def test_a_deletion_that_was_not_committed_takes_nothing(filled):
+    collection, places = filled
+    with pytest.raises(KeyboardInterrupt), transaction.atomic():
+        delete_collection(collection)
+        raise KeyboardInterrupt
+    finish_deletions()
+    assert all(place.exists() for place in places)

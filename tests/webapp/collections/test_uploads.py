@@ -8,12 +8,14 @@ import fcntl
 import json
 import uuid
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from webapp.accounts.models import ApiToken
-from webapp.collections import receiving, storage
+from webapp.collections import receiving, room, storage, uploads
 from webapp.collections.models import Collection, Upload
 
 CHUNK = "application/offset+octet-stream"
@@ -36,6 +38,18 @@ def patch(client, address: str, at: int, body: bytes, kind: str = CHUNK):
 
 def head(client, address: str):
     return client.head(address, headers={"Tus-Resumable": "1.0.0"})
+
+
+def test_a_file_announced_many_times_at_once_is_one_upload(server):
+    """As by a browser whose line broke, and its second window: none may look before the other has written."""
+    with server.client(server.owner) as browser:
+        browser.get("/")
+        headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "5", "X-CSRFToken": browser.cookies["labelfree_csrf"],
+                   "Upload-Metadata": metadata(1, "twice.png", modified="1700000000000")}
+        with ThreadPoolExecutor(16) as threads:
+            answers = list(threads.map(lambda _: browser.post("/uploads/", headers=headers), range(32)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.headers["Location"] for answer in answers}) == 1
 
 
 def test_it_says_what_it_can(signed_in):
@@ -240,6 +254,20 @@ def test_names_are_for_showing_only(name, shown):
 def ask(client, collection, files: list[list[object]]):
     return client.post("/uploads/known/", json.dumps({"collection": collection.pk, "files": files}),
                        content_type="application/json")
+
+
+def test_what_nobody_went_on_sending_for_a_week_is_dropped_and_frees_its_room(signed_in, alice, collection, settings):
+    settings.QUOTA_BYTES = 1000
+    for name in ("old.png", "new.png", "whole.png"):
+        announce(signed_in, collection, 10, name, b"01234" if name != "whole.png" else b"0123456789")
+    Upload.objects.exclude(name="new.png").update(updated_at=timezone.now() - uploads.UNFINISHED_LIFETIME)
+    old = Upload.objects.get(name="old.png")
+    assert uploads.drop_forgotten() == 1
+    assert set(Upload.objects.values_list("name", flat=True)) == {"new.png", "whole.png"}
+    assert not storage.upload_file(old.pk).exists()
+    assert room.share(alice).used_bytes == 20
+    assert head(signed_in, f"/uploads/{old.pk}").status_code == 404
+    assert uploads.drop_forgotten() == 0
 
 
 def test_a_folder_dropped_again_sends_only_what_is_missing(signed_in, collection):

@@ -42,7 +42,7 @@ def test_a_small_request_passes_whole():
     assert answered[0]["status"] == 200
 
 
-@pytest.mark.parametrize("length", [b"11", b"-1", b"many"])
+@pytest.mark.parametrize("length", [b"11", b"-1", b"many", b"9" * 5000])
 def test_what_declares_too_much_is_refused_unread(length):
     given, answered = ask([(b"content-length", length)], [b"0" * 11])
     assert given == []

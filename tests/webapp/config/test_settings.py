@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
+from benchmarks import compose
 from webapp.config import secret_key
+from webapp.config import settings as settings_file
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,7 +45,7 @@ def read(home: Path, names: list[str], **environment: str) -> dict[str, object]:
     """Return settings as a fresh process reads them."""
     code = ("import json, sys; from webapp.config import settings; "
             "print(json.dumps({name: getattr(settings, name) for name in sys.argv[1:]}, default=str))")
-    ours = ("LABELFREE", "DATABASE", "DEBUG")
+    ours = ("LABELFREE", "DATABASE", "DEBUG", "REDIS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     done = subprocess.run([sys.executable, "-c", code, *names], cwd=ROOT, check=True, capture_output=True, text=True,
                           env={**kept, "LABELFREE_HOME": str(home), **environment})
@@ -64,6 +68,35 @@ def test_the_environment_names_database_hosts_and_prefix(tmp_path):
     assert found["DATABASES"]["default"]["ENGINE"] == "django.db.backends.postgresql"
     assert found["ALLOWED_HOSTS"][:2] == ["photos.example", "other.example"]
     assert (found["STATIC_URL"], found["SESSION_COOKIE_SECURE"], found["PORT"]) == ("/labelfree/static/", True, 9000)
+
+
+def named() -> list[str]:
+    """Return the variables that the settings say they read."""
+    return [line.split()[0] for line in (settings_file.__doc__ or "").splitlines()
+            if re.match(r"(LABELFREE_|DATABASE_|REDIS_|DEBUG)", line)]
+
+
+def test_a_variable_that_is_empty_is_one_that_is_not_given(tmp_path):
+    names = [name for name in dir(settings_file) if name.isupper() and name not in {"SECRET_KEY", "LOGGING"}]
+    empty = {name: "" for name in named() if name != "LABELFREE_HOME"}
+    assert len(empty) > 12
+    assert read(tmp_path, names, **empty) == read(tmp_path, names)
+
+
+def test_the_containers_are_given_every_setting():
+    services = compose.read(ROOT / "compose.yaml", {"POSTGRES_PASSWORD": "a"})
+    for name in ("web", "worker"):
+        assert set(named()) - {"DEBUG"} <= set(services[name].environment)
+        assert "None" not in services[name].environment.values()
+    assert services["web"].environment["FORWARDED_ALLOW_IPS"] == "127.0.0.1,::1"
+
+
+def test_what_is_committed_outlives_a_power_cut(db):
+    if connection.vendor != "sqlite":
+        pytest.skip("asks SQLite")
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous")
+        assert cursor.fetchone() == (2,)  # FULL
 
 
 @pytest.mark.parametrize("name", [

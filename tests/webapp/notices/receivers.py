@@ -5,7 +5,7 @@ from __future__ import annotations
 import socketserver
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -55,6 +55,26 @@ def web() -> Iterator[Receiver]:
 
     with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler), receiver):
         yield receiver
+
+
+@contextmanager
+def dripping() -> Iterator[Receiver]:
+    """Answer with one header after the other, for ever."""
+    receiver, stopping = Receiver(), threading.Event()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self.wfile.write(b"HTTP/1.1 100 Continue\r\n")
+                while not stopping.wait(0.1):
+                    self.wfile.write(b"X: y\r\n")
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with serving(Server(("127.0.0.1", 0), Handler), receiver):
+        yield receiver
+        stopping.set()
 
 
 @contextmanager

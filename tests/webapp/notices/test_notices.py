@@ -138,7 +138,8 @@ def test_a_receiver_that_recovers_gets_the_same_notice(alice, collection, receiv
 
 @pytest.mark.parametrize("host", [
     "127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "192.168.1.1",
-    "2130706433", "[fe80::1]", "[2002:7f00:1::]"])
+    "2130706433", "[fe80::1]", "[2002:7f00:1::]", "[fec0::1]", "[64:ff9b::127.0.0.1]", "[64:ff9b::a00:1]",
+    "[64:ff9b:1::169.254.169.254]"])
 def test_a_webhook_does_not_reach_into_this_network(alice, collection, receiver, settings, host):
     settings.WEBHOOKS_INSIDE = False
     NoticeSettings.objects.create(user=alice, webhook_url=f"http://{host}:{receiver.port}/")
@@ -150,11 +151,46 @@ def test_a_webhook_does_not_reach_into_this_network(alice, collection, receiver,
 
 
 def test_a_public_address_is_judged_public():
-    assert webhook._is_outside("93.184.216.34") and webhook._is_outside("2606:2800:220:1::1")
+    for address in ("93.184.216.34", "2606:2800:220:1::1", "64:ff9b::93.184.216.34"):
+        assert webhook._is_outside(address)
+
+
+def test_a_receiver_that_drips_is_left_at_the_deadline(alice, collection, settings, monkeypatch):
+    settings.WEBHOOKS_INSIDE = True
+    monkeypatch.setattr(webhook, "DEADLINE_SECONDS", 1.0)
+    with receivers.dripping() as slow:
+        ask(alice, slow)
+        notice = end(rows.run(collection))
+        began = time.monotonic()
+        outbox.deliver(notice.pk)
+        assert time.monotonic() - began < 5
+    notice.refresh_from_db()
+    assert (notice.status, notice.error) == ("waiting", "cannot be reached (no whole answer within 1 seconds)")
+
+
+def test_a_name_that_cannot_be_looked_up_is_given_up_too(alice, collection):
+    NoticeSettings.objects.create(user=alice, webhook_url="http://a..b/")
+    notice = end(rows.run(collection))
+    for _ in range(len(outbox.PAUSES) + 1):
+        due(notice)
+        outbox.deliver(notice.pk)
+    notice.refresh_from_db()
+    assert notice.status == "given_up" and "is no address" in notice.error
+
+
+def test_a_notice_whose_every_try_broke_off_is_given_up(alice, collection, receiver):
+    ask(alice, receiver)
+    notice = end(rows.run(collection))
+    Notice.objects.update(tries=len(outbox.PAUSES) + 1)  # as processes leave it that were killed while they sent it
+    due(notice)
+    outbox.deliver(notice.pk)
+    notice.refresh_from_db()
+    assert notice.status == "given_up" and "broke off" in notice.error and receiver.received == []
 
 
 @pytest.mark.parametrize("url", ["ftp://example.org/", "example.org", "https://", "https://a:b@example.org/",
-                                 "http://example.org:99999/", "http://exa mple.org/", "http://e.org/\r\nX: y", "file:///etc"])
+                                 "http://example.org:99999/", "http://exa mple.org/", "http://a..b/",
+                                 "http://e.org/\r\nX: y", "file:///etc"])
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(ConfigError):
         webhook.check(url)

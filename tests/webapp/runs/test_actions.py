@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import connection
 from django.test import AsyncClient, Client
 from django.urls import reverse
 from django.utils import timezone
@@ -57,10 +58,43 @@ def test_cancelling_a_run_whose_worker_is_silent_ends_it_at_once(signed_in, coll
     assert mine.status == "cancelled" and mine.finished_at
 
 
+@pytest.mark.parametrize("status", ["queued", "paused", "running"])
+def test_a_web_process_that_dies_while_it_cancels_leaves_no_run_half_cancelled(collection, status):
+    mine = rows.run(collection, status=status)
+    updates = []
+
+    def die_at_the_second_update(execute, sql, *rest):
+        if sql.startswith("UPDATE"):
+            updates.append(sql)
+            if len(updates) == 2:
+                raise KeyboardInterrupt
+        return execute(sql, *rest)
+
+    with pytest.raises(KeyboardInterrupt), connection.execute_wrapper(die_at_the_second_update):
+        mine.request_cancel()
+    mine.refresh_from_db()
+    assert (mine.status, mine.cancel_requested) == (status, False)
+
+
+@pytest.mark.parametrize("status", ["queued", "paused"])
+@pytest.mark.parametrize("name", ["detail", "live", "api"])
+def test_a_waiting_run_that_was_to_be_cancelled_ends_when_somebody_looks(signed_in, collection, status, name):
+    mine = rows.run(collection, status=status, cancel_requested=True)
+    signed_in.get(f"/api/v1/runs/{mine.pk}" if name == "api" else reverse(f"runs:{name}", args=[mine.pk]))
+    mine.refresh_from_db()
+    assert mine.status == "cancelled" and mine.finished_at
+
+
+def test_what_failed_as_it_was_cancelled_goes_on_when_resumed(signed_in, collection, sent):
+    failed = rows.run(collection, status="failed", retryable=True, cancel_requested=True)
+    post(signed_in, failed, "resume")
+    assert Run.objects.claim(failed.pk, "box:1")
+
+
 def test_cancelling_what_has_ended_changes_nothing(signed_in, collection):
     mine = rows.run(collection)
     answer = signed_in.post(reverse("runs:cancel", args=[mine.pk]), follow=True)
-    assert "already succeeded" in answer.content.decode()
+    assert "Too late, its state is: succeeded." in answer.content.decode()
     mine.refresh_from_db()
     assert (mine.status, mine.cancel_requested) == ("succeeded", False)
 

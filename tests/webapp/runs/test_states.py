@@ -1,8 +1,9 @@
-"""What the database itself refuses of a run's row, whoever writes it, on SQLite and on Postgres."""
+"""What the database itself refuses of a run's row, whoever writes it, and its clock; on SQLite and on Postgres."""
 
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 import dj_database_url
 import psycopg
@@ -10,9 +11,10 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import IntegrityError, connections, transaction
+from django.utils import timezone
 
 from webapp.collections.models import Collection
-from webapp.runs.models import Run
+from webapp.runs.models import LEASE, SILENCE, Run
 
 DATABASE = "states"
 NOW = "'2026-01-01 00:00:00+00:00'"
@@ -99,3 +101,24 @@ def test_the_database_refuses_a_row_that_lies_about_its_state(queued, database, 
 @pytest.mark.parametrize("assignments", ALLOWED.values(), ids=ALLOWED.keys())
 def test_the_database_takes_every_state_that_is_whole(queued, database, assignments):
     write(queued, database, assignments)
+
+
+@pytest.mark.parametrize("seconds", [-60, 60], ids=["slow", "fast"])
+def test_a_lease_lasts_as_long_whatever_the_worker_s_clock_says(queued, database, monkeypatch, seconds):
+    this, now = Run.objects.using(database).filter(pk=queued.pk), timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(seconds=seconds))
+    assert this.claim(queued.pk, "box:1")
+    assert not this.stale().exists()
+    taken = this.get()
+    assert abs(taken.lease_expires_at - taken.heartbeat_at - LEASE) < timedelta(seconds=0.1)
+    assert abs(taken.heartbeat_at - now()) < timedelta(seconds=10)
+
+
+@pytest.mark.parametrize("seconds", [-2, 2])
+def test_the_database_tells_to_the_second_whose_worker_is_gone(queued, database, seconds):
+    this, moment = Run.objects.using(database).filter(pk=queued.pk), timezone.now() + timedelta(seconds=seconds)
+    assert this.claim(queued.pk, "box:1")
+    this.update(lease_expires_at=moment)
+    assert this.stale().exists() == (seconds < 0)
+    this.update(lease_expires_at=timezone.now() + LEASE, heartbeat_at=moment - SILENCE, cancel_requested=True)
+    assert this.end_abandoned() == (seconds < 0)

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from webapp.accounts.models import ApiToken, Scope
+from webapp.audit.trail import record_account
 
 
 class Command(BaseCommand):
@@ -30,5 +31,7 @@ class Command(BaseCommand):
         user = User.objects.filter(username=options["user_name"], is_active=True).first()
         if user is None:
             raise CommandError(f"there is no user {options['user_name']!r}")
-        self.stdout.write(ApiToken.issue(
-            user, options["name"], options["scopes"], timedelta(days=options["days"]) or None)[1])
+        token, secret = ApiToken.issue(
+            user, options["name"], options["scopes"], timedelta(days=options["days"]) or None)
+        record_account(user, f"made the token “{token.name}” in the server's shell: {', '.join(token.scopes)}")
+        self.stdout.write(secret)
