@@ -1,4 +1,5 @@
-"""The command line: ``python -m core adapt | predict | evaluate | methods | backbones | measures``.
+"""The command line: ``python -m core adapt | predict | compare | spot-check | evaluate | methods | backbones |
+measures``.
 
 Exit codes: 0 done, 2 bad input, 3 weights that cannot be had, 4 diverged, 5 a file that cannot be
 read or written, 130 stopped by Ctrl-C, 141 nobody reads the output any more.
@@ -24,6 +25,7 @@ from core.errors import (
     WeightsUnavailable,
 )
 from core.evaluation.measures import GROUPS, MEASURES
+from core.evaluation.spot_check import DESIGNS
 from core.settings import defaults, describe
 
 EXIT_CODES: Mapping[type[LabelfreeError], int] = {
@@ -44,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--images", type=Path, required=True, metavar="DIR|ZIP|TAR")
     predict.add_argument("--out", type=Path, required=True, metavar="CSV", help="path,label,confidence,margin")
     _add_surroundings(predict)
+    _add_compare(commands.add_parser("compare", help="finished runs side by side, and where they disagree"))
+    _add_spot_check(commands.add_parser("spot-check", help="measure a run on a random sample that a person labels"))
     _add_evaluate(commands.add_parser("evaluate", help="measure labels, a model or a foundation model"))
     for name, words in (("methods", "list the methods and settings"), ("backbones", "list the foundation models"),
                         ("measures", "list what evaluate can measure")):
@@ -65,6 +69,8 @@ def _add_adapt(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--held-out", metavar="SHARE|FILE", help="images kept out of adaptation, yet answered")
     command.add_argument("--warm-up", type=Path, metavar="DIR|ZIP|TAR", help="a larger collection to warm up on (MUST)")
+    command.add_argument("--warm-up-names", type=Path, metavar="FILE", help="the larger collection's own class names, "
+                                                                            "one a line; without it those of --names")
     command.add_argument("--replay", type=Path, metavar="DIR|ZIP|TAR", help="images like those the foundation model "
                                                                             "learnt from (unsupervised finetuning)")
     command.add_argument("--also", type=Path, action="append", default=[], metavar="DIR|ZIP|TAR",
@@ -73,8 +79,32 @@ def _add_adapt(command: argparse.ArgumentParser) -> None:
     command.add_argument("--labels", type=Path, metavar="CSV", help="path,label of the few images a person labelled")
     command.add_argument("--start-from", type=Path, metavar="DIR|ZIP",
                          help="a model that adapt wrote: begin with its encoder instead of the published weights")
+    command.add_argument("--no-baseline", action="store_false", dest="baseline",
+                         help="do not compare with zero-shot (k-means where there are no names); then there is no "
+                              "objection and no estimated accuracy either")
     command.add_argument("--resume", action="store_true", help="go on with the run that --out holds")
     _add_surroundings(command)
+
+
+def _add_compare(command: argparse.ArgumentParser) -> None:
+    command.add_argument("runs", type=Path, nargs="+", metavar="RUN_DIR", help="what adapt --out named, two or more")
+    command.add_argument("--truth", type=Path, metavar="CSV", help="path,label, to measure on")
+    command.add_argument("--out", type=Path, metavar="CSV", help="the images that they answer differently from the "
+                                                                 "first, the most contradicted first")
+    _add_json(command)
+
+
+def _add_spot_check(command: argparse.ArgumentParser) -> None:
+    command.add_argument("run", type=Path, metavar="RUN_DIR", help="what adapt --out named")
+    command.add_argument("--images", type=Path, metavar="DIR|ZIP|TAR", help="those that it answered: draw a sample and "
+                                                                            "write a sheet to fill in")
+    command.add_argument("--count", type=int, default=50, metavar="N", help="images to ask about (default: 50)")
+    command.add_argument("--design", default="uniform", choices=DESIGNS, help="every image alike, or from every class "
+                                                                              "answered, weighted back")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--answers", type=Path, metavar="CSV", help="the filled sheet: measure, and write accuracy "
+                                                                     "and interval into the model's card")
+    _add_json(command)
 
 
 def _add_evaluate(command: argparse.ArgumentParser) -> None:
@@ -100,6 +130,10 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
 
 def _add_surroundings(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:1 …")
+    _add_json(command)
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
@@ -129,14 +163,22 @@ def _run(given: argparse.Namespace) -> None:
     elif given.command == "measures":
         _list_measures(given.json)
     else:
-        from core import commands, shell  # torch takes seconds to load; lists and --help do without it
+        from core import commands, request, shell  # torch takes seconds to load; lists and --help do without it
 
         listener = shell.JsonLines(sys.stdout) if given.json else shell.Bar(sys.stdout, sys.stderr)
         values = {name: value for name, value in vars(given).items() if name not in {"command", "json"}}
         if given.command == "adapt":
-            commands.adapt(commands.AdaptRequest(**values), listener)
+            commands.adapt(request.AdaptRequest(**values), listener)
         elif given.command == "predict":
             commands.predict(**values, listener=listener)
+        elif given.command == "compare":
+            from core.comparison import compare
+
+            compare(**values, listener=listener)
+        elif given.command == "spot-check":
+            from core.spot_checks import spot_check
+
+            spot_check(**values, listener=listener)
         else:
             from core.evaluation.examination import EvaluateRequest, evaluate
 

@@ -1,4 +1,4 @@
-"""What the command line does, told top to bottom: read, adapt, answer, measure, write."""
+"""What the command line does, told top to bottom: read, adapt, answer, hold against the baseline, write."""
 
 from __future__ import annotations
 
@@ -6,67 +6,49 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
+from torch import Tensor
 
 from core.backbones.features import features
 from core.backbones.load import load_backbone
-from core.backbones.start import Start
-from core.card import backbones_of, card_of, judges_of, origin_of
-from core.catalog import METHODS, Settings, parse
+from core.baseline import Baseline, answer_first, baseline_of
+from core.card import card_of, judges_of, origin_of
+from core.catalog import METHODS, Settings, learns_from_labels, parse
 from core.classifier import Classifier, Predictions
-from core.data.copies import without_copies
 from core.data.images import ImageSet, open_images
 from core.errors import CheckpointError, ConfigError, DataError
 from core.evaluation.result import Result, summarise
 from core.export import unpacked, write_package
-from core.labels import as_indices, read_labels, write_labels
+from core.labels import write_labels
 from core.methods.resolve import resolve
-from core.names import read_names
-from core.presets.table import PRESETS, recommend
 from core.problem import Problem
-from core.settings import describe
+from core.request import (
+    AdaptRequest,
+    begin,
+    class_names_of,
+    further_of,
+    held_out_of,
+    problem_of,
+    settings_of,
+    values_of,
+)
 from core.shell import Listener, LocalRun, best_device
 from core.training.checkpoint import Checkpoints
 from core.training.memory import peak_memory_bytes
-
-REQUEST_FILE = "request.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdaptRequest:
-    """The arguments of ``adapt``, by the command line's names."""
-
-    images: Path
-    out: Path
-    method: str = "zeroshot"
-    names: Path | None = None
-    classes: int | None = None
-    backbone: str | None = None
-    preset: str | None = None
-    set: Sequence[str] = ()
-    seed: int = 0
-    held_out: str | None = None
-    warm_up: Path | None = None
-    replay: Path | None = None
-    also: Sequence[Path] = ()
-    labels: Path | None = None
-    start_from: Path | None = None
-    resume: bool = False
-    device: str = "auto"
+from core.verdict import Verdict, verdict
 
 
 def adapt(request: AdaptRequest, listener: Listener) -> Result:
-    """Adapt a model and write ``package.zip``, ``model/``, ``labels.csv``, ``result.json`` and ``pictures/`` into
-    ``request.out``.
+    """Adapt a model and write ``package.zip``, ``model/``, ``labels.csv``, ``baseline.csv``, ``result.json`` and
+    ``pictures/`` into ``request.out``.
     """
-    class_names = _question(request)
-    parse(request.method, _asked(request))  # a bad setting is refused before any work
-    work = _begin(request)
+    class_names = class_names_of(request)
+    parse(request.method, values_of(request))  # a bad setting is refused before any work
+    work = begin(request)
     try:
         return _adapt(request, class_names, work, listener)
     except (ConfigError, DataError, CheckpointError):
@@ -83,39 +65,57 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
     images, refused = open_images(request.images, work / "images")
     for refusal in refused:
         listener.note(f"left out {refusal.name}: {refusal.reason}")
-    also = _also(request, images, work, listener)
-    settings = _settings(request, len(images) + sum(map(len, also)), listener)
-    held_out = _held_out(request, images)
-    problem = Problem(
-        images=images.subset([index for index in range(len(images)) if index not in held_out]) if held_out else images,
-        class_names=class_names, num_classes=request.classes,
-        labelled=_labelled(request, images, held_out, class_names),
-        warm_up=open_images(request.warm_up, work / "warm-up")[0] if request.warm_up else None,
-        replay=open_images(request.replay, work / "replay")[0] if request.replay else None,
-        also=also, start=_start(request, settings, work))
+    also = further_of(request, images, work, listener)
+    settings = settings_of(request, len(images) + sum(map(len, also)), listener)
+    held_out = held_out_of(request, images)
+    problem = problem_of(request, class_names, settings, images, held_out, also, work)
     run = LocalRun(device=best_device(request.device), seed=request.seed, folder=work, listener=listener,
                    pictures=request.out / "pictures")
+
+    def read(backbone: str) -> Tensor:
+        return features(load_backbone(backbone), images, run)
+
     with run.stopped_by_ctrl_c():
         classifier = resolve(METHODS[request.method].function)(settings, problem, run)
         classifier = replace(classifier, settings={**classifier.settings, **origin_of(settings, problem)})
         predictions = classifier.predict(images, run)
-        spaces = [features(load_backbone(name), images, run) for name in judges_of(asdict(settings))]
+        spaces = [read(name) for name in judges_of(asdict(settings))]
         result = summarise(classifier, predictions, spaces, seed=request.seed, seconds=time.monotonic() - began,
                            peak_memory_bytes=peak_memory_bytes(run.device), refused=len(refused),
                            pictures=run.pictures.drawn)
+    first = _first(request, settings, problem, images, read, listener) if request.baseline else None
+    said = verdict(request.method, settings, problem, result, predictions, first)
+    result = replace(result, baseline=said.baseline)
     for note in result.notes:
         listener.note(note)
     card = card_of(request.method, settings, problem, result, datetime.now(UTC).date(), request.images.name)
-    write_labels(request.out / "labels.csv", _rows(images, classifier, predictions))
-    (request.out / "result.json").write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n",
-                                             encoding="utf-8")
+    write_labels(request.out / "labels.csv", _rows(images, classifier.class_names, predictions))
+    if first is not None:
+        write_labels(request.out / "baseline.csv", _rows(images, first.class_names, first.predictions))
+    taught = [problem.images.names[index] for index in sorted(problem.labelled)] if learns_from_labels(settings) else []
+    values = {**result.to_json(), **said.to_json(), "taught": taught}  # what it was told is no measure of it
+    (request.out / "result.json").write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if held_out:
         paths = "\n".join(images.names[index] for index in sorted(held_out))
         (request.out / "held_out.txt").write_text(paths + "\n", encoding="utf-8")
     write_package(classifier, request.out / "package.zip", card, request.out / "model", run.pictures.travelling)
     shutil.rmtree(work)
-    listener.result(f"{METHODS[request.method].title}: {len(images)} images, {request.out}", _headline(result))
+    listener.result(f"{METHODS[request.method].title}: {len(images)} images, {request.out}", _headline(result, said))
     return result
+
+
+def _first(request: AdaptRequest, settings: Settings, problem: Problem, images: ImageSet,
+           read: Callable[[str], Tensor], listener: Listener) -> Baseline | None:
+    """Return the baseline's answers, or None where the method is one or nothing is known to compare with."""
+    found = baseline_of(request.method, settings, problem.count)
+    if found is None:
+        return None
+    method, chosen = found
+    listener.note(f"{METHODS[method].title} answers too: it is what the result is compared with")
+    folder = request.out / "work" / "baseline"
+    run = LocalRun(device=best_device(request.device), seed=request.seed, folder=folder, listener=listener)
+    with run.stopped_by_ctrl_c():
+        return answer_first(method, chosen, problem, images, read, run)
 
 
 def predict(*, model: Path, images: Path, out: Path, device: str, listener: Listener) -> None:
@@ -130,155 +130,20 @@ def predict(*, model: Path, images: Path, out: Path, device: str, listener: List
         with run.stopped_by_ctrl_c():
             predictions = classifier.predict(found, run)
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_labels(out, _rows(found, classifier, predictions))
+        write_labels(out, _rows(found, classifier.class_names, predictions))
     listener.result(f"{len(found)} images, {out}", {"images": len(found), "refused": len(refused)})
 
 
-def _question(request: AdaptRequest) -> tuple[str, ...]:
-    """Return the class names, or refuse a question that the method cannot answer."""
-    if request.method not in METHODS:
-        raise ConfigError("method", f"unknown method {request.method!r}; choose one of {', '.join(METHODS)}")
-    method = METHODS[request.method]
-    if method.needs == "names" and request.names is None:
-        raise ConfigError("names", f"{method.title} needs class names: give --names FILE with one name a line")
-    if method.needs == "count" and request.names is None and request.classes is None:
-        raise ConfigError("classes", f"{method.title} needs to know how many classes: give --classes K or --names FILE")
-    if request.replay is not None and "replay_share" not in describe(method.settings):
-        raise ConfigError("replay", f"{method.title} has no replay; leave --replay out")
-    if request.also and not method.joins:
-        raise ConfigError("also", f"{method.title} adapts to one collection; leave --also out, or choose "
-                                  f"{', '.join(name for name, one in METHODS.items() if one.joins)}")
-    if request.classes is not None and request.classes < 2:
-        raise DataError("classes", f"{request.classes}: nothing to tell apart; give at least two")
-    names = read_names(request.names) if request.names else ()
-    if len(names) == 1:
-        raise DataError(str(request.names), f"one class ({names[0]}): nothing to tell apart; give at least two")
-    return names
-
-
-def _asked(request: AdaptRequest) -> dict[str, object]:
-    """Return the settings that the person gave, by preset, name and ``--set``, the later ones winning."""
-    values: dict[str, object] = {}
-    if request.preset is not None:
-        presets = PRESETS.get(request.method, {})
-        if request.preset not in presets:
-            raise ConfigError("preset", f"{request.method} has no preset {request.preset!r}; "
-                                        f"it has {', '.join(presets) or 'none'}")
-        values |= presets[request.preset]
-    if request.backbone is not None:
-        fields = describe(METHODS[request.method].settings)
-        values["spaces" if "spaces" in fields else "backbone"] = request.backbone
-    for pair in request.set:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise ConfigError("--set", f"{pair!r} is not NAME=VALUE")
-        values[name.strip()] = value.strip()
-    return values
-
-
-def _settings(request: AdaptRequest, num_images: int, listener: Listener) -> Settings:
-    """Return the settings: the person's own over those recommended for so many images."""
-    asked = _asked(request)
-    if request.preset is None:
-        first = backbones_of(asdict(parse(request.method, asked)))[0]
-        preset, recommended = recommend(request.method, num_images, first)
-        if preset:
-            listener.note(f"settings: the preset {preset}, chosen for {num_images} images and {first}")
-        asked = {**recommended, **asked}
-    return parse(request.method, asked)
-
-
-def _begin(request: AdaptRequest) -> Path:
-    """Make the work folder inside ``out``; refuse to overwrite, or to resume something else."""
-    work = request.out / "work"
-    asked = json.dumps(asdict(replace(request, resume=False)), default=str, indent=2, sort_keys=True)
-    if request.resume and (work / REQUEST_FILE).exists():
-        if (work / REQUEST_FILE).read_text(encoding="utf-8") != asked:
-            raise ConfigError("resume", f"{request.out} holds a run with other arguments, written in "
-                                        f"{work / REQUEST_FILE}; repeat those, or choose another --out")
-    elif request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
-        raise ConfigError("out", f"{request.out} is not empty; choose a new folder"
-                                 + (", or add --resume to go on with its run" if work.exists() else ""))
-    work.mkdir(parents=True, exist_ok=True)
-    (work / REQUEST_FILE).write_text(asked, encoding="utf-8")
-    return work
-
-
-def _also(request: AdaptRequest, images: ImageSet, work: Path, listener: Listener) -> tuple[ImageSet, ...]:
-    """Return what each further folder or archive adds: no copies of `images`, held out or not, or of what came before.
-
-    Raises:
-        DataError: where one adds nothing.
-    """
-    added: list[ImageSet] = []
-    known = images
-    for number, source in enumerate(request.also, start=1):
-        found, refused = open_images(source, work / f"also-{number}", decoded=images.decoded)
-        for refusal in refused:
-            listener.note(f"left out {refusal.name} of {source}: {refusal.reason}")
-        new = without_copies(found, known)
-        if not len(new):
-            raise DataError(str(source), "adds nothing: each of its images is in --images or an earlier --also "
-                                         "already; leave it out")
-        added.append(new)
-        known = known.joined(new)
-    return tuple(added)
-
-
-def _held_out(request: AdaptRequest, images: ImageSet) -> set[int]:
-    """Return the indices kept out of adaptation: a seeded share, or the paths of a file."""
-    if request.held_out is None:
-        return set()
-    try:
-        share = float(request.held_out)
-    except ValueError:
-        return _held_out_by_name(Path(request.held_out), images)
-    if not 0 < share < 1:
-        raise ConfigError("held-out", f"{request.held_out} is no share between 0 and 1")
-    order = np.random.default_rng(request.seed).permutation(len(images))
-    return {int(index) for index in order[: round(share * len(images))]}
-
-
-def _held_out_by_name(file: Path, images: ImageSet) -> set[int]:
-    """Return the indices of the paths in a file, one a line."""
-    if not file.is_file():
-        raise ConfigError("held-out", f"{file} is neither a share between 0 and 1 nor a file")
-    index = {name: number for number, name in enumerate(images.names)}
-    wanted = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    unknown = [path for path in wanted if path not in index]
-    if unknown:
-        raise DataError(str(file), f"{unknown[0]} is not among the images ({len(unknown)} such paths)")
-    return {index[path] for path in wanted}
-
-
-def _labelled(request: AdaptRequest, images: ImageSet, held_out: set[int], names: tuple[str, ...]) -> Mapping[int, int]:
-    """Return the person's labels by index into the images adapted to."""
-    if request.labels is None:
-        return {}
-    if not names:
-        raise ConfigError("labels", "labels need class names: give --names FILE")
-    kept = [name for index, name in enumerate(images.names) if index not in held_out]
-    return as_indices(read_labels(request.labels), kept, names, str(request.labels))
-
-
-def _start(request: AdaptRequest, settings: Settings, work: Path) -> Start | None:
-    """Return the adapted model to begin with."""
-    if request.start_from is None:
-        return None
-    start = Start.of(unpacked(request.start_from, work / "start"), str(request.start_from))
-    start.check(backbones_of(asdict(settings)))
-    return start
-
-
-def _rows(images: ImageSet, classifier: Classifier, predictions: Predictions) -> list[tuple[str, str, float, float]]:
+def _rows(images: ImageSet, class_names: tuple[str, ...],
+          predictions: Predictions) -> list[tuple[str, str, float, float]]:
     """Return the rows of ``labels.csv``, in the order of the images."""
-    return [(path, classifier.class_names[label], confidence, margin) for path, label, confidence, margin in
+    return [(path, class_names[label], confidence, margin) for path, label, confidence, margin in
             zip(images.names, predictions.labels.tolist(), predictions.confidence.tolist(),
                 predictions.margin.tolist(), strict=True)]
 
 
-def _headline(result: Result) -> dict[str, object]:
+def _headline(result: Result, said: Verdict) -> dict[str, object]:
     """Return what a person reads first."""
     return {"label_free_score": result.label_free_score,
-            "classes_found": f"{result.classes_found} of {result.num_classes}",
+            "classes_found": f"{result.classes_found} of {result.num_classes}", **said.headline(),
             "refused": result.refused, "seconds": round(result.seconds, 1)}

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -43,6 +43,10 @@ class Listener(Protocol):
         """Take what came out."""
         ...
 
+    def table(self, title: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Take several things of one kind; each row has the same columns, None where there is nothing."""
+        ...
+
 
 class Bar:
     """Listens for a person: a bar and notes on one stream, the result on the other."""
@@ -71,8 +75,19 @@ class Bar:
         width = max((len(name) for name in values), default=0)
         self._output.write(f"{title}\n")
         for name, value in values.items():
-            shown = f"{value:.4f}" if isinstance(value, float) else value
-            self._output.write(f"  {name.replace('_', ' '):<{width}}  {shown}\n")
+            self._output.write(f"  {name.replace('_', ' '):<{width}}  {_shown(value)}\n")
+
+    def table(self, title: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Write a line a row, with headings; columns without any value are left out."""
+        self.close()
+        columns = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
+        lines = [[name.replace("_", " ") for name in columns]]
+        lines += [[_shown(row[name]) for name in columns] for row in rows]
+        widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+        self._output.write(f"{title}\n")
+        for line in lines:
+            cells = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            self._output.write(f"  {cells.rstrip()}\n")
 
     def close(self) -> None:
         """End the bar's line."""
@@ -104,6 +119,11 @@ class JsonLines:
     def result(self, title: str, values: Mapping[str, object]) -> None:
         """Write what came out."""
         self._write({"event": "result", "title": title, **values})
+
+    def table(self, title: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Write an object a row."""
+        for row in rows:
+            self.result(title, row)
 
     def _write(self, line: Mapping[str, object]) -> None:
         self._output.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -153,6 +173,13 @@ class LocalRun:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _shown(value: object) -> str:
+    """Return a value as a person reads it; an accuracy with its ends beside it."""
+    if isinstance(value, Mapping):
+        return f"{value['accuracy']:.2f} ({value['low']:.2f}–{value['high']:.2f})"
+    return "–" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def best_device(name: str = "auto") -> torch.device:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from core.__main__ import main
+from core.evaluation import estimate, guard
 
 ROOT = Path(__file__).parents[2]
 Digits = tuple[Path, list[int]]
@@ -141,6 +143,9 @@ def test_labels_are_learnt_and_a_run_begins_with_an_earlier_model(
     assert main([*map(str, asked), "--out", str(tmp_path / "second"), "--start-from", str(tmp_path / "first")]) == 0
     said = json.loads((tmp_path / "second" / "model" / "settings.json").read_text())["settings"]
     assert said["labelled_images"] == 15
+    result = json.loads((tmp_path / "first" / "result.json").read_text())
+    assert result["taught"] == [f"digit-{index:04d}.png" for index in range(15)]
+    assert (result["baseline"]["method"], result["estimated"]) == ("zeroshot", None)
     assert said["start_from"] == str(tmp_path / "first")
     weights = (tmp_path / "first" / "model" / "model.safetensors").read_bytes()
     assert said["start_sha256"] == hashlib.sha256(weights).hexdigest()
@@ -165,6 +170,77 @@ def test_where_names_drift_the_terminal_and_the_card_say_that_zero_shot_was_kept
     assert note.startswith("Zero-shot was kept. MUST adapted the model, but then only ")
     assert note in said
     assert f"\n- {note}\n" in (tmp_path / "out" / "model" / "CARD.md").read_text()
+
+
+QUICK_MUST = ("--method", "must", *(part for one in ("templates=one", "epochs=1", "batch_size=20", "mirror=no")
+                                    for part in ("--set", one)))
+
+
+def events_of(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> list[dict[str, object]]:
+    """Run the command here with --json, which must succeed; return its events."""
+    capsys.readouterr()
+    assert main([*map(str, arguments), "--json"]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_baseline_answers_too_and_the_result_is_held_against_it(
+        digits: Digits, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, alone = tmp_path / "out", tmp_path / "alone"
+    said = events_of(capsys, "adapt", "--images", digits[0], "--names", names, *QUICK_MUST, "--out", out)[-1]
+    events_of(capsys, "adapt", "--images", digits[0], "--names", names, "--set", "templates=one", "--out", alone)
+    ours, first, zero_shot = (rows(file) for file in (out / "labels.csv", out / "baseline.csv", alone / "labels.csv"))
+    assert [row["label"] for row in first] == [row["label"] for row in zero_shot]
+    result, by_itself = (json.loads((folder / "result.json").read_text()) for folder in (out, alone))
+    baseline = result["baseline"]
+    assert baseline["method"] == said["baseline"] == "zeroshot"
+    assert baseline["agreement"] == said["agreement_with_baseline"] == pytest.approx(
+        sum(one["label"] == two["label"] for one, two in zip(ours, first, strict=True)) / 60)
+    assert (baseline["histogram"], baseline["label_free_score"]) == (
+        by_itself["histogram"], by_itself["label_free_score"])
+    confirmed = by_itself["signals"]["group_agreement"]
+    assert baseline["group_agreement"] == confirmed
+    expected = guard.objection(result["histogram"], baseline["histogram"], confirmed)
+    assert result["objection"] == said.get("objection", "") == str(expected or "")
+    calibration = estimate.read()["names"]
+    for found in (result, by_itself):  # of both: a baseline is confirmed by its own groups
+        shown = found["signals"] | {"baseline_group_agreement": confirmed}
+        expected_accuracy = calibration.estimate(shown)
+        assert expected_accuracy is not None
+        assert found["estimated"] == pytest.approx(dataclasses.asdict(expected_accuracy))
+    assert said["estimated_accuracy"] == result["estimated"]
+    assert by_itself["baseline"] is None and by_itself["objection"] == ""
+
+
+def test_where_no_names_are_read_k_means_is_the_baseline(
+        digits: Digits, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("adapt", "--images", digits[0], "--method", "turtle", "--set", "steps=20")
+    said = events_of(capsys, *asked, "--classes", "10", "--out", tmp_path / "out")[-1]
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert (said["baseline"], result["baseline"]["method"]) == ("kmeans", "kmeans")
+    groups = estimate.read().get("groups")
+    assert (result["estimated"] is not None) == (groups is not None and groups.holds), "shown where it holds alone"
+    assert {row["label"] for row in rows(tmp_path / "out" / "baseline.csv")} <= {f"cluster {one}" for one in range(11)}
+    assert {one["name"] for one in result["pictures"]} == {
+        file.stem for file in (tmp_path / "out" / "pictures").iterdir()}, "the baseline's pictures are not kept"
+    said = events_of(capsys, *asked, "--classes", "10", "--no-baseline", "--out", tmp_path / "alone")[-1]
+    assert "baseline" not in said and "agreement_with_baseline" not in said
+    assert not (tmp_path / "alone" / "baseline.csv").exists()
+    kept = [rows(tmp_path / folder / "labels.csv") for folder in ("out", "alone")]
+    assert kept[0] == kept[1], "the baseline changes nothing of the answers"
+
+
+def test_a_larger_collection_is_warmed_up_on_by_its_own_names(
+        digits: Digits, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    larger = tmp_path / "letters.txt"
+    larger.write_text("letter a\nletter b\nletter c\n")
+    asked = ("adapt", "--images", digits[0], "--names", names, *QUICK_MUST, "--warm-up", digits[0], "--no-baseline",
+             *(part for one in ("warm_up_epochs=1", "least_kept=0", "least_used=0") for part in ("--set", one)))
+    events_of(capsys, *asked, "--warm-up-names", larger, "--out", tmp_path / "own")
+    events_of(capsys, *asked, "--out", tmp_path / "same")
+    weights = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("own", "same")]
+    assert weights[0] != weights[1]
+    assert set(json.loads((tmp_path / "own" / "result.json").read_text())["class_names"]) == set(
+        names.read_text().split())
 
 
 def test_further_images_are_learnt_from_and_not_answered(
@@ -254,6 +330,9 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     "held-out of all": (("--names", "{names}", "--held-out", "1.5"), 2, "no share between 0 and 1"),
     "held-out that is not there": (("--names", "{names}", "--held-out", "{nowhere}"), 2, "neither a share"),
     "replay that no method has": (("--names", "{names}", "--replay", "{nowhere}"), 2, "Zero-shot has no replay"),
+    "warm-up that no method has": (("--names", "{names}", "--warm-up", "{nowhere}"), 2, "Zero-shot has no warm-up"),
+    "names of no warm-up": (("--method", "must", "--names", "{names}", "--warm-up-names", "{names}"), 2,
+                            "add --warm-up DIR"),
     "replay without images": (("--method", "finetune", "--classes", "3", "--set", "mode=replay"), 2, "--replay DIR"),
     "further images that no method joins": (("--names", "{names}", "--also", "{nowhere}"), 2,
                                             "Zero-shot adapts to one collection; leave --also out, or choose must"),

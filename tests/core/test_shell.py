@@ -84,6 +84,17 @@ def test_a_person_sees_stage_percent_terms_and_result() -> None:
     assert output.getvalue() == "done\n  label free score  0.5000\n  classes found     9 of 10\n"
 
 
+def test_rows_of_one_kind_stand_under_each_other_and_are_objects_for_a_program() -> None:
+    rows = [{"run": "one", "share": 0.5, "said": {"accuracy": 0.8, "low": 0.7, "high": 0.9}, "empty": None},
+            {"run": "two", "share": None, "said": None, "empty": None}]
+    output, lines = io.StringIO(), io.StringIO()
+    Bar(output, io.StringIO()).table("Runs", rows)
+    assert output.getvalue() == ("Runs\n  run  share   said\n  one  0.5000  0.80 (0.70–0.90)\n  two  –       –\n")
+    JsonLines(lines).table("Runs", rows)
+    assert [json.loads(line) for line in lines.getvalue().splitlines()] == [
+        {"event": "result", "title": "Runs", **row} for row in rows]
+
+
 def test_a_program_reads_one_object_a_line_and_always_the_last_of_a_stage() -> None:
     output = io.StringIO()
     lines = JsonLines(output)

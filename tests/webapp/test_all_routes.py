@@ -34,7 +34,8 @@ OWN = {
 
 SCOPELESS = {"api/v1/", "api/v1/openapi.json"}
 """The API's own description, for every token."""
-REVIEWS = {"api/v1/runs/<pk>/corrections"}
+REVIEWS = {"api/v1/runs/<pk>/corrections", "api/v1/runs/<pk>/spot-check", "api/v1/runs/<pk>/spot-check/answers",
+           "api/v1/runs/<pk>/spot-check/undo", "api/v1/runs/<pk>/spot-check/adopt"}
 """What takes the scope review."""
 
 NOBODY_ELSE = "nobody else"
@@ -48,13 +49,17 @@ RULES: dict[str, tuple[str, str]] = {
                      "runs:review", "runs:package", "runs:labels_csv", "runs:labels_jsonl", "runs:log", "review:map",
                      "review:version", "spot_checks:detail", "class_lists:version", "api/v1/runs/<pk>",
                      "api/v1/runs/<pk>/package",
-                     "api/v1/runs/<pk>/labels.csv", "api/v1/runs/<pk>/labels.jsonl", "api/v1/runs/<pk>/predictions"],
+                     "api/v1/runs/<pk>/labels.csv", "api/v1/runs/<pk>/labels.jsonl", "api/v1/runs/<pk>/predictions",
+                     "api/v1/collections/<pk>/comparison", "api/v1/collections/<pk>/comparison/disputes"],
                     ("viewer", "")),
+    **dict.fromkeys(["api/v1/collections/<pk>/recommendation"], ("owner", "")),
+    **dict.fromkeys(["api/v1/runs/<pk>/spot-check"], ("viewer", "reviewer")),
     **dict.fromkeys(["sharing:leave"], ("", "viewer")),
     **dict.fromkeys(["collections:restore", "collections:delete_for_good"], ("", IN_TRASH)),
     **dict.fromkeys(["review:trials"], ("viewer", "viewer")),
     **dict.fromkeys(["runs:settle", "spot_checks:start", "spot_checks:answer", "spot_checks:undo",
-                     "spot_checks:adopt", "api/v1/runs/<pk>/corrections"], ("", "reviewer")),
+                     "spot_checks:adopt", "api/v1/runs/<pk>/corrections", "api/v1/runs/<pk>/spot-check/answers",
+                     "api/v1/runs/<pk>/spot-check/undo", "api/v1/runs/<pk>/spot-check/adopt"], ("", "reviewer")),
     **dict.fromkeys(["collections:question", "api/v1/collections/<pk>", "api/v1/collections/<pk>/runs"],
                     ("viewer", "owner")),
     **dict.fromkeys(["collections:settings", "audit:history", "runs:new", "uploads:upload"], ("owner", "owner")),
@@ -63,7 +68,8 @@ RULES: dict[str, tuple[str, str]] = {
                      "collections:add_bucket", "collections:give_up",
                      "sharing:change", "sharing:invite", "sharing:withdraw",
                      "runs:cancel", "runs:again", "runs:prioritise", "runs:pause", "runs:resume",
-                     "api/v1/collections/<pk>/truth", "api/v1/runs/<pk>/cancel", "api/v1/runs/<pk>/pause",
+                     "api/v1/collections/<pk>/truth", "api/v1/collections/<pk>/held-out", "api/v1/runs/<pk>/cancel",
+                     "api/v1/runs/<pk>/pause",
                      "api/v1/runs/<pk>/resume"],
                     ("", "owner")),
     **dict.fromkeys(["class_lists:detail", "api/v1/class-lists/<pk>"], ("viewer", NOBODY_ELSE)),
@@ -79,6 +85,10 @@ ROLES = ("viewer", "reviewer", "owner")
 BODIES = {
     "api/v1/collections/<pk>": {"name": "Renamed"}, "api/v1/collections/<pk>/runs": {"method": "zeroshot"},
     "api/v1/runs/<pk>/corrections": {"images": [0], "label": "cat"},
+    "api/v1/runs/<pk>/spot-check": {"count": 20},
+    "api/v1/runs/<pk>/spot-check/answers": {"spot_check": 1, "place": 0, "label": "cat"},
+    "api/v1/runs/<pk>/spot-check/undo": {"spot_check": 1}, "api/v1/runs/<pk>/spot-check/adopt": {"spot_check": 1},
+    "api/v1/collections/<pk>/held-out": {"percent": 20},
     "api/v1/class-lists/<pk>": {"names": ["cat", "hare"]},
 }
 """What the API would take, so that a refusal is of the person and not of the body."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ninja import NinjaAPI
 
-from webapp.api import collections, runs
+from webapp.api import collections, comparing, recommending, runs, spot_checks
 from webapp.api.authentication import SignedIn, TokenOwner
 from webapp.api.errors import add_handlers
 
@@ -16,4 +16,5 @@ api = NinjaAPI(
 add_handlers(api)
 api.add_router("/collections", collections.router)
 api.add_router("/class-lists", collections.class_lists)
-api.add_router("", runs.router)
+for part in (runs, recommending, comparing, spot_checks):
+    api.add_router("", part.router)

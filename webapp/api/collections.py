@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from http import HTTPStatus
 
 from django.db import transaction
@@ -20,12 +22,14 @@ from webapp.api.schemas import (
     CollectionListOut,
     CollectionOut,
     Error,
+    HoldOutIn,
     NamesIn,
     RefusalOut,
     TruthOut,
     UploadOut,
 )
 from webapp.audit.trail import record, record_list_edit
+from webapp.collections import held_out
 from webapp.collections.models import ClassListVersion, Collection, TrueLabel, Upload
 from webapp.collections.naming import create_class_list, edit_class_list
 from webapp.collections.permissions import (
@@ -115,6 +119,31 @@ def truth(request: HttpRequest, pk: int) -> TruthOut:
                     unknown_path_count=report.unknown_path_count, unknown_names=list(report.unknown_names))
 
 
+@router.put("/{pk}/held-out", response={200: CollectionOut, REFUSALS: Error},
+            summary="Keep a share or a list of images out of adaptation; they are answered all the same")
+def hold_out(request: HttpRequest, pk: int, payload: HoldOutIn) -> CollectionOut:
+    """Hold out a part in place of an earlier one."""
+    collection = get_own_collection(request, pk)
+    if payload.paths is not None and payload.percent is None:
+        count = held_out.hold_out_listed(collection, _one_column(payload.paths), "paths")
+    elif payload.percent is not None and payload.paths is None:
+        count = held_out.hold_out_share(collection, payload.percent, payload.seed)
+    else:
+        raise DataError("percent", "a part is a share or a list of paths; send one of the two")
+    record(request, collection, f"held out {count:,} images")
+    return describe(collection)
+
+
+@router.delete("/{pk}/held-out", response={200: CollectionOut, REFUSALS: Error},
+               summary="Give every image back to adaptation")
+def hold_out_nothing(request: HttpRequest, pk: int) -> CollectionOut:
+    """Hold out nothing."""
+    collection = get_own_collection(request, pk)
+    held_out.hold_out_nothing(collection)
+    record(request, collection, "held out 0 images")
+    return describe(collection)
+
+
 @class_lists.post("", response={201: ClassListOut, REFUSALS: Error}, summary="Make a class list")
 def create_list(request: HttpRequest, payload: ClassListIn) -> Status[ClassListOut]:
     """Make a list and its first version."""
@@ -163,6 +192,13 @@ def describe_version(version: ClassListVersion) -> ClassListOut:
     """Return a version of a class list under the list's own id."""
     return ClassListOut(id=version.class_list_id, name=version.class_list.name, version=version.number,
                         names=version.names)
+
+
+def _one_column(paths: list[str]) -> bytes:
+    """Return the paths as a CSV file that a person might have sent."""
+    stream = io.StringIO(newline="")
+    csv.writer(stream, quoting=csv.QUOTE_ALL).writerows([["path"], *([path] for path in paths)])
+    return stream.getvalue().encode("utf-8")
 
 
 def _checked(names: list[str]) -> tuple[str, ...]:

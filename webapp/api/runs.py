@@ -39,7 +39,7 @@ from webapp.review import actions
 from webapp.review.names import class_names
 from webapp.runs import figures, starting
 from webapp.runs.downloads import labels_response, package_response, picture_response
-from webapp.runs.live import place, worker_notice
+from webapp.runs.live import alarm, place, worker_notice
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_own_run, get_reviewable_run, get_visible_run
 from webapp.runs.starting import Asked, start_run
@@ -228,7 +228,8 @@ def describe_run(request: HttpRequest, run: Run) -> RunOut:
         percent=run.percent, step=run.step, total=run.total, images_per_second=run.images_per_second,
         seconds_left=run.seconds_left, queue_position=where.waiting_ahead + 1 if where else None,
         notice=worker_notice(run), error=run.error, retryable=run.retryable, result=run.result or None,
-        pictures=_pictures(request, run), estimated=_estimated(run), spot_check=_spot_check(run),
+        pictures=_pictures(request, run), alarm=alarm(run), objection=_objection(run), estimated=_estimated(run),
+        spot_check=_spot_check(run),
         created_at=run.created_at, started_at=run.started_at, finished_at=run.finished_at,
         page=request.build_absolute_uri(reverse("runs:detail", args=[run.pk])))
 
@@ -237,6 +238,11 @@ def _pictures(request: HttpRequest, run: Run) -> list[PictureOut]:
     """Return what the run's method drew, and where it is."""
     return [PictureOut(**asdict(one), address=request.build_absolute_uri(
         reverse("api:picture", args=[run.pk, one.name]))) for one in figures.pictures(run)]
+
+
+def _objection(run: Run) -> str:
+    """Return why a run that has succeeded should not replace its baseline, or ""."""
+    return str(figures.objection(run) or "") if run.status == Run.Status.SUCCEEDED else ""
 
 
 def _estimated(run: Run) -> EstimateOut | None:

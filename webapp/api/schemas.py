@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from ninja import Field, Schema
 from pydantic import StringConstraints
 
+from webapp.collections.forms import MAX_CLASSES
+
 REFUSALS = frozenset({401, 404, 409, 422})
 """The status codes that come with an `Error`."""
 
@@ -68,7 +70,7 @@ class CollectionChange(Schema):
     name: Line | None = Field(None, min_length=1, max_length=200)
     mirror: bool | None = None
     class_list: int | None = Field(None, description="id of a class list, its newest version is taken; null for none")
-    num_classes: int | None = Field(None, ge=2, le=100_000, description="where there are no names; null for don't know")
+    num_classes: int | None = Field(None, ge=2, le=MAX_CLASSES, description="without names; null for don't know")
 
 
 class UploadOut(Schema):
@@ -116,6 +118,14 @@ class CollectionListOut(Schema):
     next: int | None = Field(description="send as `before` to get older ones")
 
 
+class HoldOutIn(Schema):
+    """The part to keep out of adaptation: a share drawn with a seed, or a list of paths."""
+
+    percent: int | None = Field(None, description="1 to 90; exact duplicates go together")
+    seed: int = Field(0, ge=0, le=NUMBER_AT_MOST)
+    paths: list[str] | None = Field(None, min_length=1, description="of the images, in place of a share")
+
+
 class TruthOut(Schema):
     """What a truth CSV brought."""
 
@@ -134,7 +144,7 @@ class RunIn(Schema):
     preset: str = Field("", description="a name of the method's presets; the recommended one when left out")
     seed: int = 0
     class_list: int | None = Field(None, description="asks these names instead of the collection's question")
-    num_classes: int | None = Field(None, ge=2, le=100_000, description="asks this number instead")
+    num_classes: int | None = Field(None, ge=2, le=MAX_CLASSES, description="asks this number instead")
     warm_up: int | None = Field(None, description="id of a larger collection for MUST's warm-up")
     replay: int | None = Field(None, description="id of a collection like what the foundation model learnt from, for "
                                                  "unsupervised finetuning")
@@ -219,6 +229,8 @@ class RunOut(Schema):
     retryable: bool
     result: dict[str, Any] | None
     pictures: list[PictureOut] = Field(description="what the method drew; there once it has succeeded")
+    alarm: str = Field(description="while it runs: what looks like the beginning of a collapse, if anything")
+    objection: str = Field(description="why it should not replace its baseline; empty where nothing speaks against it")
     estimated: EstimateOut | None = Field(description="estimated accuracy, where estimates have been shown to hold")
     spot_check: SpotCheckOut | None = Field(description="measured accuracy, once a person has labelled a sample")
     created_at: datetime

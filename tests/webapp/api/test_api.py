@@ -9,29 +9,13 @@ from django.test import Client
 from django.utils import timezone
 
 from core.catalog import METHODS
+from tests.webapp.api.asking import V1, refused, send
 from tests.webapp.runs import rows
 from webapp.api.application import api as application
 from webapp.collections.models import Collection, Refusal, TrueLabel, Upload
 from webapp.runs.models import Run
 
 pytestmark = pytest.mark.django_db
-V1 = "/api/v1"
-
-
-def send(client, verb, path, body=None):
-    """Call the API with JSON; return status and answer."""
-    answer = client.generic(verb, V1 + path, json.dumps(body) if body is not None else "",
-                            content_type="application/json")
-    return answer.status_code, answer.json() if "json" in answer.headers["Content-Type"] else answer
-
-
-def refused(client, verb, path, body=None):
-    """Call the API and return the status and what it says was wrong, checking the one shape of errors."""
-    status, answer = send(client, verb, path, body)
-    assert set(answer) == {"error"}
-    assert set(answer["error"]) == {"what", "reason", "fix"}
-    assert all(answer["error"].values())
-    return status, answer["error"]
 
 
 def test_the_whole_way_from_a_collection_to_its_labels(api, alice, sent):
@@ -295,6 +279,10 @@ def routes():
 BODIES = {("POST", "/collections/{pk}/runs"): {"method": "must"}, ("PATCH", "/collections/{pk}"): {"name": "stolen"},
           ("PUT", "/class-lists/{pk}"): {"names": ["a", "b"]}, ("POST", "/collections"): {"name": "new"},
           ("POST", "/runs/{pk}/corrections"): {"images": [0], "label": "cat"},
+          ("PUT", "/collections/{pk}/held-out"): {"percent": 20}, ("POST", "/runs/{pk}/spot-check"): {"count": 20},
+          ("POST", "/runs/{pk}/spot-check/answers"): {"spot_check": 1, "place": 0, "label": "cat"},
+          ("POST", "/runs/{pk}/spot-check/undo"): {"spot_check": 1},
+          ("POST", "/runs/{pk}/spot-check/adopt"): {"spot_check": 1},
           ("POST", "/class-lists"): {"name": "new", "names": ["a", "b"]}}
 
 
@@ -368,7 +356,7 @@ def test_a_program_with_the_scope_corrects_many_images_at_once(api, collection):
     run = rows.run(collection)
     rows.answer(run)
     status, made = send(api, "POST", f"/runs/{run.pk}/corrections", {"images": [0, 3], "label": "owl"})
-    assert (status, made) == (201, {"corrected": 2, "description": "labeled 2 images owl"})
+    assert (status, made) == (201, {"corrected": 2, "description": "labelled 2 images owl"})
     lines = b"".join(api.get(f"{V1}/runs/{run.pk}/labels.jsonl")).decode().splitlines()
     assert [json.loads(line)["label"] for line in lines[:4]] == ["owl", "dog", "owl", "owl"]
 

@@ -1,0 +1,132 @@
+"""``python -m core compare``: finished runs side by side, how far they agree, and where they do not.
+
+Shapes: N images that two runs both answered.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.catalog import METHODS
+from core.errors import ConfigError
+from core.evaluation import metrics
+from core.finished import Finished, read_finished
+from core.labels import read_labels
+from core.shell import Listener
+
+
+def compare(*, runs: Sequence[Path], truth: Path | None, out: Path | None, listener: Listener) -> None:
+    """Tell the runs' figures and agreement, and write the images that they answer differently as CSV.
+
+    Args:
+        runs: folders that ``adapt`` wrote.
+        truth: path,label, to measure on.
+        out: the CSV; the first run is held against the others, the most contradicted and least sure image first.
+        listener: told.
+
+    Raises:
+        ConfigError, DataError: for fewer than two runs, or one that cannot be read.
+    """
+    if len({one.resolve() for one in runs}) < 2 or len({one.resolve() for one in runs}) < len(runs):
+        raise ConfigError("runs", "give two or more different folders that adapt wrote")
+    found = [read_finished(one) for one in runs]
+    names = _short_names(runs)
+    known = read_labels(truth) if truth is not None else {}
+    listener.table("Runs side by side", [
+        {"run": name, **_figures(run), **({"measured": _measured(run, known)} if known else {})}
+        for name, run in zip(names, found, strict=True)])
+    listener.table("Share of images with the same answer", [
+        {"run": name, **{other: None if one is two else agreement(one, two)
+                         for other, two in zip(names, found, strict=True)}}
+        for name, one in zip(names, found, strict=True)])
+    if not any(set(one.labels) & set(two.labels) for one in found for two in found if one is not two):
+        listener.note("no two of them answered an image of the same path, so nothing can be said of their agreement")
+    if out is not None:
+        disputed = _disputed(found)
+        _write(out, names, found, disputed)
+        listener.result(f"{len(disputed)} images with different answers, {out}", {"disputed": len(disputed)})
+
+
+def agreement(run: Finished, other: Finished) -> float | None:
+    """Return the share of images that both answer alike, classes matched one to one where they share no names.
+
+    None where no image has both answers.
+    """
+    paths = sorted(run.labels.keys() & other.labels.keys())
+    if not paths:
+        return None
+    return metrics.accuracy(_numbers(run, paths), _as_numbered_by(run, other, paths))
+
+
+def _figures(run: Finished) -> dict[str, object]:
+    """Return a row of the table."""
+    checked = run.result.get("spot_check")
+    return {
+        "method": METHODS[run.method].title,
+        "classes_found": f"{run.result['classes_found']} of {run.result['num_classes']}",
+        "label_free_score": run.result["label_free_score"],
+        "estimated_accuracy": run.result.get("estimated"), "spot_checked_accuracy": checked and {
+            name: checked[name] for name in ("accuracy", "low", "high")},
+        "seconds": round(run.result["seconds"], 1),
+        "peak_memory_mib": round(run.result.get("peak_memory_bytes", 0) / 1024**2) or None}
+
+
+def _measured(run: Finished, truth: Mapping[str, str]) -> float | None:
+    """Return the share of right answers where the truth is known and was not told it; clusters are matched first."""
+    paths = sorted(run.unseen.keys() & truth.keys())
+    if not paths:
+        return None
+    index = {name: number for number, name in enumerate(dict.fromkeys([*run.class_names, *truth.values()]))}
+    labels, true = ([index[of[path]] for path in paths] for of in (run.labels, truth))
+    return metrics.accuracy(labels, true) if run.reads_names else metrics.hungarian_accuracy(labels, true)
+
+
+def _numbers(run: Finished, paths: Sequence[str]) -> NDArray[np.int64]:
+    """Return the class of each path (N,), in the run's own numbering."""
+    index = {name: number for number, name in enumerate(run.class_names)}
+    return np.array([index[run.labels[path]] for path in paths], dtype=np.int64)
+
+
+def _as_numbered_by(run: Finished, other: Finished, paths: Sequence[str]) -> NDArray[np.int64]:
+    """Return the other's answers (N,) in the numbering of `run`; -1 for a class that matches none of its."""
+    theirs = _numbers(other, paths)
+    return theirs if run.same_words(other) else metrics.assign(theirs, _numbers(run, paths))
+
+
+def _disputed(runs: Sequence[Finished]) -> list[tuple[str, int]]:
+    """Return each path that others answer differently than the first run, and how many do."""
+    first = runs[0]
+    against = dict.fromkeys(first.labels, 0)
+    for other in runs[1:]:
+        paths = sorted(first.labels.keys() & other.labels.keys())
+        if paths:
+            different = _numbers(first, paths) != _as_numbered_by(first, other, paths)
+            for path, contradicts in zip(paths, different.tolist(), strict=True):
+                against[path] += contradicts
+    return sorted(((path, count) for path, count in against.items() if count),
+                  key=lambda one: (-one[1], first.confidences.get(one[0], 1.0), one[0]))
+
+
+def _write(out: Path, names: Sequence[str], runs: Sequence[Finished], disputed: Sequence[tuple[str, int]]) -> None:
+    """Write the images with different answers, whole or not at all."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(out.name + ".part")
+    with part.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["path", "contradicted_by", *names])
+        writer.writerows([path, count, *(run.labels.get(path, "") for run in runs)] for path, count in disputed)
+    part.replace(out)
+
+
+def _short_names(runs: Sequence[Path]) -> list[str]:
+    """Return what each folder is called: its last part where those differ, else as it was given."""
+    short = [one.resolve().name for one in runs]
+    if "run" in short or len(set(short)) < len(short):
+        return [str(one) for one in runs]
+    return short
+

@@ -1,0 +1,202 @@
+"""``python -m core spot-check``: a random sample to be labelled by a person, and what their labels measured.
+
+The sample lies in the run's folder, under its design, size and seed: the images by number, a sheet to fill in, and
+the record that the filled sheet is held against, so that no image of it can be left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from core.classifier import cluster_names
+from core.data.images import ImageSet, open_images
+from core.errors import ConfigError, DataError
+from core.evaluation.spot_check import Measured, Stratum, draw, measure, sentence, with_measurement
+from core.finished import BASELINE, LABELS, MODEL, Finished, read_finished, read_object, write_result
+from core.labels import read_labels
+from core.names import fold
+from core.package_card import CARD, read_card, replace_card
+from core.shell import Listener
+
+FOLDER, RECORD, SHEET, IMAGES = "spot_check", "sample.json", "sheet.csv", "images"
+VERSION = 1
+NONE_OF_THEM, UNSURE = "-", "?"
+"""Answers beside the class names, none of which can be either: a name has a letter or a digit."""
+HOW = f"write a class name, {NONE_OF_THEM} for none of the classes, {UNSURE} where nobody can tell"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A sample that was drawn.
+
+    Attributes:
+        paths: of its images, in the order of asking, which is random.
+        labels_sha256: of the answers that it was drawn from.
+    """
+
+    design: str
+    seed: int
+    paths: tuple[str, ...]
+    labels_sha256: str
+
+
+def spot_check(*, run: Path, images: Path | None, count: int, design: str, seed: int, answers: Path | None,
+               listener: Listener) -> None:
+    """Draw a sample, or take the answers of one and tell what they measured.
+
+    Args:
+        run: the folder that ``adapt`` wrote.
+        images: those that it answered, to draw from.
+        count: how many images to ask about, n.
+        design: one of `core.evaluation.spot_check.DESIGNS`.
+        seed: fixes the sample.
+        answers: a filled sheet.
+        listener: told.
+
+    Raises:
+        ConfigError, DataError: for what cannot be drawn, read or measured.
+    """
+    finished = read_finished(run)
+    if finished.class_names == cluster_names(len(finished.class_names)):
+        raise DataError(str(run), "a person cannot know what “cluster 3” means; adapt with --names, or name the "
+                                  "clusters in the browser and check them there")
+    if (images is None) == (answers is None):
+        raise ConfigError("spot-check", "give --images to draw a sample, or --answers with its filled sheet")
+    if answers is not None:
+        _take(finished, answers, listener)
+    elif images is not None:
+        _draw(finished, images, count, design, seed, listener)
+
+
+def _draw(run: Finished, source: Path, count: int, design: str, seed: int, listener: Listener) -> None:
+    """Write a sample: its images, a sheet and the record. Those whose label the run learnt from are not asked."""
+    paths, index = list(run.unseen), {name: number for number, name in enumerate(run.class_names)}
+    places = draw([index[label] for label in run.unseen.values()], count, seed, design)
+    sample = Sample(design=design, seed=seed, paths=tuple(paths[one] for one in places), labels_sha256=_digest(run))
+    folder = run.folder / FOLDER / f"{design}-{count}-{seed}"
+    if folder.exists():
+        raise ConfigError("seed", f"{folder} holds that sample already; fill in its {SHEET}, or draw with another "
+                                  "--seed")
+    with tempfile.TemporaryDirectory(prefix="labelfree-") as unpacked:
+        found, _ = open_images(source, Path(unpacked))
+        missing = sorted(set(sample.paths) - set(found.names))
+        if missing:
+            raise DataError(str(source), f"{missing[0]} is not among its images ({len(missing)} such paths of the "
+                                         "sample); give the images that the run answered")
+        part = folder.with_name(folder.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        _write_sample(part, sample, found)
+        part.replace(folder)
+    listener.note(f"look at the images by their number and fill in the column label of {folder / SHEET}: {HOW}; the "
+                  f"classes are {', '.join(run.class_names)}")
+    listener.result(f"{len(places)} images to label, {folder}",
+                    {"sheet": str(folder / SHEET), "images": len(places), "design": design, "seed": seed})
+
+
+def _write_sample(folder: Path, sample: Sample, images: ImageSet) -> None:
+    """Write a sample's files; what the model answered is in none of them."""
+    (folder / IMAGES).mkdir(parents=True)
+    place = {name: number for number, name in enumerate(images.names)}
+    rows = []
+    for number, path in enumerate(sample.paths, start=1):
+        copy = f"{IMAGES}/{number:04d}.png"
+        images.load(place[path]).save(folder / copy)
+        rows.append([copy, path, ""])
+    with (folder / SHEET).open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([["image", "path", "label"], *rows])
+    (folder / RECORD).write_text(json.dumps({"version": VERSION, **asdict(sample)}, indent=2, ensure_ascii=False)
+                                 + "\n", encoding="utf-8")
+
+
+def _take(run: Finished, sheet: Path, listener: Listener) -> None:
+    """Tell what a filled sheet measured, and write it into the card and the run's result."""
+    said = _said(sheet, run.class_names)
+    sample = _sample_of(run, sheet, said)
+    if sample.labels_sha256 != _digest(run):
+        raise DataError(str(run.folder / LABELS), "the answers have changed since the sample was drawn; draw another")
+    told = {path: name for path, name in said.items() if name != UNSURE}
+    measured = _measured(run, sample, told, run.labels)
+    values: dict[str, object] = {"design": sample.design, "seed": sample.seed, "answered": len(told),
+                                 "unsure": len(said) - len(told)}
+    if measured is None:
+        listener.note("nothing is measured: a person could tell too few of the images; draw a larger sample")
+        listener.result(f"{len(said)} images labelled, {run.folder}", values)
+        return
+    listener.note(sentence(measured))
+    ends = {"accuracy": measured.accuracy, "low": measured.low, "high": measured.high}
+    before = _of_baseline(run, sample, told)
+    _keep(run, measured, {**ends, **values})
+    listener.result(f"{len(said)} images labelled, {run.folder}", {
+        "measured_accuracy": ends, **({"measured_baseline": before} if before else {}), **values,
+        "mistakes": sum(name != run.labels[path] for path, name in told.items())})
+
+
+def _said(sheet: Path, class_names: Sequence[str]) -> dict[str, str]:
+    """Return path -> the class that a person named, `NONE_OF_THEM` or `UNSURE`; case and spaces do not matter."""
+    try:
+        given = read_labels(sheet)
+    except DataError as error:
+        raise DataError(str(sheet), f"{error.reason}; {HOW}") from None
+    known = {fold(name): name for name in (*class_names, NONE_OF_THEM, UNSURE)}
+    for path, label in given.items():
+        if fold(label) not in known:
+            raise DataError(str(sheet), f"{label!r} ({path}) is none of the run's classes; {HOW}")
+    return {path: known[fold(label)] for path, label in given.items()}
+
+
+def _sample_of(run: Finished, sheet: Path, said: Mapping[str, str]) -> Sample:
+    """Return the sample of these images.
+
+    Raises:
+        DataError: where no sample of the run has exactly these.
+    """
+    for file in sorted((run.folder / FOLDER).glob(f"*/{RECORD}")):
+        record = read_object(file)
+        if record.pop("version", None) == VERSION and set(record["paths"]) == said.keys():
+            return Sample(**record | {"paths": tuple(record["paths"])})
+    raise DataError(str(sheet), f"its {len(said)} images are no sample that was drawn of {run.folder}; keep every line "
+                                f"of the {SHEET} that spot-check --images wrote, and fill in its labels")
+
+
+def _measured(run: Finished, sample: Sample, told: Mapping[str, str], answers: Mapping[str, str]) -> Measured | None:
+    """Return the accuracy of `answers`, in the strata that the sample was drawn from."""
+    right = {path for path, name in told.items() if answers[path] == name}
+    if sample.design == "uniform":
+        return measure([Stratum(images=len(run.unseen), answered=len(told), right=len(right))])
+    asked, hits = Counter(run.labels[path] for path in told), Counter(run.labels[path] for path in right)
+    return measure([Stratum(images=size, answered=asked[name], right=hits[name])
+                    for name, size in sorted(Counter(run.unseen.values()).items())])
+
+
+def _of_baseline(run: Finished, sample: Sample, told: Mapping[str, str]) -> dict[str, float] | None:
+    """Return what the same answers measure of the baseline, where it answered in the same names."""
+    if not run.reads_names or not (run.folder / BASELINE).exists():
+        return None
+    answers = read_labels(run.folder / BASELINE)
+    found = _measured(run, sample, told, answers) if told.keys() <= answers.keys() else None
+    return None if found is None else {"accuracy": found.accuracy, "low": found.low, "high": found.high}
+
+
+def _keep(run: Finished, measured: Measured, values: Mapping[str, object]) -> None:
+    """Write what was measured into both copies of the card and into the run's result."""
+    package, card = run.folder / "package.zip", run.folder / MODEL / CARD
+    if package.exists():
+        replace_card(package, with_measurement(read_card(package), measured))
+    if card.exists():
+        part = card.with_name(f"{CARD}.part")
+        part.write_text(with_measurement(card.read_text(encoding="utf-8"), measured), encoding="utf-8")
+        part.replace(card)
+    write_result(run, {"spot_check": values})
+
+
+def _digest(run: Finished) -> str:
+    """Return the SHA-256 of a run's answers."""
+    return hashlib.sha256((run.folder / LABELS).read_bytes()).hexdigest()

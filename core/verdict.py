@@ -1,0 +1,106 @@
+"""What may be said of a run's answers without labels: how far the baseline agrees, whether the guard objects, and the
+estimated accuracy where estimates have been shown to hold. In the shell as in the browser.
+
+Shapes: N images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core.baseline import BASELINES, Baseline
+from core.catalog import METHODS, Settings, learns_from_labels
+from core.classifier import Predictions
+from core.evaluation import estimate, guard
+from core.evaluation.estimate import Estimate
+from core.evaluation.result import Result
+from core.evaluation.signals import agreement
+from core.problem import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is said beside a run's own figures.
+
+    Attributes:
+        baseline: how the baseline compares, for `Result.baseline`; None where there is none.
+        objection: why the run should not replace its baseline, or "".
+        estimated: accuracy; None where none is good enough to be shown.
+    """
+
+    baseline: Mapping[str, object] | None
+    objection: str
+    estimated: Estimate | None
+
+    def headline(self) -> dict[str, object]:
+        """Return the figures that a person reads first."""
+        said: dict[str, object] = {}
+        if self.baseline is not None:
+            said |= {"baseline": self.baseline["method"], "agreement_with_baseline": self.baseline["agreement"]}
+        if self.estimated is not None:
+            said["estimated_accuracy"] = asdict(self.estimated)
+        if self.objection:
+            said["objection"] = self.objection
+        return said
+
+    def to_json(self) -> dict[str, object]:
+        """Return what ``result.json`` says beside `Result`."""
+        return {"objection": self.objection, "estimated": None if self.estimated is None else asdict(self.estimated)}
+
+
+def verdict(method: str, settings: Settings, problem: Problem, result: Result, predictions: Predictions,
+            first: Baseline | None) -> Verdict:
+    """Return what may be said of a run.
+
+    Args:
+        method: of the run.
+        settings: of the run.
+        problem: that it solved.
+        result: its figures.
+        predictions: its answers (N, K).
+        first: the baseline's answers to the same images, if any.
+    """
+    confirming = result if method in BASELINES else first.result if first is not None else None
+    confirmed = None if confirming is None else confirming.signals.get("group_agreement")
+    beside = None if first is None else _beside(method, predictions, first)
+    signs = {"baseline_group_agreement": confirmed,
+             "method_agreement": beside["agreement"] if beside is not None and method == "turtle" else None}
+    return Verdict(baseline=beside,
+                   objection=_objection(result, first, confirmed,
+                                        taught=learns_from_labels(settings) and bool(problem.labelled)),
+                   estimated=_estimated(method, settings, problem, result, signs))
+
+
+def _beside(method: str, predictions: Predictions, first: Baseline) -> dict[str, Any]:
+    """Return how the baseline stands beside the run; clusters are matched to classes where they share no names."""
+    return {"method": first.method, "label_free_score": first.result.label_free_score,
+            "histogram": first.result.histogram, "group_agreement": first.result.signals["group_agreement"],
+            "agreement": agreement(predictions.labels.numpy(), first.predictions.labels.numpy(),
+                                   same_classes=METHODS[method].needs == "names")}
+
+
+def _objection(result: Result, first: Baseline | None, confirmed: float | None, *, taught: bool) -> str:
+    """Return why the run should not replace its baseline, or ""; see `core.evaluation.guard`."""
+    if first is None:
+        return ""
+    return str(guard.objection(result.histogram, first.result.histogram, confirmed, taught=taught) or "")
+
+
+def _estimated(method: str, settings: Settings, problem: Problem, result: Result,
+               signs: Mapping[str, float | None]) -> Estimate | None:
+    """Return the estimated accuracy; None where none is good enough to be shown, which `make bench-trust` tells.
+
+    Nor is one for another foundation model than the one that was calibrated, published or begun with adapted, nor
+    where a sign that the calibration reads is missing.
+    """
+    calibration = estimate.read().get("names" if METHODS[method].needs == "names" else "groups")
+    if calibration is None or not calibration.holds or problem.start is not None:
+        return None
+    chosen = asdict(settings)
+    if (chosen.get("backbone") or chosen.get("spaces")) != calibration.backbone:
+        return None
+    shown = {**result.signals, "label_free_score": result.label_free_score}
+    shown |= {name: value for name, value in signs.items() if value is not None}
+    return calibration.estimate(shown) if shown.keys() >= calibration.lines.keys() else None

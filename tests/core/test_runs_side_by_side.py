@@ -1,0 +1,238 @@
+"""``compare`` and ``spot-check`` on runs that ``adapt`` really made of digits."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from core.__main__ import main
+from core.evaluation.metrics import hungarian_accuracy
+
+Digits = tuple[Path, list[int]]
+CARD_LINE = "- Measured by spot check: "
+
+
+@pytest.fixture(scope="module")
+def made(random_starters: Path, digits: Digits, digit_names: tuple[str, ...],
+         tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with three runs: zero-shot by one sentence a name, by seven, and k-means without names."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "names.txt").write_text("\n".join(digit_names))
+    named = ["--images", str(digits[0]), "--names", str(folder / "names.txt")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABELFREE_WEIGHTS", str(random_starters))
+        for name, templates in (("one", "one"), ("seven", "simple-7")):
+            assert main(["adapt", *named, "--set", f"templates={templates}", "--out", str(folder / name)]) == 0
+        assert main(["adapt", "--images", str(digits[0]), "--method", "kmeans", "--classes", "10",
+                     "--out", str(folder / "groups")]) == 0
+    return folder
+
+
+@pytest.fixture
+def runs(made: Path, tmp_path: Path) -> Path:
+    """Return a copy of the three runs to write into."""
+    return Path(shutil.copytree(made, tmp_path / "runs"))
+
+
+def command(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, list[dict[str, object]], str]:
+    """Run a command with --json; return its exit code, its events and what it said on stderr."""
+    capsys.readouterr()
+    code = main([*map(str, arguments), "--json"])
+    said = capsys.readouterr()
+    return code, [json.loads(line) for line in said.out.splitlines()], said.err
+
+
+def labels_of(file: Path) -> dict[str, str]:
+    with file.open(encoding="utf-8", newline="") as stream:
+        return {row["path"]: row["label"] for row in csv.DictReader(stream)}
+
+
+def test_runs_stand_side_by_side(runs: Path, digits: Digits, digit_names: tuple[str, ...], tmp_path: Path,
+                                 capsys: pytest.CaptureFixture[str]) -> None:
+    truth, out = tmp_path / "truth.csv", tmp_path / "disputed.csv"
+    true = {f"digit-{index:04d}.png": digit_names[label] for index, label in enumerate(digits[1])}
+    truth.write_text("path,label\n" + "".join(f"{path},{label}\n" for path, label in true.items()))
+    folders = [runs / name for name in ("one", "seven", "groups")]
+    code, events, _ = command(capsys, "compare", *folders, "--truth", truth, "--out", out)
+    assert code == 0
+    table = [one for one in events if one["title"] == "Runs side by side"]
+    assert [(one["run"], one["method"]) for one in table] == [
+        ("one", "Zero-shot"), ("seven", "Zero-shot"), ("groups", "k-means")]
+    one, seven, groups = (labels_of(folder / "labels.csv") for folder in folders)
+    result = json.loads((runs / "one" / "result.json").read_text())
+    assert table[0]["classes_found"] == f"{result['classes_found']} of 10"
+    assert (table[0]["label_free_score"], table[0]["estimated_accuracy"]) == (
+        result["label_free_score"], result["estimated"])
+    assert (table[0]["spot_checked_accuracy"], table[2]["estimated_accuracy"]) == (None, None)
+    assert table[0]["measured"] == pytest.approx(sum(one[path] == true[path] for path in true) / 60)
+    matrix = {line["run"]: line for line in events if line["title"] == "Share of images with the same answer"}
+    assert matrix["one"]["one"] is None
+    assert matrix["one"]["seven"] == matrix["seven"]["one"] == sum(one[path] == seven[path] for path in true) / 60
+    clusters = sorted(set(groups.values()))
+    index = {name: number for number, name in enumerate(digit_names)}
+    expected = hungarian_accuracy([clusters.index(groups[path]) for path in true], [index[one[path]] for path in true])
+    assert matrix["one"]["groups"] == pytest.approx(expected)
+
+    with out.open(newline="") as stream:
+        disputed = list(csv.DictReader(stream))
+    assert events[-1]["disputed"] == len(disputed)
+    assert [int(line["contradicted_by"]) for line in disputed] == sorted(
+        (int(line["contradicted_by"]) for line in disputed), reverse=True)
+    assert {path for path in true if one[path] != seven[path]} <= {line["path"] for line in disputed}
+    assert all(line["groups"].startswith("cluster") for line in disputed)
+
+
+def test_a_person_reads_a_table_without_columns_that_nobody_fills(runs: Path,
+                                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["compare", str(runs / "one"), str(runs / "groups")]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "Runs side by side"
+    assert said[1].split()[:4] == ["run", "method", "classes", "found"]
+    assert "spot checked" not in said[1] and "estimated accuracy" in said[1]
+    assert said[2].split()[:2] == ["one", "Zero-shot"]
+    assert said[4] == "Share of images with the same answer"
+
+
+def test_runs_of_different_images_have_no_agreement(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = runs / "seven" / "labels.csv"
+    file.write_text(file.read_text().replace("digit-", "other-"))
+    code, events, _ = command(capsys, "compare", runs / "one", runs / "seven")
+    assert code == 0
+    assert "no two of them answered an image of the same path" in str(events[-1]["text"])
+    assert [one["seven"] for one in events if one.get("run") == "one" and "seven" in one] == [None]
+
+
+@pytest.mark.parametrize(("folders", "words"), [
+    (("one",), "two or more different folders"), (("one", "one"), "two or more different folders"),
+    (("one", "nowhere"), "no run that ended: result.json is missing"),
+])
+def test_what_cannot_be_compared_is_refused(runs: Path, folders: tuple[str, ...], words: str,
+                                            capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, said = command(capsys, "compare", *(runs / one for one in folders))
+    assert (code, words in said) == (2, True)
+
+
+def fill(sheet: Path, words: list[str]) -> Path:
+    """Fill a sheet's labels in its order and save it elsewhere."""
+    with sheet.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    filled = sheet.parents[2] / "filled.csv"
+    lines = [f"{row['image']},{row['path']},{word}" for row, word in zip(rows, words, strict=True)]
+    filled.write_text("\n".join(["image,path,label", *lines]) + "\n")
+    return filled
+
+
+@pytest.mark.parametrize("design", ["uniform", "stratified"])
+def test_a_filled_sheet_measures_the_run_and_goes_into_its_cards(
+        design: str, runs: Path, digits: Digits, capsys: pytest.CaptureFixture[str]) -> None:
+    run = runs / "one"
+    asked = ("spot-check", run, "--images", digits[0], "--count", "40", "--design", design, "--seed", "7")
+    code, events, said = command(capsys, *asked)
+    assert code == 0, said
+    sheet = Path(str(events[-1]["sheet"]))
+    assert sheet == run / "spot_check" / f"{design}-40-7" / "sheet.csv"
+    with sheet.open(newline="") as stream:
+        drawn = list(csv.DictReader(stream))
+    assert len({row["path"] for row in drawn}) == 40
+    assert {row["label"] for row in drawn} == {""}, "what the model said is not told"
+    assert all((sheet.parent / row["image"]).stat().st_size for row in drawn)
+    answers = labels_of(run / "labels.csv")
+    words = [answers[row["path"]].upper() for row in drawn]
+    words[0], words[1], words[2] = "-", "-", "?"
+    code, events, said = command(capsys, "spot-check", run, "--answers", fill(sheet, words))
+    assert code == 0, said
+    found = events[-1]
+    ends = found["measured_accuracy"]
+    assert isinstance(ends, dict) and 0.7 < ends["low"] < ends["accuracy"] < ends["high"] < 1
+    if design == "uniform":
+        assert ends["accuracy"] == pytest.approx(37 / 39)
+    assert (found["answered"], found["unsure"], found["mistakes"], found["seed"]) == (39, 1, 2, 7)
+    with zipfile.ZipFile(run / "package.zip") as archive:
+        cards = [archive.read("CARD.md").decode(), (run / "model" / "CARD.md").read_text()]
+        assert archive.testzip() is None
+        assert archive.read("model.safetensors") == (run / "model" / "model.safetensors").read_bytes()
+    for card in cards:
+        assert card.count(CARD_LINE) == 1
+        assert "No figure was measured" not in card
+    assert json.loads((run / "result.json").read_text())["spot_check"]["accuracy"] == ends["accuracy"]
+    _, events, _ = command(capsys, "compare", run, runs / "groups")
+    assert events[0]["spot_checked_accuracy"] == ends
+    again = command(capsys, *asked)
+    assert (again[0], "holds that sample already" in again[2]) == (2, True)
+
+
+def test_one_s_own_sheet_is_the_only_one_taken(runs: Path, digits: Digits,
+                                               capsys: pytest.CaptureFixture[str]) -> None:
+    run = runs / "one"
+    code, events, _ = command(capsys, "spot-check", run, "--images", digits[0], "--count", "5")
+    sheet = Path(str(events[-1]["sheet"]))
+    code, _, said = command(capsys, "spot-check", run, "--answers", sheet)
+    assert (code, "line 2 lacks a path or a label; write a class name, - for none" in said) == (2, True)
+    code, _, said = command(capsys, "spot-check", run, "--answers", fill(sheet, ["eleven", "one", "one", "one", "one"]))
+    assert (code, "'eleven' (" in said, "is none of the run's classes" in said) == (2, True, True)
+    filled = fill(sheet, ["one"] * 5)
+    lines = filled.read_text().splitlines()
+    filled.write_text("\n".join(lines[:-1]) + "\n")
+    code, _, said = command(capsys, "spot-check", run, "--answers", filled)
+    assert (code, "its 4 images are no sample that was drawn" in said) == (2, True)
+    filled.write_text("\n".join(lines) + "\n")
+    labels = run / "labels.csv"
+    labels.write_text(labels.read_text().replace("0.", "0.0"))
+    code, _, said = command(capsys, "spot-check", run, "--answers", filled)
+    assert (code, "have changed since the sample was drawn" in said) == (2, True)
+    assert CARD_LINE not in (run / "model" / "CARD.md").read_text()
+
+
+def test_what_a_run_was_told_is_no_measure_of_it(runs: Path, digits: Digits, tmp_path: Path,
+                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    run, answers = runs / "one", labels_of(runs / "one" / "labels.csv")
+    taught = list(answers)[:20]
+    result = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps(result | {"taught": taught}))
+    _, events, _ = command(capsys, "spot-check", run, "--images", digits[0], "--count", "60")
+    sheet = Path(str(events[-1]["sheet"]))
+    with sheet.open(newline="") as stream:
+        drawn = [row["path"] for row in csv.DictReader(stream)]
+    assert sorted(drawn) == list(answers)[20:]
+    _, events, _ = command(capsys, "spot-check", run, "--answers", fill(sheet, [answers[path] for path in drawn]))
+    assert events[-1]["measured_accuracy"] == {"accuracy": 1.0, "low": 1.0, "high": 1.0}
+    truth = tmp_path / "truth.csv"
+    truth.write_text("path,label\n" + "".join(
+        f"{path},{'-' if path in taught else label}\n" for path, label in answers.items()))
+    _, events, _ = command(capsys, "compare", run, runs / "seven", "--truth", truth)
+    assert events[0]["measured"] == 1.0
+
+
+def test_where_nobody_could_tell_nothing_is_measured(runs: Path, digits: Digits,
+                                                     capsys: pytest.CaptureFixture[str]) -> None:
+    run = runs / "one"
+    _, events, _ = command(capsys, "spot-check", run, "--images", digits[0], "--count", "5")
+    code, events, _ = command(capsys, "spot-check", run, "--answers", fill(Path(str(events[-1]["sheet"])), ["?"] * 5))
+    assert code == 0
+    assert "nothing is measured" in str(events[0]["text"])
+    assert "measured_accuracy" not in events[-1]
+    assert "No figure was measured" in (run / "model" / "CARD.md").read_text()
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("groups", "--images", "{images}"), "cannot know what “cluster 3” means"),
+    (("one",), "give --images to draw a sample, or --answers"),
+    (("one", "--images", "{images}", "--count", "0"), "give a positive number"),
+    (("one", "--images", "{images}", "--count", "2", "--design", "stratified"), "a stratified sample needs two each"),
+    (("one", "--images", "{few}"), "is not among its images"),
+])
+def test_a_sample_that_cannot_be_drawn_is_refused_and_leaves_nothing(
+        arguments: tuple[str, ...], words: str, runs: Path, digits: Digits, tmp_path: Path,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "few").mkdir()
+    shutil.copy(digits[0] / "digit-0000.png", tmp_path / "few")
+    run, *rest = (one.format(images=digits[0], few=tmp_path / "few") for one in arguments)
+    code, _, said = command(capsys, "spot-check", runs / run, *rest)
+    assert (code, words in said) == (2, True), said
+    assert not list((runs / run).glob("spot_check/*"))
