@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.backbones.features import features
 from core.backbones.load import load_backbone
-from core.baseline import Baseline, answer_first, baseline_of
+from core.baseline import baseline_of
 from core.card import card_of, judges_of, origin_of
 from core.catalog import METHODS, Settings, learns_from_labels, parse
 from core.classifier import Classifier, Predictions
@@ -23,6 +23,7 @@ from core.data.images import ImageSet, open_images
 from core.errors import CheckpointError, ConfigError, DataError
 from core.evaluation.result import Result, summarise
 from core.export import unpacked, write_package
+from core.first_answers import Baseline, answer_first
 from core.labels import write_labels
 from core.methods.resolve import resolve
 from core.problem import Problem

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from core.baseline import BASELINES, Baseline
+from core.baseline import BASELINES
 from core.catalog import METHODS, Settings, learns_from_labels
 from core.classifier import Predictions
 from core.evaluation import estimate, guard
 from core.evaluation.estimate import Estimate
 from core.evaluation.result import Result
 from core.evaluation.signals import agreement
+from core.first_answers import Baseline
 from core.problem import Problem
 
 
@@ -65,12 +66,16 @@ def verdict(method: str, settings: Settings, problem: Problem, result: Result, p
     confirming = result if method in BASELINES else first.result if first is not None else None
     confirmed = None if confirming is None else confirming.signals.get("group_agreement")
     beside = None if first is None else _beside(method, predictions, first)
-    signs = {"baseline_group_agreement": confirmed,
-             "method_agreement": beside["agreement"] if beside is not None and method == "turtle" else None}
+    chosen = asdict(settings)
+    estimated = estimate.of_result(
+        "names" if METHODS[method].needs == "names" else "groups",
+        "" if problem.start is not None else chosen.get("backbone") or chosen.get("spaces"),
+        {**result.signals, "label_free_score": result.label_free_score, "baseline_group_agreement": confirmed,
+         "method_agreement": beside["agreement"] if beside is not None and method == "turtle" else None})
     return Verdict(baseline=beside,
                    objection=_objection(result, first, confirmed,
                                         taught=learns_from_labels(settings) and bool(problem.labelled)),
-                   estimated=_estimated(method, settings, problem, result, signs))
+                   estimated=estimated)
 
 
 def _beside(method: str, predictions: Predictions, first: Baseline) -> dict[str, Any]:
@@ -86,21 +91,3 @@ def _objection(result: Result, first: Baseline | None, confirmed: float | None, 
     if first is None:
         return ""
     return str(guard.objection(result.histogram, first.result.histogram, confirmed, taught=taught) or "")
-
-
-def _estimated(method: str, settings: Settings, problem: Problem, result: Result,
-               signs: Mapping[str, float | None]) -> Estimate | None:
-    """Return the estimated accuracy; None where none is good enough to be shown, which `make bench-trust` tells.
-
-    Nor is one for another foundation model than the one that was calibrated, published or begun with adapted, nor
-    where a sign that the calibration reads is missing.
-    """
-    calibration = estimate.read().get("names" if METHODS[method].needs == "names" else "groups")
-    if calibration is None or not calibration.holds or problem.start is not None:
-        return None
-    chosen = asdict(settings)
-    if (chosen.get("backbone") or chosen.get("spaces")) != calibration.backbone:
-        return None
-    shown = {**result.signals, "label_free_score": result.label_free_score}
-    shown |= {name: value for name, value in signs.items() if value is not None}
-    return calibration.estimate(shown) if shown.keys() >= calibration.lines.keys() else None

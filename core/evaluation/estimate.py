@@ -153,6 +153,25 @@ def left_out_estimates(results: Sequence[Known], estimators: Sequence[str]) -> I
                 yield one, Estimate(accuracy=found, low=max(0.0, found - half), high=min(1.0, found + half))
 
 
+def of_result(kind: str, backbone: object, shown: Mapping[str, float | None]) -> Estimate | None:
+    """Return the estimated accuracy of a result; None where none is good enough to be shown (`make bench-trust` tells).
+
+    Nor is one for another foundation model than the one that was calibrated, nor where a sign that the calibration
+    reads is missing, as of a run of an earlier release: its error would not be the one known.
+
+    Args:
+        kind: "names" or "groups".
+        backbone: whose answers they are, published; "" for one that begins with an adapted encoder.
+        shown: signs by key; None where there is none.
+    """
+    calibration = read().get(kind)
+    given = {name: value for name, value in shown.items() if value is not None}
+    if (calibration is None or not calibration.holds or backbone != calibration.backbone
+            or not given.keys() >= calibration.lines.keys()):
+        return None
+    return calibration.estimate(given)
+
+
 @cache
 def read(file: Path = FILE) -> dict[str, Calibration]:
     """Return the calibrations that ship, by what the result has: "names" or "groups"; none before one is made."""

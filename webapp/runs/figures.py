@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.baseline import BASELINES
 from core.evaluation import estimate, guard
 from core.evaluation.estimate import Estimate
 from core.evaluation.guard import Objection
 from core.evaluation.spot_check import sentence
 from webapp.review.names import class_names, has_class_list
 from webapp.runs.models import Run
-from webapp.runs.starting import BASELINES
 from webapp.runs.words import title_of
 from webapp.spot_checks.outcome import Outcome
 
@@ -125,21 +125,11 @@ def headline(run: Run, checked: Outcome | None = None) -> str:
 
 
 def estimated(run: Run) -> Estimate | None:
-    """Return the estimated accuracy; None where none is good enough to be shown, which `make bench-trust` tells.
-
-    Nor is one for another foundation model than the one that was calibrated, published or begun with adapted.
-    """
-    calibration = estimate.read().get("names" if has_class_list(run) else "groups")
-    if calibration is None or not calibration.holds:
-        return None
-    if run.start_from_id or (run.settings.get("backbone") or run.settings.get("spaces")) != calibration.backbone:
-        return None
-    shown = dict(run.result.get("signals") or {}) | {"label_free_score": run.result.get("label_free_score")}
-    shown |= {"baseline_group_agreement": _confirmed(run), "method_agreement": _methods_agree(run)}
-    shown = {name: value for name, value in shown.items() if value is not None}
-    if not shown.keys() >= calibration.lines.keys():  # a run of an earlier release: its error is not the one known
-        return None
-    return calibration.estimate(shown)
+    """Return the estimated accuracy; None where none is good enough to be shown."""
+    backbone = "" if run.start_from_id else run.settings.get("backbone") or run.settings.get("spaces")
+    return estimate.of_result("names" if has_class_list(run) else "groups", backbone, {
+        **(run.result.get("signals") or {}), "label_free_score": run.result.get("label_free_score"),
+        "baseline_group_agreement": _confirmed(run), "method_agreement": _methods_agree(run)})
 
 
 def _confirmed(run: Run) -> float | None:

@@ -10,7 +10,8 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from core.catalog import METHODS, TEXT_BACKBONES, FinetuneSettings, Settings, from_scratch, parse, replays
+from core.baseline import SHARED, baseline_of
+from core.catalog import METHODS, FinetuneSettings, Settings, from_scratch, parse, replays
 from core.errors import ConfigError, DataError
 from core.presets.table import PRESETS, recommend
 from core.settings import Value, describe, split_list
@@ -26,9 +27,6 @@ CHANGED = " (changed)"
 """Follows a preset's name where the person's own settings differ from it."""
 ABANDONED = timedelta(minutes=2)
 """An upload that received nothing for this long no longer holds a run back; its client has gone."""
-BASELINES = ("zeroshot", "kmeans")
-"""What others are compared with, with names and without."""
-BASELINE_SETTINGS = ("backbone", "spaces", "templates", "own_templates")
 OTHER_COLLECTIONS = {"warm_up": "warm_up_epochs", "replay": "replay_share"}
 """What a run may see beside its own collection, and the setting that methods have which make use of it."""
 
@@ -125,7 +123,7 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
     if isinstance(parsed, FinetuneSettings):
         replays(parsed, given=replay is not None)
     with transaction.atomic():
-        baseline = _baseline(collection, method, settings, asked, seed)
+        baseline = _baseline(collection, parsed, method, asked, seed)
         run = Run.objects.create(
             collection=collection, owner=collection.owner, method=method, settings=settings, preset=preset, seed=seed,
             class_list_version=asked.version, num_classes=question.count, warm_up=warm_up,
@@ -260,35 +258,25 @@ def _check_uploads(collection: Collection) -> None:
                                    "wait until they are done")
 
 
-def _baseline(collection: Collection, method: str, settings: Mapping[str, Value], asked: Asked,
-              seed: int) -> Run | None:
+def _baseline(collection: Collection, settings: Settings, method: str, asked: Asked, seed: int) -> Run | None:
     """Return the run that the new one is compared with, queued now if there is none; None for a baseline itself.
 
-    Zero-shot for methods that read names, k-means on the same features for those that only count.
     Without names or a number there is nothing to compare with before the run is over.
     """
-    question = question_of(collection, asked)
-    names = METHODS[method].needs == "names"
-    kind = "zeroshot" if names else "kmeans"
-    if method in BASELINES or question.count is None:
+    count = question_of(collection, asked).count
+    found = baseline_of(method, settings, count)
+    if found is None:
         return None
-    fields = {one.name for one in dataclasses.fields(METHODS[kind].settings)}
-    shared = {name: value for name, value in settings.items() if name in BASELINE_SETTINGS and name in fields}
-    if names and shared.get("backbone") not in TEXT_BACKBONES:
-        shared.pop("backbone", None)  # an encoder without words: the bundled one that reads names is compared with
-    if not names and "backbone" in settings:
-        shared["spaces"] = settings["backbone"]  # one encoder is a space too
-    _, wanted = settings_of(collection, kind, "", shared, question)
+    kind, wanted = found[0], dataclasses.asdict(found[1])
     newest_image = collection.images.order_by("-created_at").first()
     known = collection.runs.filter(
-        method=kind, class_list_version=asked.version, num_classes=question.count,
-        status__in=[*LIVE, Run.Status.SUCCEEDED],
+        method=kind, class_list_version=asked.version, num_classes=count, status__in=[*LIVE, Run.Status.SUCCEEDED],
         created_at__gte=newest_image.created_at if newest_image else collection.created_at).order_by("-created_at")
     for run in known:
-        if all(run.settings.get(name) == wanted[name] for name in BASELINE_SETTINGS if name in wanted):
+        if all(run.settings.get(name) == wanted[name] for name in SHARED if name in wanted):
             return run
     run = Run.objects.create(collection=collection, owner=collection.owner, method=kind, settings=wanted, seed=seed,
-                             class_list_version=asked.version, num_classes=question.count)
+                             class_list_version=asked.version, num_classes=count)
     _send_on_commit(run)
     return run
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
-import zipfile
 from pathlib import Path
 
 from core.evaluation.spot_check import with_measurement
+from core.package_card import read_card, replace_card
 from webapp.runs.models import Run
 from webapp.spot_checks.outcome import standing
-
-CARD = "CARD.md"
 
 
 def refresh(run: Run, package: Path) -> None:
@@ -19,24 +15,7 @@ def refresh(run: Run, package: Path) -> None:
     if not package.exists() or not run.spot_checks.exists():
         return
     checked = standing(run)
-    with zipfile.ZipFile(package) as archive:
-        old = archive.read(CARD).decode("utf-8")
+    old = read_card(package)
     new = with_measurement(old, checked.measured if checked is not None else None)
     if new != old:
-        _replace(package, new)
-
-
-def _replace(package: Path, card: str) -> None:
-    """Write the package anew with another card, whole or not at all: a download that has begun keeps the old file."""
-    part = package.with_name(f".{package.name}-{uuid.uuid4().hex}.part")
-    try:
-        with zipfile.ZipFile(package) as source, zipfile.ZipFile(part, "w") as target:
-            for member in source.infolist():
-                if member.filename == CARD:
-                    target.writestr(member, card)
-                else:
-                    with source.open(member) as content, target.open(member, "w") as copy:
-                        shutil.copyfileobj(content, copy)
-        part.replace(package)
-    finally:
-        part.unlink(missing_ok=True)
+        replace_card(package, new)
