@@ -36,7 +36,7 @@ from webapp.api.schemas import (
 from webapp.audit.trail import record
 from webapp.collections.permissions import get_own_collection, get_visible_class_list, get_visible_collection
 from webapp.review import actions
-from webapp.review.names import class_names
+from webapp.review.names import class_names, name_at
 from webapp.runs import figures, starting
 from webapp.runs.downloads import labels_response, package_response, picture_response
 from webapp.runs.live import alarm, place, worker_notice
@@ -200,7 +200,7 @@ def predictions(request: HttpRequest, pk: int, after: int = -1,
         class_names=list(names), next=rows[-1].image.number if len(rows) == limit else None,
         predictions=[PredictionOut(
             number=row.image.number, path=row.image.path, class_index=row.class_index,
-            label=names[row.class_index] if row.class_index < len(names) else f"cluster {row.class_index + 1}",
+            label=name_at(names, row.class_index),
             confidence=row.confidence, margin=row.margin, top=row.top) for row in rows])
 
 

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from webapp.audit.trail import record
 from webapp.collections.models import Collection, Upload
 from webapp.collections.permissions import get_own_collection, get_visible_collection
+from webapp.collections.spreadsheets import guard_formula
 from webapp.collections.views import frame
 
 PAGE = 100
@@ -97,14 +98,9 @@ def files_csv(request: HttpRequest, pk: int) -> HttpResponse:
     writer = csv.writer(out)
     writer.writerow(["path", "outcome", "reason"])
     for row in map(_in_words, _chosen(request, collection)[3].iterator()):
-        writer.writerow([harmless(row["path"]), row["outcome"].lower(), harmless(row["reason"])])
+        writer.writerow([guard_formula(row["path"]), row["outcome"].lower(), guard_formula(row["reason"])])
     return HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8",
                         headers={"Content-Disposition": 'attachment; filename="files.csv"'})
-
-
-def harmless(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t")) else cell
 
 
 @require_POST

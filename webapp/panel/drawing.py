@@ -13,7 +13,7 @@ from webapp.collections.media import thumbnails
 from webapp.panel.access import Visit
 from webapp.review.actions import redoable, undoable
 from webapp.review.models import Correction
-from webapp.review.names import class_names, has_class_list
+from webapp.review.names import class_names, has_class_list, name_at
 from webapp.review.queries import NO_CLASS, ClassCount, Filter, answers, class_counts, matched_classes, surest, version
 from webapp.runs.models import Prediction, Run
 
@@ -41,8 +41,8 @@ def grid(run: Run, chosen: Filter, page: int, view: str) -> str:
     names = class_names(run)
     found = Paginator(answers(run, chosen).select_related("image"), TILES_A_PAGE).get_page(page)
     tiles = [Tile(
-        image_id=row.image_id, path=row.image.path, label=named(names, row.standing),
-        model_label=named(names, row.class_index), percent=round(100 * row.confidence),
+        image_id=row.image_id, path=row.image.path, label=name_at(names, row.standing),
+        model_label=name_at(names, row.class_index), percent=round(100 * row.confidence),
         by_person=row.corrected is not None, baseline=_baseline(names, row)) for row in found.object_list]
     return _draw("grid", {"tiles": tiles, "page": found, "view": view, "run": run, "thumbnails": thumbnails(),
                           "baseline_title": _baseline_title(run)})
@@ -72,10 +72,10 @@ def detail(run: Run, image_id: int) -> str:
         "action__author").order_by("-action_id")[:5]
     theirs = Prediction.objects.filter(run=run.baseline_id, image_id=image_id).first() if run.baseline_id else None
     return _draw("detail", {
-        "answer": answer, "label": named(names, answer.standing), "by_person": answer.corrected is not None,
+        "answer": answer, "label": name_at(names, answer.standing), "by_person": answer.corrected is not None,
         "margin": round(100 * answer.margin), "top": _top(names, answer), "title": METHODS[run.method].title,
         "baseline_title": _baseline_title(run), "baseline_top": _top(_baseline_names(run, names), theirs),
-        "said": [{"name": named(names, one.class_index), "author": one.action.author, "at": one.action.created_at,
+        "said": [{"name": name_at(names, one.class_index), "author": one.action.author, "at": one.action.created_at,
                   "undone": one.action.undone_at is not None} for one in said]})
 
 
@@ -106,15 +106,10 @@ def missing(reason: str) -> str:
     return _draw("missing", {"reason": reason})
 
 
-def named(names: tuple[str, ...], class_index: int) -> str:
-    """Return the name of a class; an index beyond the names keeps a name of its own."""
-    return names[class_index] if 0 <= class_index < len(names) else f"cluster {class_index + 1}"
-
-
 def _baseline(names: tuple[str, ...], row: Any) -> str:
     if row.baseline_class is None or row.baseline_class == row.class_index:
         return ""
-    return "none of these" if row.baseline_class == NO_CLASS else named(names, row.baseline_class)
+    return "none of these" if row.baseline_class == NO_CLASS else name_at(names, row.baseline_class)
 
 
 def _baseline_title(run: Run) -> str:
@@ -126,14 +121,14 @@ def _baseline_names(run: Run, names: tuple[str, ...]) -> tuple[str, ...]:
     matched = matched_classes(run, run.baseline)
     if matched is None or run.baseline is None:
         return names
-    return tuple(named(names, matched[index]) if index in matched else f"its own {name}"
+    return tuple(name_at(names, matched[index]) if index in matched else f"its own {name}"
                  for index, name in enumerate(class_names(run.baseline)))
 
 
 def _top(names: tuple[str, ...], answer: Prediction | None) -> list[dict[str, Any]]:
     if answer is None:
         return []
-    return [{"name": named(names, int(index)), "percent": round(100 * probability)}
+    return [{"name": name_at(names, int(index)), "percent": round(100 * probability)}
             for index, probability in answer.top]
 
 

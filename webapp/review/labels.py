@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from webapp.collections.spreadsheets import guard_formula
 from webapp.review.models import Correction
-from webapp.review.names import class_names
+from webapp.review.names import class_names, name_at
 from webapp.runs.models import Prediction, Run
 
 COLUMNS = ("path", "label", "confidence", "margin", "source")
 CHUNK_ROWS = 1000
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +61,11 @@ def standing_labels(run: Run) -> Iterator[StandingLabel]:
             next_spoken = next(spoken, None)
         if next_spoken is not None and next_spoken[0] == number:
             yield StandingLabel(image_id=image_id, path=path, class_index=next_spoken[1],
-                                label=_name(names, next_spoken[1]), confidence=None, margin=None, source="person",
+                                label=name_at(names, next_spoken[1]), confidence=None, margin=None, source="person",
                                 author=next_spoken[2] or "")
         else:
             yield StandingLabel(image_id=image_id, path=path, class_index=class_index,
-                                label=_name(names, class_index), confidence=confidence, margin=margin,
+                                label=name_at(names, class_index), confidence=confidence, margin=margin,
                                 source="model", author="")
 
 
@@ -92,15 +92,6 @@ def labels_jsonl(run: Run) -> Iterator[str]:
         yield "".join(json.dumps({
             "path": row.path, "label": row.label, "confidence": row.confidence, "margin": row.margin,
             "source": row.source, "author": row.author}, ensure_ascii=False) + "\n" for row in rows)
-
-
-def guard_formula(text: str) -> str:
-    """Return `text` so that no spreadsheet takes it for a formula."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-def _name(names: tuple[str, ...], class_index: int) -> str:
-    return names[class_index] if class_index < len(names) else f"cluster {class_index + 1}"
 
 
 def _decimal(value: float | None) -> str:

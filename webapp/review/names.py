@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.catalog import METHODS
 from webapp.review.models import ClusterName
 from webapp.runs.models import Run
@@ -30,12 +32,16 @@ def class_names(run: Run) -> tuple[str, ...]:
     worker_names = run.result.get("class_names") or []
     num_classes = max(len(worker_names), run.result.get("num_classes") or 0, len(run.result.get("histogram") or []),
                       run.num_classes or 0)
-    names = [worker_names[index] if index < len(worker_names) else f"cluster {index + 1}"
-             for index in range(num_classes)]
+    names = [name_at(worker_names, index) for index in range(num_classes)]
     for index, name in standing_cluster_names(run).items():
         if index < num_classes:
             names[index] = name
     return tuple(names)
+
+
+def name_at(names: Sequence[str], class_index: int) -> str:
+    """Return the name of a class; an index beyond the names keeps a name of its own."""
+    return names[class_index] if 0 <= class_index < len(names) else f"cluster {class_index + 1}"
 
 
 def named_classes(run: Run) -> list[int]:

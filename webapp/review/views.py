@@ -19,7 +19,7 @@ from webapp.collections.receiving import clean_name
 from webapp.collections.tus import Refused
 from webapp.config.files import file_response
 from webapp.review import trying
-from webapp.review.names import class_names
+from webapp.review.names import class_names, name_at
 from webapp.review.permissions import get_own_trial
 from webapp.review.queries import version, with_standing
 from webapp.runs.models import Run, Trial
@@ -116,7 +116,7 @@ def _try(request: HttpRequest, run: Run) -> str:
 
 
 def _answered(one: Trial, names: tuple[str, ...]) -> dict[str, object]:
-    top = [{"name": names[index] if index < len(names) else f"cluster {index + 1}", "percent": 100 * probability}
+    top = [{"name": name_at(names, index), "percent": 100 * probability}
            for index, probability in one.top]
     waits = one.status == Trial.Status.ASKED
     return {"trial": one, "top": top, "waits": waits, "no_worker": waits and not is_present("cpu")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from webapp.review.names import class_names, has_class_list
+from webapp.review.names import class_names, has_class_list, name_at
 from webapp.review.queries import matched_classes
 from webapp.runs.models import Run
 
@@ -59,7 +59,7 @@ def histogram(run: Run) -> Histogram | None:
     names = class_names(run)
     baseline = _baseline_counts(run, len(counts))
     longest = max([1, *counts, *(baseline or [])])
-    bars = [Bar(name=names[index] if index < len(names) else f"cluster {index + 1}", count=count,
+    bars = [Bar(name=name_at(names, index), count=count,
                 width=round(100 * count / longest, 2), baseline_count=baseline[index] if baseline else None,
                 baseline_width=round(100 * baseline[index] / longest, 2) if baseline else 0.0)
             for index, count in enumerate(counts)]

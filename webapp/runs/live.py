@@ -10,7 +10,7 @@ from django.utils import timezone
 from core.catalog import METHODS
 from core.evaluation import guard
 from webapp.collections.models import Image
-from webapp.review.names import class_names
+from webapp.review.names import class_names, name_at
 from webapp.runs.models import Run
 from webapp.runs.presence import is_present, last_seen
 from webapp.runs.words import span
@@ -85,6 +85,6 @@ def samples(run: Run) -> list[Sample]:
     images = Image.objects.filter(collection=run.collection_id).in_bulk([one[0] for one in latest])
     names = class_names(run)
     return [Sample(image_id=image_id, path=images[image_id].path, percent=round(100 * confidence),
-                   name=names[index] if index < len(names) else f"cluster {index + 1}")
+                   name=name_at(names, index))
             for image_id, index, confidence in latest if image_id in images]
 

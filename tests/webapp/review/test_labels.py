@@ -11,8 +11,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.webapp.review.gallery import NAMES, Gallery
+from webapp.collections.spreadsheets import guard_formula
 from webapp.review import actions
-from webapp.review.labels import guard_formula, labels_csv, labels_jsonl, standing_labels
+from webapp.review.labels import labels_csv, labels_jsonl, standing_labels
 
 
 def test_without_corrections_every_label_is_the_models(gallery: Gallery) -> None:
