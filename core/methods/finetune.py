@@ -144,7 +144,7 @@ def _optimiser(settings: FinetuneSettings, encoder: InstanceEncoder) -> torch.op
 def _momentum(settings: FinetuneSettings, steps: int) -> float:
     """Return m: the paper's, or one whose memory is a share of a short run."""
     share = settings.average_horizon_share
-    return settings.momentum if share == 0 else 1 - 1 / max(1.0, share * steps)
+    return settings.momentum if share == 0 else ema.decay_over(share * steps)
 
 
 def _memory(encoder: InstanceEncoder, follower: InstanceEncoder, queue: NeighbourQueue) -> dict[str, Tensor]:

@@ -239,4 +239,4 @@ def _backbone(settings: MaectSettings, start: Start | None) -> TimmBackbone:
 
 def _decay(average: float, horizon_share: float, steps: int) -> float:
     """Return the average's decay: the paper's, or of a memory that is a share of a short run."""
-    return average if horizon_share == 0 else 1 - 1 / max(1.0, horizon_share * steps)
+    return average if horizon_share == 0 else ema.decay_over(horizon_share * steps)

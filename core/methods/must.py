@@ -247,7 +247,7 @@ def _averages(settings: MustSettings, steps: int) -> tuple[float, float, int]:
     if settings.average_horizon_share == 0:
         return settings.average_start, settings.average_end, settings.average_ramp_steps
     horizon = max(1.0, settings.average_horizon_share * steps)
-    end = 1 - 1 / horizon
+    end = ema.decay_over(horizon)
     return min(settings.average_start, end), end, round(horizon)
 
 

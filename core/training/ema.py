@@ -18,6 +18,11 @@ def ramp(step: int, start: float, end: float, ramp_steps: int) -> float:
     return start + (end - start) * step / ramp_steps
 
 
+def decay_over(horizon_steps: float) -> float:
+    """Return the decay of an average that remembers so many steps: a paper's own is too slow for a short run."""
+    return 1 - 1 / max(1.0, horizon_steps)
+
+
 class Teacher(Generic[ModelT]):
     """A copy of a student that follows it slowly, never trains and never leaves eval mode.
 

@@ -8,8 +8,6 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-PRECISIONS = ("auto", "float32", "bfloat16")
-
 
 def has_bfloat16(device: torch.device) -> bool:
     """Tell whether bfloat16 is computed by the hardware, not imitated (AMX or AVX512-BF16 on a CPU)."""

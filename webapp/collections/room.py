@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,6 +93,16 @@ def check_disk(more_bytes: int) -> None:
         raise Refused(507, f"The server's disk has {_megabytes(free_bytes)} free; this needs {_megabytes(more_bytes)}, "
                            f"and {_megabytes(SPARE_BYTES)} must stay free. What arrived is kept: free some space, "
                            "then it goes on.")
+
+
+def keep_spare(more_bytes: int) -> None:
+    """Stop as at a full disk before the disk is full: the database needs what is spare.
+
+    Raises:
+        OSError: ENOSPC, where storing so much would take of it.
+    """
+    if more_bytes + SPARE_BYTES > shutil.disk_usage(settings.MEDIA_ROOT).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(settings.MEDIA_ROOT))
 
 
 def _megabytes(size_bytes: int) -> str:

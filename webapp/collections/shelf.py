@@ -41,7 +41,7 @@ class Shelf:
         """Keep one file as an image, or refuse it.
 
         Raises:
-            QuotaUsedUp: when its owner may not store it; it can be taken later.
+            QuotaUsedUp, OSError: when its owner may not store it, or the disk has no room; it can be taken later.
         """
         if member in self.known:
             return
@@ -95,6 +95,7 @@ class Shelf:
         return Image.objects.filter(collection_id=self.upload.collection_id, sha256=digest(content)).first()
 
     def _take_room(self, size_bytes: int) -> None:
+        room.keep_spare(size_bytes)
         if self.left_bytes is not None:
             if size_bytes > self.left_bytes:
                 raise room.QuotaUsedUp

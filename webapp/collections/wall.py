@@ -16,7 +16,6 @@ PAGE = 120
 STALLED_AFTER = timedelta(seconds=45)
 REFUSALS_SHOWN = 200
 UNFINISHED_SHOWN = 20
-TINY_PX = 96
 FLAGS = {
     "dark": Q(lightest__lt=looks.DARK_BELOW), "light": Q(darkest__gt=looks.LIGHT_ABOVE),
     "empty": Q(information_bits__lt=looks.LITTLE_BELOW_BITS),

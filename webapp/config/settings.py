@@ -1,4 +1,4 @@
-"""Every setting of the web application, and the only place that reads the environment.
+"""Every setting of the web application, and the only place of it that reads the environment.
 
 LABELFREE_HOME        folder of everything that is stored; ./var
 LABELFREE_PORT        port of the web; 8000
@@ -9,7 +9,7 @@ LABELFREE_FOLDERS     folders on the server from which people may take images, s
 LABELFREE_BUCKETS     S3 buckets from which people may take images, like NAME=https://HOST/BUCKET/PREFIX; none
 LABELFREE_QUOTA_GB    what each person may store, in GB; no bound
 DATABASE_URL          Postgres instead of the SQLite file in LABELFREE_HOME
-REDIS_URL             a Redis of one's own instead of the socket in LABELFREE_HOME
+REDIS_URL             a Redis of one's own instead of the socket in LABELFREE_HOME (`workers.app` reads it)
 LABELFREE_SMTP        mail server of the notices, like smtps://user:password@mail.example.org; none sends no e-mail
 LABELFREE_MAIL_FROM   address the notices come from
 LABELFREE_WEBHOOKS_INSIDE  1 lets webhooks go to addresses of this machine's own network
@@ -53,7 +53,6 @@ ALLOWED_HOSTS = [
     *filter(None, (host.strip() for host in os.environ.get("LABELFREE_HOSTS", "").split(","))),
     *OWN_HOSTS,
 ]
-REDIS_URL = os.environ.get("REDIS_URL") or f"redis+socket://{HOME / 'redis.sock'}"
 
 INSTALLED_APPS = [
     "django.contrib.auth",

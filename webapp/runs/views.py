@@ -25,7 +25,6 @@ from webapp.sharing.access import collections_of
 from webapp.spot_checks import outcome as spot_checks
 
 POINTS_A_PAGE = 2000
-RUNS_A_PAGE = 50
 
 
 @require_http_methods(["GET", "POST"])

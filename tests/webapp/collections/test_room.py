@@ -12,7 +12,7 @@ from django.apps import apps
 from tests.webapp.collections.pictures import pixels, png, saved, zipped
 from webapp.collections import room
 from webapp.collections.deletion import delete_collection
-from webapp.collections.ingest import read_upload
+from webapp.collections.ingest import DISK_FULL, read_upload
 from webapp.collections.models import Collection, Image, Upload
 from webapp.collections.pictures import digest
 
@@ -121,6 +121,16 @@ def test_the_bar_is_shown_where_there_is_a_quota(signed_in, settings, one):
     assert "Your space" not in signed_in.get("/").content.decode()
     settings.QUOTA_BYTES = 2 * one.stored_bytes
     assert 'value="50" max="100"' in signed_in.get("/").content.decode()
+
+
+def test_what_is_read_stops_before_the_disk_is_full_and_goes_on(brought, monkeypatch):
+    monkeypatch.setattr(room, "SPARE_BYTES", 10**18)
+    upload = brought("a.png", png(1))
+    assert (upload.status, upload.message) == ("received", DISK_FULL)
+    monkeypatch.setattr(room, "SPARE_BYTES", 0)
+    read_upload(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.images.count()) == ("done", 1)
 
 
 def test_images_of_an_earlier_version_are_measured(one):
