@@ -231,12 +231,15 @@ def test_a_checkpoint_of_other_labels_is_refused(problem: Problem, tmp_path):
         trained(dataclasses.replace(problem, labelled={0: 1}), tmp_path, epochs=0.1, reconstruction_weight=0.0)
 
 
-@pytest.mark.parametrize("method", ["semimae", "maect"])
-def test_labels_are_part_of_a_run_s_identity(problem: Problem, method: str):
-    chosen = parse(method, {})
+@pytest.mark.parametrize(("method", "values"), [("semimae", {}), ("maect", {"oracle": True}),
+                                                ("finetune", {"names_from_labels": True})])
+def test_labels_are_part_of_a_run_s_identity_where_it_learns_from_them(problem: Problem, method: str, values):
+    chosen = parse(method, values)
     other = dataclasses.replace(problem, labelled={**problem.labelled, 0: 9})
     turned = dataclasses.replace(problem, labelled=dict(reversed(problem.labelled.items())))
     assert identity(chosen, problem, 0) == identity(chosen, turned, 0) != identity(chosen, other, 0)
+    if values:
+        assert identity(parse(method, {}), problem, 0) == identity(parse(method, {}), other, 0)
 
 
 @pytest.mark.parametrize(("backbone", "count", "preset"), [
