@@ -108,7 +108,9 @@ def headline(run: Run, checked: Outcome | None = None) -> str:
     if checked is not None and checked.measured is not None:
         return f"Measured {sentence(checked.measured)}."
     compared, found = score(run), result.get("classes_found")
-    of = f"{found} of {result.get('num_classes')} classes" if result.get("num_classes") else f"{found} classes"
+    guessed = run.class_list_version_id is not None and not has_class_list(run)
+    things = "groups with guessed names" if guessed else "classes"
+    of = f"{found} of {result.get('num_classes')} {things}" if result.get("num_classes") else f"{found} {things}"
     start = f"{title} sorted {answered:,} images into {of}"
     if (said := estimated(run)) and not objection(run):
         before = estimated(run.baseline) if run.baseline is not None else None

@@ -156,6 +156,13 @@ def test_names_that_fit_no_groups_let_neither_result_be_trusted(collection, page
     assert "Trust neither" not in text(page(taught)), "it learnt from a person, not from those names"
 
 
+def test_names_that_groups_were_given_are_called_guessed(collection, page):
+    shown = text(page(rows.run(collection, "turtle")))
+    assert "TURTLE sorted 60 images into 3 of 3 groups with guessed names" in shown
+    assert "guessed for its groups" in shown and "A group can be renamed in Review." in shown
+    assert "guess" not in text(page(rows.run(collection)))
+
+
 def test_what_was_measured_is_called_measured(collection, page):
     baseline = rows.run(collection, "zeroshot", result=rows.result(0.8, measured={"accuracy": 0.61, "nmi": 0.5}))
     mine = rows.run(collection, baseline=baseline, result=rows.result(0.9, measured={"accuracy": 0.872, "nmi": 0.79}))
