@@ -10,10 +10,8 @@ from pydantic import StringConstraints
 
 from webapp.collections.forms import MAX_CLASSES
 
-REFUSALS = frozenset({401, 404, 409, 422})
+REFUSALS = frozenset({401, 403, 404, 409, 413, 422})
 """The status codes that come with an `Error`."""
-
-
 NUMBER_AT_MOST = 2**31 - 1
 """Of an image in its collection; a larger one fits no column of the database."""
 Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
