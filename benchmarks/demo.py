@@ -121,8 +121,8 @@ def table(runs: Mapping[str, Mapping[str, Any]]) -> str:
     for one in map(figures, runs.values()):
         lines.append(f"  {one['method']:<10}{one['classes_found']:>15}{one['label_free_score']:>17.1%} "
                      f"{one['measured_accuracy']:>18.1%}{one['seconds']:>9.0f}")
-    return "\n".join([*lines, "\n  Measured on the true labels, which no method saw; TURTLE's clusters, which have no "
-                              "names,\n  after the best one-to-one match.\n"])
+    return "\n".join([*lines, "\n  Measured on the true labels, which no method saw; TURTLE's groups, "
+                              "whose names\n  are guesses, after the best one-to-one match.\n"])
 
 
 def take_model_away(api: Api, run: Mapping[str, Any], folder: Path) -> float:
