@@ -83,7 +83,7 @@ def recommend_method(question: Question) -> Recommendation:
             question.confirmed, len(question.class_names)):
         return Recommendation(method="turtle", reason=(
             "Zero-shot's answers hardly fit the groups that your images form, so there is little to learn from the "
-            "names: it finds the groups themselves, and gives each the name that fits best."))
+            "names. TURTLE finds the groups themselves, and gives each the name that fits best."))
     if question.class_names:
         return Recommendation(method="must", reason=(
             f"You gave {len(question.class_names)} class names and {question.num_images:,} images: it starts from "
