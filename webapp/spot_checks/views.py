@@ -15,7 +15,7 @@ from webapp.runs.models import Run
 from webapp.runs.permissions import get_reviewable_run, get_visible_run
 from webapp.spot_checks import samples
 from webapp.spot_checks.models import SampledImage, SpotCheck
-from webapp.spot_checks.outcome import Outcome, latest
+from webapp.spot_checks.outcome import Outcome, latest, unseen
 
 KEYS = "1234567890"
 """One for each class; with more classes than keys, names are found by typing."""
@@ -95,7 +95,7 @@ def _context(run: Run, found: Outcome | None) -> dict[str, object]:
     context: dict[str, object] = {"run": run, "collection": run.collection, "outcome": found,
                                   "obstacle": samples.obstacle(run), "sizes": SIZES}
     if found is None:
-        context["images"] = run.predictions.count()
+        context["images"] = unseen(run).count()
     elif found.is_finished:
         action: ReviewAction | None = found.spot_check.adopted
         context["is_adopted"] = action is not None and action.undone_at is None

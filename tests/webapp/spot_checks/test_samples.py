@@ -75,10 +75,12 @@ def test_a_whole_collection_is_measured_exactly(gallery: Gallery) -> None:
         gallery.collection.images.values_list("pk", flat=True))))
 
 
-def test_a_run_is_not_asked_about_what_it_was_told(gallery: Gallery) -> None:
+def test_a_run_is_not_asked_about_what_it_was_told(gallery: Gallery, alice: Client) -> None:
     told = list(gallery.run.predictions.values_list("image_id", flat=True)[:40])
     Run.objects.filter(pk=gallery.run.pk).update(result=gallery.run.result | {"taught": told})
     gallery.run.refresh_from_db()
+    offered = alice.get(reverse("spot_checks:detail", args=[gallery.run.pk])).context["images"]
+    assert offered == gallery.run.predictions.count() - len(told)
     check = samples.start(gallery.run, gallery.owner, 200, "uniform")
     assert not check.sampled.filter(image__in=told).exists()
     answer_all(check, gallery)
