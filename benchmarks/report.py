@@ -115,11 +115,11 @@ def sizes(found: list[rows.SizeRow]) -> list[str]:
 def write() -> None:
     """Write the page."""
     found = list(rows.current(rows.read(ACCURACY)))
-    seconds = {method: np.mean([row.seconds for row in found if row.method == method])
+    seconds = {method: np.median([row.seconds for row in found if row.method == method])
                for method in COLUMNS if any(row.method == method for row in found)}
     bounds = [str(bound) for bound in all_bounds()]
     body = [HEADER, *lines(Table(found), COLUMNS), "", "## Bounds", "", "```", *bounds, "```", "",
-            "## Seconds a run, on 2 cores that had other work too", "",
+            "## Seconds a run, the median, on 2 cores that had other work too", "",
             *(f"- {method}: {value:.0f}" for method, value in seconds.items()), ""]
     body += attempts(Table(found))
     if any(row.method in HELD_OUT for row in found):

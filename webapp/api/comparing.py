@@ -12,8 +12,8 @@ from ninja import Field, Query, Router, Schema
 
 from core.errors import DataError
 from webapp.api.errors import ApiError
-from webapp.api.schemas import REFUSALS, Error, EstimateOut
-from webapp.api.spot_checks import MeasuredOut, measured_of
+from webapp.api.schemas import REFUSALS, Error, EstimateOut, MeasuredOut
+from webapp.api.spot_checks import measured_of
 from webapp.collections.models import Collection
 from webapp.collections.permissions import get_visible_collection
 from webapp.review.names import class_names

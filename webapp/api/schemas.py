@@ -167,13 +167,18 @@ class CorrectionOut(Schema):
     description: str
 
 
-class SpotCheckOut(Schema):
-    """What a person's labels for a random sample measured: shares in 0 … 1, with the 95 % interval."""
+class MeasuredOut(Schema):
+    """Accuracy measured on a random sample with its 95 % interval, shares in 0 … 1."""
 
     accuracy: float
     low: float
     high: float
     answered: int = Field(description="images a person labelled")
+
+
+class SpotCheckOut(MeasuredOut):
+    """What a person's labels for a random sample measured, and how it was drawn."""
+
     unsure: int = Field(description="images of the sample that nobody could tell")
     design: str = Field(description="uniform, or stratified by the answered class and weighted back")
     seed: int

@@ -14,7 +14,7 @@ from core.errors import DataError
 from core.evaluation.spot_check import Measured
 from webapp.api.authentication import REVIEWING
 from webapp.api.errors import ApiError
-from webapp.api.schemas import NUMBER_AT_MOST, REFUSALS, Error, Text
+from webapp.api.schemas import NUMBER_AT_MOST, REFUSALS, Error, MeasuredOut, Text
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_reviewable_run, get_visible_run
 from webapp.spot_checks import samples
@@ -55,15 +55,6 @@ class AskedOut(Schema):
     number: int = Field(description="the image's place in its collection")
     path: str
     address: str = Field(description="where the picture is")
-
-
-class MeasuredOut(Schema):
-    """Accuracy measured on the sample with its 95 % interval, shares in 0 … 1."""
-
-    accuracy: float
-    low: float
-    high: float
-    answered: int = Field(description="images a person labelled")
 
 
 class MistakeOut(Schema):

@@ -6,17 +6,9 @@ import pytest
 
 from tests.webapp.api.asking import refused, send
 from tests.webapp.runs import rows
-from webapp.runs.models import Prediction
+from tests.webapp.runs.rows import answered
 
 pytestmark = pytest.mark.django_db
-
-
-def answered(run, classes):
-    """Give the run an answer for each of its collection's images, in order."""
-    Prediction.objects.bulk_create([
-        Prediction(run=run, image=image, class_index=index, confidence=0.9, margin=0.5, top=[[index, 0.9]])
-        for image, index in zip(run.collection.images.order_by("number"), classes, strict=True)])
-    return run
 
 
 @pytest.fixture

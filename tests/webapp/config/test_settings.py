@@ -92,8 +92,6 @@ def test_the_containers_are_given_every_setting():
 
 
 def test_what_is_committed_outlives_a_power_cut(db):
-    if connection.vendor != "sqlite":
-        pytest.skip("asks SQLite")
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA synchronous")
         assert cursor.fetchone() == (2,)  # FULL

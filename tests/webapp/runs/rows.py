@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -69,6 +69,14 @@ def run(of: Collection, method: str = "must", status: str = "succeeded", **field
     if status == "failed":
         row["error"] = "fairness is nan at step 2 of adapting: lower the learning rate"
     return Run.objects.create(collection=of, owner=of.owner, method=method, **row | fields)
+
+
+def answered(run: Run, classes: Sequence[int]) -> Run:
+    """Give the run an answer for each of its collection's images, in order."""
+    Prediction.objects.bulk_create([
+        Prediction(run=run, image=image, class_index=index, confidence=0.9, margin=0.5, top=[[index, 0.9]])
+        for image, index in zip(run.collection.images.order_by("number"), classes, strict=True)])
+    return run
 
 
 def result(score: float = 0.9, histogram: tuple[int, ...] = (20, 25, 15), **more: object) -> dict[str, object]:

@@ -6,20 +6,12 @@ import pytest
 from django.urls import reverse
 
 from tests.webapp.runs import rows
+from tests.webapp.runs.rows import answered
 from webapp.review.labels import standing_labels
 from webapp.review.queries import agreement
 from webapp.runs import comparison
-from webapp.runs.models import Prediction
 
 pytestmark = pytest.mark.django_db
-
-
-def answered(run, classes):
-    """Give the run an answer for each of its collection's images, in order."""
-    Prediction.objects.bulk_create([
-        Prediction(run=run, image=image, class_index=index, confidence=0.9, margin=0.5, top=[[index, 0.9]])
-        for image, index in zip(run.collection.images.order_by("number"), classes, strict=True)])
-    return run
 
 
 @pytest.fixture
