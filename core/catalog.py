@@ -307,8 +307,8 @@ class SemiMaeSettings:
     mirror: bool = setting(True, "Mirror images mean the same", MIRROR_HELP, advanced=False)
     pooling: str = setting("patches", "Features are", "The mean of all patches or the class token.",
                            choices=("patches", "class"))
-    epochs: float = setting(50.0, "Epochs", "Times every unlabelled image is seen once its own answers count.", low=0.0,
-                            high=10_000)
+    epochs: float = setting(50.0, "Epochs", "Times every unlabelled image is seen once its own answers count; every "
+                            "labelled one, where those are more.", low=0.0, high=10_000)
     warming_epochs: float = setting(5.0, "Epochs before", "Only your labels and the hidden patches count yet.", low=0.0,
                                     high=10_000)
     batch_size: int = setting(512, "Images a step", "Labelled and unlabelled together.", low=2, high=65_536)
@@ -345,7 +345,7 @@ class Method:
         settings: its settings dataclass.
         function: dotted path of ``adapt(settings, problem, run) -> Classifier``, resolved when used.
         needs: "names", "count" (names or K) or "nothing" (K may be unknown).
-        queue: "gpu" for methods that train or embed, "cpu" for those in seconds.
+        quick: whether it takes seconds without a GPU too: where every GPU is busy, the quick lane may do its runs.
         adapts: whether its model has an encoder of its own, with which another run can begin.
         joins: whether it can adapt to the images of further collections beside the run's own, to one model.
     """
@@ -355,37 +355,34 @@ class Method:
     settings: type[Settings]
     function: str
     needs: str
-    queue: str
+    quick: bool = False
     adapts: bool = False
     joins: bool = False
 
 
 METHODS: Mapping[str, Method] = {
     "zeroshot": Method(
-        title="Zero-shot", settings=ZeroShotSettings, function="core.methods.zeroshot:adapt", needs="names",
-        queue="gpu",
+        title="Zero-shot", settings=ZeroShotSettings, function="core.methods.zeroshot:adapt", needs="names", quick=True,
         summary="Reads your class names and answers at once, with no adaptation: the baseline for names."),
     "kmeans": Method(
-        title="k-means", settings=KMeansSettings, function="core.methods.kmeans:adapt", needs="count", queue="gpu",
+        title="k-means", settings=KMeansSettings, function="core.methods.kmeans:adapt", needs="count", quick=True,
         summary="Groups images by their frozen features: the baseline where there are no names."),
+    # Not quick: as in the paper it learns for minutes on a CPU, and no other run waits for it as its baseline.
     "turtle": Method(
-        title="TURTLE", settings=TurtleSettings, function="core.methods.turtle:adapt", needs="nothing", queue="gpu",
+        title="TURTLE", settings=TurtleSettings, function="core.methods.turtle:adapt", needs="nothing",
         summary="Finds the classes hidden in the images themselves; needs only how many, or not even that."),
     "must": Method(
-        title="MUST", settings=MustSettings, function="core.methods.must:adapt", needs="names", queue="gpu",
-        adapts=True, joins=True,
+        title="MUST", settings=MustSettings, function="core.methods.must:adapt", needs="names", adapts=True, joins=True,
         summary="Starts from your class names and teaches the model on your own photographs."),
     "maect": Method(
-        title="MAE-CT", settings=MaectSettings, function="core.methods.maect:adapt", needs="count", queue="gpu",
-        adapts=True,
+        title="MAE-CT", settings=MaectSettings, function="core.methods.maect:adapt", needs="count", adapts=True,
         summary="Tunes a model that knows no words until its features form groups of things, then takes the groups."),
     "finetune": Method(
         title="Unsupervised finetuning", settings=FinetuneSettings, function="core.methods.finetune:adapt",
-        needs="count", queue="gpu", adapts=True,
+        needs="count", adapts=True,
         summary="Teaches any model, ResNets too, to tell your own images apart, then takes the groups they form."),
     "semimae": Method(
-        title="Semi-MAE", settings=SemiMaeSettings, function="core.methods.semimae:adapt", needs="names", queue="gpu",
-        adapts=True,
+        title="Semi-MAE", settings=SemiMaeSettings, function="core.methods.semimae:adapt", needs="names", adapts=True,
         summary="Learns from the images that you confirmed or corrected in review, and from all others besides."),
 }
 

@@ -74,6 +74,17 @@ def read_finished(folder: Path) -> Finished:
                     confidences=read_confidences(folder / LABELS), result=result)
 
 
+def taught(given: Path) -> frozenset[str]:
+    """Return the paths of the images whose labels a run learnt from; none where no result.json is there to say so.
+
+    Args:
+        given: the run's folder, or its model, package or labels in there.
+    """
+    place = given if (given / RESULT).is_file() else given.parent
+    said = read_object(place / RESULT).get("taught") if (place / RESULT).is_file() else None
+    return frozenset(said or ())
+
+
 def write_result(run: Finished, more: Mapping[str, object]) -> None:
     """Add to a run's result.json, whole or not at all."""
     part = run.folder / f"{RESULT}.part"

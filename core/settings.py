@@ -69,7 +69,8 @@ def check(kind: type[Any], values: Mapping[str, object], title: str) -> dict[str
     known = describe(kind)
     for name in values:
         if name not in known:
-            raise ConfigError(name, f"{title} has no such setting; it has {', '.join(known)}")
+            raise ConfigError(name if name.strip() else f"setting {name!r}",
+                              f"{title} has no such setting; it has {', '.join(known)}")
     types = get_type_hints(kind)
     return {name: _value(name, known[name], types[name], value) for name, value in values.items()}
 

@@ -121,7 +121,10 @@ def layer_of(name: str, num_blocks: int) -> int:
 
 
 def freeze(encoder: Any, blocks: int) -> None:
-    """Let only what comes after the first so many blocks learn; with 0, everything learns."""
+    """Let only what comes after the first so many blocks learn; with 0, everything does.
+
+    Position embeddings too, and a new decoder's: the paper's are fixed sines and cosines, timm's are parameters.
+    """
     for name, parameter in encoder.named_parameters():
         parameter.requires_grad_(blocks == 0 or layer_of(name, len(encoder.blocks)) > blocks)
 

@@ -155,7 +155,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode in {"La", "RGBa"}:
         image = image.convert("LA" if image.mode == "La" else "RGBA")
     if image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info:
-        layer = image.convert("RGBA")
+        layer = image if image.mode == "RGBA" else image.convert("RGBA")  # a copy of the largest takes 360 MB
         return Image.alpha_composite(Image.new("RGBA", layer.size, _WHITE), layer).convert("RGB")
     return image.convert("RGB")
 

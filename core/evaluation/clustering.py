@@ -79,7 +79,7 @@ def silhouette(evidence: Evidence) -> Finding:
     size = SILHOUETTE_IMAGES if len(truth) > SILHOUETTE_IMAGES else None
     with few_threads(points.size):
         found = silhouette_score(points, truth, sample_size=size, random_state=evidence.run.seed)
-    return Finding(figures={"silhouette": float(found)})
+    return Finding(figures={"silhouette": float(found)}, images=size)
 
 
 def centroids(evidence: Evidence) -> Finding:

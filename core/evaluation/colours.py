@@ -1,6 +1,6 @@
 """The shortcut probe: how well an image's colour histogram can be read off the class token after each block.
 
-Lehner et al., 2023, arXiv:2304.10520, section 5 and appendix B.1: 64 bins a channel that sum to 1, one linear
+Lehner et al., 2023, arXiv:2304.10520, section 4.4 and appendix B.1: 64 bins a channel that sum to 1, one linear
 layer a block after a batch normalisation without parameters, L1 loss, SGD at 0.1 with momentum 0.9. The error
 is relative to predicting the uniform histogram: 0 is perfect, 1 is chance; *higher is better*, for a model
 that knows the colours may have learnt them in place of the things. No truth is needed.
@@ -82,4 +82,5 @@ def colour_histogram(evidence: Evidence) -> Finding:
     found = histogram_error(torch.cat(tokens, 1), torch.cat(targets), held_out, run.generator("colour probe")).tolist()
     return Finding(figures={"last_block": found[-1], "mean_of_blocks": float(np.mean(found))},
                    table=[["block", "histogram prediction error"], *([one + 1, value] for one, value in
-                                                                      enumerate(found))])
+                                                                      enumerate(found))],
+                   images=len(images))

@@ -245,9 +245,10 @@ def _combined(lines: Mapping[str, Line], shown: Mapping[str, float]) -> float | 
 
 
 def _half_width(results: Sequence[Known], estimators: Sequence[str]) -> float:
-    """Return how far off estimates are on collections left out: the conformal quantile at `LEVEL`.
+    """Return how far off estimates are on collections left out of the fit: the conformal quantile at `LEVEL`.
 
-    Results of one collection err together, so each collection counts with its worst.
+    Results of one collection err together, so each collection counts with its worst. Of n collections no quantile
+    beyond n / (n + 1) can be had: with less than nine it is the worst of all, and covers what it covers.
     """
     worst = []
     for collection in {one.collection for one in results}:

@@ -151,8 +151,12 @@ class Evidence:
 
     @cached_property
     def before(self) -> tuple[Backbone, ...]:
-        """Return `backbones` as they were before anything was adapted, or () where nothing was."""
-        return foundation_models(self.answering) if self.adapted else ()
+        """Return the published models that `backbones` were made from, () where nothing was adapted or there are none.
+
+        A model that began with another adapted one is compared with that one's.
+        """
+        from_scratch = self.classifier is not None and self.classifier.settings.get("pretrained") is False
+        return foundation_models(self.answering) if self.adapted and not from_scratch else ()
 
     @cached_property
     def zero_shot(self) -> Classifier | None:
@@ -181,7 +185,12 @@ class Evidence:
     @cached_property
     def sampled(self) -> NDArray[np.int64]:
         """Return the images (n <= `sample`,) for measures that look at each many times: seeded, in order."""
-        return np.sort(self._shuffled[: self.sample])
+        return self.sampled_of(np.ones(len(self.paths), dtype=bool))
+
+    def sampled_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the same of the images that are chosen, (N,)."""
+        order = self._shuffled
+        return np.sort(order[chosen[order]][: self.sample])
 
     @property
     def shown(self) -> list[int]:
@@ -190,7 +199,7 @@ class Evidence:
 
     @property
     def _shuffled(self) -> NDArray[np.int64]:
-        return np.random.default_rng(self.run.seed).permutation(len(self.paths))
+        return np.random.default_rng([self.run.seed, *b"sampled"]).permutation(len(self.paths))  # not as held out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,12 +211,14 @@ class Finding:
         table: rows, the first of them names; () for none.
         picture: or None.
         notes: what could not be measured, and why.
+        images: how many were looked at; None for all.
     """
 
     figures: Mapping[str, float] = field(default_factory=dict)
     table: Sequence[Sequence[object]] = ()
     picture: Image.Image | None = None
     notes: tuple[str, ...] = ()
+    images: int | None = None
 
 
 def spread(name: str, values: Sequence[float]) -> dict[str, float]:

@@ -22,6 +22,7 @@ from core.evaluation.evidence import NEEDS, Answers, Evidence, Finding
 from core.evaluation.foundation import zero_shot
 from core.evaluation.measures import GROUPS, MEASURES
 from core.export import unpacked
+from core.finished import taught
 from core.labels import read_confidences, read_labels
 from core.shell import Listener, LocalRun, best_device
 
@@ -72,7 +73,7 @@ def evaluate(request: EvaluateRequest, listener: Listener) -> dict[str, Finding]
                     listener.note(f"left out {error}" if str(error).startswith(name) else f"left out {name}: {error}")
                 else:
                     found[name] = finding
-                    _tell(name, finding, len(evidence.paths), request.out, listener)
+                    _tell(name, finding, finding.images or len(evidence.paths), request.out, listener)
     if not found:
         raise ConfigError("measure", "nothing of it could be measured, for the reasons above")
     return found
@@ -123,7 +124,7 @@ def _tell(name: str, finding: Finding, images: int, out: Path | None, listener: 
 
 def _evidence(request: EvaluateRequest, run: LocalRun, listener: Listener) -> Evidence:
     """Return all that the request gives to look at."""
-    truth = read_labels(request.truth) if request.truth else {}
+    truth = _untaught(read_labels(request.truth), request, listener) if request.truth else {}
     only = set(request.only.read_text(encoding="utf-8").splitlines()) if request.only else None
     if request.labels is not None:
         return _of_labels(request, truth, only, run)
@@ -145,6 +146,17 @@ def _evidence(request: EvaluateRequest, run: LocalRun, listener: Listener) -> Ev
     reads = isinstance(backbone, ClipBackbone) and len(evidence.class_names) > 1
     return dataclasses.replace(evidence, backbones=(backbone,), classifier=zero_shot(
         cast("ClipBackbone", backbone), evidence.class_names, {}) if reads else None)
+
+
+def _untaught(truth: dict[str, str], request: EvaluateRequest, listener: Listener) -> dict[str, str]:
+    """Return the truth without the images whose labels the run learnt from: what it was told is no measure of it."""
+    learnt = frozenset().union(*(taught(one) for one in (request.labels, request.model) if one is not None))
+    left = {path: name for path, name in truth.items() if path not in learnt}
+    if len(left) < len(truth):
+        listener.note(f"images whose labels this run learnt from are left out: {len(truth) - len(left):,}")
+    if truth and not left:
+        raise DataError(str(request.truth), "names only images whose labels this run learnt from; measure on others")
+    return left
 
 
 def _of_labels(request: EvaluateRequest, truth: dict[str, str], only: set[str] | None, run: LocalRun) -> Evidence:
@@ -181,5 +193,6 @@ def _of_images(source: Path, truth_file: Path | None, truth: dict[str, str], onl
 
 
 def _called(model: Path) -> str:
-    """Return what a model beside is called: its folder or file."""
-    return (model.parent if model.name in ("model", "package.zip") else model).stem
+    """Return what a model beside is called: its folder, or a package's file without its ending."""
+    place = model.parent if model.name in ("model", "package.zip") else model
+    return place.stem if place.suffix == ".zip" else place.name

@@ -24,7 +24,7 @@ from core.data.batches import batches, shuffled
 from core.data.views import CropView, normalise
 from core.errors import DataError
 from core.evaluation.evidence import Backbone, Evidence, Finding, spread
-from core.evaluation.shots import splits
+from core.evaluation.shots import SPLITS, splits
 from core.run import Progress
 
 SHOTS = (1, 2, 4, 8)
@@ -47,7 +47,7 @@ def few_shot(evidence: Evidence) -> Finding:
 
 def finetune(backbone: Backbone, evidence: Evidence, shown: NDArray[np.bool_], trial: int) -> Member:
     """Return a copy of the backbone, finetuned on the images that are shown (N,), with its new layer."""
-    run = evidence.run
+    run, seed = evidence.run, SPLITS * evidence.run.seed + trial
     tuned = copy.deepcopy(backbone).to(run.device).eval()  # no dropout; batch norms of a ResNet keep their statistics
     tuned.visual.requires_grad_(True)
     layer = nn.Linear(tuned.width, len(evidence.class_names)).to(run.device)
@@ -61,8 +61,8 @@ def finetune(backbone: Backbone, evidence: Evidence, shown: NDArray[np.bool_], t
     steps = EPOCHS * math.ceil(len(chosen) / BATCH)
     step = 0
     for epoch in range(EPOCHS):
-        order = shuffled(len(chosen), run.seed + trial, epoch)
-        for indices, (pixels,) in batches(chosen, (view,), order, BATCH, run.seed + trial, epoch):
+        order = shuffled(len(chosen), seed, epoch)
+        for indices, (pixels,) in batches(chosen, (view,), order, BATCH, seed, epoch):
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * step / steps))
             seen = normalise(pixels.to(run.device), tuned.mean, tuned.std)

@@ -21,12 +21,12 @@ def source_forgetting(evidence: Evidence) -> Finding:
     """Measure both on the source collection, before and after.
 
     Raises:
-        ConfigError: where nothing was adapted, or its foundation model is not known.
+        ConfigError: where nothing was adapted, or it began from nothing.
     """
     source = evidence.source
     if source is None or not evidence.before:
         raise ConfigError("forgetting", "compares a model with the foundation model it was made from: give --model, "
-                                        "and let that foundation model's weights be had")
+                                        "one that did not begin from scratch")
     figures: dict[str, float] = {}
     for when, backbones in (("before", evidence.before), ("after", evidence.backbones)):
         seen = dataclasses.replace(source, backbones=backbones)

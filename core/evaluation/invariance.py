@@ -81,4 +81,5 @@ def invariance(evidence: Evidence) -> Finding:
         figures[name] = float(np.mean([float(effective_invariance(plain, one.probabilities).mean()) for one in each]))
     turned = [value for name, value in figures.items() if name.startswith("rotation")]
     recoloured = [value for name, value in figures.items() if not name.startswith("rotation")]
-    return Finding(figures={**figures, "rotations": float(np.mean(turned)), "colours": float(np.mean(recoloured))})
+    return Finding(figures={**figures, "rotations": float(np.mean(turned)), "colours": float(np.mean(recoloured))},
+                   images=len(asked))

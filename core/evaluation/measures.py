@@ -69,7 +69,8 @@ MEASURES: Mapping[str, Measure] = {
     "attention": _row("GradCAM of the class token", "pictures:attention", "images, answering model, folder", "picture",
                       f"{MUST}, Figure 3"),
     "recovered": _row("Original, masked, recovered", "recovery:recovered", "images, folder",
-                      "mean absolute error of hidden pixels in 0 … 1", f"{MUST}, Figure 4"),
+                      "mean absolute error of hidden patterns in 0 … 1, brightness and contrast given",
+                      f"{MUST}, Figure 4"),
     "map": _row("Map before and after", "pictures:place_map", "images, folder", "picture", f"{MAE_CT}, Figure 8"),
 }
 

@@ -96,4 +96,4 @@ def judge(evidence: Evidence) -> tuple[Classifier, NDArray[np.int64]]:
     probe = fit(evidence.features[~held_out], evidence.truth[~held_out])
     classifier = Classifier(members=(probe.member(evidence.backbones[0]),), method="linear probe",
                             class_names=tuple(evidence.class_names[one] for one in probe.classes))
-    return classifier, np.intersect1d(np.flatnonzero(held_out), evidence.sampled)
+    return classifier, evidence.sampled_of(held_out)

@@ -28,7 +28,7 @@ HIDDEN_SHARE = 0.75
 
 
 def recovered(evidence: Evidence) -> Finding:
-    """Draw the triplets of a few images, and measure the error of the hidden pixels in them.
+    """Draw the triplets of a few images, and measure the error of the hidden patterns in them.
 
     Raises:
         ConfigError: for a model that comes without a decoder.
@@ -44,7 +44,7 @@ def recovered(evidence: Evidence) -> Finding:
     masked, found, hidden = recover(model, images, backbone, run.generator("hidden patches"))
     error = ((found - images).abs().mean(dim=1, keepdim=True) * hidden).sum() / hidden.sum()
     return Finding(picture=triplets(images, masked, found), figures={"mean_absolute_error": float(error)},
-                   notes=("columns: image, masked, recovered",),
+                   notes=("columns: image, masked, recovered",), images=len(images),
                    table=[["row", "path"], *([row + 1, evidence.paths[one]] for row, one in enumerate(evidence.shown))])
 
 

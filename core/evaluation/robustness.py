@@ -52,7 +52,8 @@ def corruptions(evidence: Evidence) -> Finding:
     return Finding(
         figures={"mean_corruption_error": float(np.mean(relative)), "clean_error": clean,
                  "clean_error_of_zero_shot": clean_twin, "corrupted_error": float(np.mean([row[2] for row in rows]))},
-        table=[["corruption", "severity", "error", "error of zero-shot"], *rows], notes=tuple(notes))
+        table=[["corruption", "severity", "error", "error of zero-shot"], *rows], notes=tuple(notes),
+        images=len(evidence.sampled))
 
 
 def _error(classifier: Classifier, evidence: Evidence, corruption: str | None, severity: int) -> float:

@@ -50,7 +50,7 @@ def splits(truth: NDArray[np.integer], wanted: Sequence[int],
     refused: list[DataError] = []
     for shots in wanted:
         try:
-            yield shots, [draw(truth, shots, seed + number) for number in range(SPLITS)]
+            yield shots, [draw(truth, shots, SPLITS * seed + number) for number in range(SPLITS)]
         except DataError as error:
             refused.append(error)
             yield shots, error

@@ -76,7 +76,7 @@ def draw(labels: Sequence[int], count: int, seed: int, design: str) -> list[int]
     """
     if design not in DESIGNS or count < 1:
         raise ConfigError("sample", f"{count} images, {design!r}: give a positive number and one of {DESIGNS}")
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng([seed, *b"spot check"])  # held-out images are drawn by the seed alone
     order = generator.permutation(len(labels))
     if design == "uniform" or count >= len(labels):
         return [int(one) for one in order[:count]]

@@ -210,7 +210,7 @@ class _Tuning:
     def _batches(self, plan: Plan, first: int) -> Iterator[Batch]:
         """Yield the batches of the steps from `first` on: functions of the seed, the step and the images alone."""
         images, run, patches = self.problem.images, self.run, self._encoder.patch_embed.num_patches
-        nearest = max(1, min(plan.nearest, len(self.queue.owners) - 1))
+        nearest = max(1, min(plan.nearest, len(self.queue.owners) - 2))  # an image has two rows there at most
         for step, indices, views in training_batches(images, plan.views, self.batch_size, run.seed, first):
             draw = run.generator(f"{plan.name} step {step}")
             orders = tuple(torch.rand(len(indices), patches, generator=draw).argsort(dim=1) for _ in views)

@@ -177,8 +177,9 @@ class _Training:
             between_chunks=self.run.beat)
 
     def _steps(self, epochs: float) -> int:
-        """Return the steps of so many epochs of the unlabelled images."""
-        return 0 if epochs == 0 else max(1, round(epochs * len(self.unlabelled) / self.unlabelled_count))
+        """Return the steps of so many epochs of the unlabelled images, or of the labelled where they are more."""
+        images = max(len(self.unlabelled), len(self.labelled))
+        return 0 if epochs == 0 else max(1, round(epochs * images / self.unlabelled_count))
 
     def _batches(self, first: int, strong: bool) -> Iterator[Batch]:
         """Yield the batches from the run's step `first` on: functions of seed, step, images and labels alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 from core.run import Progress, Run
@@ -11,7 +12,7 @@ SECONDS_BETWEEN_BEATS = 1.0
 
 
 class Heartbeat(Within):
-    """A run that repeats its last report on demand."""
+    """A run that says again, on demand, where it was at its last report."""
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
@@ -24,6 +25,9 @@ class Heartbeat(Within):
         super().report(progress)
 
     def beat(self) -> None:
-        """Repeat the last report if it is a second old; call it between the pieces of a long step."""
+        """Say so if the last report is a second old; call it between the pieces of a long step.
+
+        What that step saw is not said again: it would be drawn as a second point.
+        """
         if self._last is not None and time.monotonic() - self._reported_at >= SECONDS_BETWEEN_BEATS:
-            self.report(self._last)
+            self.report(dataclasses.replace(self._last, terms={}, histogram=(), samples=()))

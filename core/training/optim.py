@@ -35,7 +35,7 @@ def parameter_groups(
 
     Args:
         parameters: named parameters; frozen ones are left out.
-        weight_decay: for matrices; 1-D parameters (biases, norms, the class token) get none.
+        weight_decay: for matrices, position embeddings and timm's class token; 1-D parameters (biases, norms) get none.
         layer_of: a parameter's layer, from 0 (embeddings) to `last_layer` (head).
         last_layer: the layer whose scale is 1.
         layer_decay: the scale of layer i is ``layer_decay ** (last_layer - i)``.

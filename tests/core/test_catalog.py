@@ -51,6 +51,13 @@ def test_it_refuses_a_bad_value_by_the_settings_name(method, name, value, words)
     assert str(caught.value).startswith(f"{name}: ")
 
 
+@pytest.mark.parametrize("name", ["", "  ", "\t"])
+def test_a_setting_without_a_name_is_told_of_all_the_same(name):
+    with pytest.raises(ConfigError, match="TURTLE has no such setting") as caught:
+        parse("turtle", {name: 1})
+    assert caught.value.setting == f"setting {name!r}"
+
+
 def test_it_refuses_an_unknown_method_and_lists_the_known():
     with pytest.raises(ConfigError, match="unknown method 'magic'; choose one of zeroshot, kmeans, turtle, must"):
         parse("magic", {})

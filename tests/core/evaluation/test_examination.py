@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from core.__main__ import main
+from core.errors import ConfigError
 from core.evaluation.evidence import NEEDS
-from core.evaluation.examination import EvaluateRequest, evaluate
+from core.evaluation.examination import EvaluateRequest, _called, evaluate
 from core.evaluation.measures import GROUPS, MEASURES
 
 Digits = tuple[Path, list[int]]
@@ -44,7 +45,7 @@ def test_several_measures_at_once(starters: Path, digits: Digits, truth: Path, t
     assert code == 0, errors
     assert set(found) == {"agreement", "confusion", "calibration", "knn", "probe", "shots", "silhouette", "retrieval",
                           "invariance", "attention", "map"}
-    assert all(one["images"] == 60 for one in found.values())
+    assert {name: one["images"] for name, one in found.items() if one["images"] < 60} == {"invariance": 8}
     assert all(0 <= found[name]["accuracy"] <= 1 for name in ("agreement", "confusion", "calibration", "knn", "probe"))
     assert found["confusion"]["accuracy"] == pytest.approx(found["agreement"]["accuracy"])
     assert found["probe"]["accuracy"] > 0.4  # real digits, random weights: pixels are told apart
@@ -81,6 +82,26 @@ def test_labels_bring_their_confidence(tmp_path: Path, capsys: pytest.CaptureFix
     code, _, _, errors = run(capsys, "--labels", labels, "--truth", truth, "--measure", "calibration")
     assert code == 2
     assert "line 2: the confidence '2' is no number from 0 to 1" in errors
+
+
+def test_images_whose_labels_a_run_learnt_from_are_no_measure_of_it(tmp_path: Path,
+                                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    labels, truth = tmp_path / "labels.csv", tmp_path / "truth.csv"
+    labels.write_text("path,label\na,cat\nb,cat\nc,dog\n")
+    truth.write_text("path,label\na,cat\nb,dog\nc,cat\n")
+    (tmp_path / "result.json").write_text(json.dumps({"taught": ["a"]}))
+    code, found, notes, _ = run(capsys, "--labels", labels, "--truth", truth)
+    assert (code, found["agreement"]["accuracy"], found["agreement"]["images"]) == (0, 0.0, 2)
+    assert notes == ["images whose labels this run learnt from are left out: 1"]
+    (tmp_path / "result.json").write_text(json.dumps({"taught": ["a", "b", "c"]}))
+    code, _, _, errors = run(capsys, "--labels", labels, "--truth", truth)
+    assert code == 2
+    assert "names only images whose labels this run learnt from" in errors
+
+
+def test_models_beside_are_told_apart_by_their_folders() -> None:
+    given = ("runs/must-0.4", "runs/must-0.6/model", "runs/first/package.zip", "runs/second.zip")
+    assert [_called(Path(one)) for one in given] == ["must-0.4", "must-0.6", "first", "second"]
 
 
 BAD = {
@@ -148,6 +169,18 @@ def test_an_adapted_model_is_compared_with_what_it_was(
     assert figures["bcubed_precision_before"] == pytest.approx(figures["bcubed_precision_after"])
     assert figures["nearest_neighbours_lost"] == pytest.approx(0.0)
     assert found["attention"].notes == ("columns: image, zero-shot, adapted, this model",)
+
+
+def test_a_model_from_scratch_was_nothing_before(
+        starters: Path, digits: Digits, truth: Path, digit_names: tuple[str, ...], tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(digit_names))
+    assert main(["adapt", "--images", str(digits[0]), "--names", str(names), "--method", "semimae", "--labels",
+                 str(truth), "--set", "backbone=starter-mae", "--set", "pretrained=no", "--set", "epochs=0.1", "--set",
+                 "warming_epochs=0", "--set", "batch_size=8", "--no-baseline", "--out", str(tmp_path / "adapted")]) == 0
+    with pytest.raises(ConfigError, match="one that did not begin from scratch"):
+        evaluate(EvaluateRequest(model=tmp_path / "adapted", images=digits[0], source=digits[0], source_truth=truth,
+                                 measure="forgetting"), Silent())
 
 
 class Silent:

@@ -39,6 +39,12 @@ def test_a_sample_is_fixed_by_its_seed_and_asks_nothing_twice(design: str) -> No
     assert sorted(draw(LABELS, 1000, 7, design)) == list(range(len(LABELS)))
 
 
+@pytest.mark.parametrize("design", DESIGNS)
+def test_a_sample_is_drawn_of_all_images_and_not_of_those_that_the_same_seed_held_out(design: str) -> None:
+    held_out = set(np.random.default_rng(0).permutation(len(LABELS))[:60].tolist())  # as core.request does
+    assert 0 < len(held_out.intersection(draw(LABELS, 50, 0, design))) < 25
+
+
 def test_a_stratified_sample_holds_two_of_every_class_that_has_two() -> None:
     for seed in range(20):
         counts = Counter(LABELS[one] for one in draw(LABELS, 30, seed, "stratified"))

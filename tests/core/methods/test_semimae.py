@@ -171,6 +171,12 @@ def test_where_everything_is_labelled_everything_is_unlabelled_too(problem: Prob
     assert training(everything, tmp_path).unlabelled == list(range(60))
 
 
+def test_a_person_who_labelled_almost_everything_gets_no_shorter_run(problem: Problem, digits, tmp_path):
+    steps = {count: training(dataclasses.replace(problem, labelled=dict(enumerate(digits[1][:count]))), tmp_path).steps
+             for count in (20, 55, 60)}
+    assert steps[55] >= steps[20] and steps[60] >= steps[20]
+
+
 def test_fewer_labels_than_a_step_takes_are_all_in_every_step(problem: Problem, tmp_path):
     one = training(dataclasses.replace(problem, labelled={7: 3}), tmp_path, batch_size=32)
     assert (one.labelled_count, one.unlabelled_count) == (1, 28)
