@@ -1,38 +1,65 @@
-"""Sending photographs below a path prefix over a line that breaks: nothing is lost, and nothing is sent twice."""
+"""Sending photographs below a path prefix, over a line that breaks and over plain http: nothing is sent twice."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import signal
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks.gate import Gate
 from tests.browser.conftest import Product, started
-from tests.browser.test_main_job import SECOND, look, sign_up
+from tests.browser.test_main_job import PASSWORD, SECOND, look, sign_up
 
 PREFIX = "/photographs"
 COUNT = 30
+LAB = "photographs.lab"
+"""A name that this machine has for nobody but the browser: to it, plain http from there is not secure."""
+WHOLE_BYTES = 64 * 1024 * 1024
+SLICE_BYTES = 4 * 1024 * 1024
 
 pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def below() -> Iterator[tuple[Product, Gate]]:
-    """Start everything below a path prefix, and a line to it."""
-    with started(LABELFREE_URL_PREFIX=PREFIX) as product:
+def started_below() -> Iterator[tuple[Product, Gate]]:
+    """Start everything below a path prefix, and a line to it: before the browser, as both have an event loop."""
+    with started(LABELFREE_URL_PREFIX=PREFIX, LABELFREE_HOSTS=LAB) as product:
         product.first_link(timeout_seconds=240)
         gate = Gate(int(product.address.rsplit(":", 1)[1]))
+        product.printed[:] = [re.sub(r"http://[^/\s]+", gate.address, line) for line in product.printed]
         yield product, gate
         gate.close()
+
+
+@pytest.fixture(scope="module")
+def browser(started_below: tuple[Product, Gate], chromium: Path) -> Iterator[Browser]:
+    """Start a Chromium that finds the laboratory's server here."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=str(chromium), args=[
+            "--no-sandbox", f"--host-resolver-rules=MAP {LAB} 127.0.0.1"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def below(started_below: tuple[Product, Gate], browser: Browser) -> tuple[Product, Gate]:
+    """Make the administrator."""
+    expect.set_options(timeout=60 * SECOND)
+    page = browser.new_page()
+    sign_up(page, started_below[0])
+    page.close()
+    return started_below
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +101,19 @@ def choose(page: Page, folder: Path) -> None:
     page.locator("input[data-input=folder]").first.set_input_files(folder)
 
 
+def sign_in(page: Page, address: str) -> None:
+    page.goto(f"{address}{PREFIX}/")
+    page.get_by_label("User name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("link", name="ada", exact=True)).to_be_visible()
+
+
+def choose_file(page: Page, file: Path) -> None:
+    page.locator("input[data-input=files]").first.set_input_files(file)
+    page.wait_for_url("**/collections/*/images/**")
+
+
 def has_images(page: Page, count: int) -> None:
     expect(page.locator("#image-count")).to_have_text(str(count), timeout=300 * SECOND)
 
@@ -82,14 +122,12 @@ def test_a_line_that_breaks_and_a_second_time(below: tuple[Product, Gate], brows
                                               tmp_path: Path) -> None:
     product, gate = below
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-    expect.set_options(timeout=60 * SECOND)
     faults: list[str] = []
     outside: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("request", lambda one: None if one.url.startswith((f"{gate.address}{PREFIX}/", "data:", "blob:"))
             else outside.append(one.url))
-    product.printed[:] = [re.sub(r"http://[^/\s]+", gate.address, line) for line in product.printed]
-    sign_up(page, product)
+    sign_in(page, gate.address)
 
     gate.cut_at = gate.sent_bytes + size_bytes(folder) // 3
     choose(page, folder)
@@ -143,4 +181,69 @@ def test_a_line_that_breaks_and_a_second_time(below: tuple[Product, Gate], brows
 
     assert faults == []
     assert outside == []
+    page.context.close()
+
+
+def archived(place: Path) -> Path:
+    """Write an archive of three photographs that is too large for the browser's own SHA-256."""
+    drawn = np.random.default_rng(2)
+    with zipfile.ZipFile(place, "w") as archive:
+        for number in range(3):
+            file = place.with_name(f"{number}.png")
+            Image.fromarray(drawn.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(file)
+            archive.write(file, f"trip/{file.name}")
+        archive.writestr("trip/recorder.bin", os.urandom(WHOLE_BYTES + 6 * 1024 * 1024))
+    return place
+
+
+def test_over_plain_http_an_archive_that_is_here_is_not_sent_again(below: tuple[Product, Gate], browser: Browser,
+                                                                  tmp_path: Path) -> None:
+    _, gate = below
+    page = browser.new_page()
+    page.set_default_timeout(60 * SECOND)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda one: faults.append(one.text) if "Content Security Policy" in one.text else None)
+    lab = gate.address.replace("127.0.0.1", LAB)
+    sign_in(page, lab)
+    assert page.evaluate("[isSecureContext, crypto.subtle === undefined]") == [False, True]
+
+    for size in (0, 1, 55, 56, 63, 64, 65, SLICE_BYTES - 1, SLICE_BYTES, SLICE_BYTES + 1, 2 * SLICE_BYTES + 65):
+        found = page.evaluate("""size => digests.of(
+            new Blob(Array(Math.ceil(size / 251)).fill(Uint8Array.from({length: 251}, (_, i) => i))).slice(0, size),
+            new AbortController().signal, () => {})""", size)
+        assert found == hashlib.sha256((bytes(range(251)) * (size // 251 + 1))[:size]).hexdigest(), size
+
+    said = """() => { window.said = [];
+        new MutationObserver(() => said.push(document.querySelector(".dock")?.textContent ?? ""))
+            .observe(document.body, {childList: true, subtree: true}); }"""
+    archive = archived(tmp_path / "trip.zip")
+    page.evaluate(said)
+    choose_file(page, archive)  # nothing of its size is here: it is sent without being looked at
+    has_images(page, 3)
+    expect(page.get_by_text("Everything is sent")).to_be_visible()
+    assert not [one for one in page.evaluate("said") if "Checking" in one]
+
+    before = gate.sent_bytes
+    page.goto(f"{lab}{PREFIX}/")
+    page.evaluate(said)
+    choose_file(page, archive.rename(tmp_path / "the same under another name.zip"))
+    has_images(page, 3)
+    expect(page.get_by_text("1 was here already · 3 images of archives among them")).to_be_visible()
+    assert [one for one in page.evaluate("said") if re.match(r"Checking what is already here … \d+ %", one)]
+    assert gate.sent_bytes - before < WHOLE_BYTES / 100
+    page.reload()
+    page.locator(".wall img").first.evaluate("image => image.decode()")
+    page.goto(page.url.split("?")[0].replace("/images/", "/files/"))
+    expect(page.get_by_label("Which files")).to_contain_text("Images 3")
+    expect(page.locator(".files")).to_contain_text("recorder.bin")
+
+    # Whoever does not want to wait for the answer need not: here it would never come.
+    page.route("**/digest_worker.js", lambda route: None)
+    page.goto(f"{lab}{PREFIX}/")
+    choose_file(page, tmp_path / "0.png")
+    page.get_by_role("button", name="Send without checking").click()
+    has_images(page, 1)
+    expect(page.get_by_text("Everything is sent")).to_be_visible()
+    assert faults == []
     page.context.close()

@@ -26,8 +26,8 @@ from webapp.collections.sources import SourceAway
 READABLE = (Upload.Status.RECEIVED, Upload.Status.READING)
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 DISK_FULL = "The disk is full. Free some space; reading goes on by itself."
-QUOTA_USED_UP = ("Your space is used up. What is left waits on the server: delete a collection for good or "
-                 "ask the administrator for more; reading goes on by itself.")
+QUOTA_USED_UP = ("Your space is used up. What is left waits on the server: delete a collection or runs for "
+                 "good, or ask the administrator for more; reading goes on by itself.")
 MAX_IMAGE_BYTES = archives.Limits().member_bytes
 
 
@@ -41,7 +41,7 @@ def read_upload(upload: Upload) -> None:
     try:
         if upload.source and _is_unread(upload) and not path.exists():
             _fetch(upload)
-        with path.open("rb") as file:
+        with path.open("r+b") as file:  # a network file system locks only what is open for writing
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -104,13 +104,12 @@ def _read_locked(upload: Upload, path: Path) -> None:
 
 
 def _check_content(upload: Upload, path: Path) -> None:
-    """Refuse a file that is not what its sender had, where the sender said what that is."""
-    if not upload.sha256:
-        return
+    """Note what a file is, so that it is known when it is dropped again; refuse it where its sender said otherwise."""
     with path.open("rb") as file:
         arrived = hashlib.file_digest(file, "sha256").hexdigest()
-    if arrived != upload.sha256:
+    if upload.sha256 and arrived != upload.sha256:
         raise DataError(upload.name, "not what was sent: it changed on its way or meanwhile; send it again")
+    upload.sha256 = arrived
 
 
 def _forget_earlier_tries(upload: Upload) -> None:
@@ -181,5 +180,6 @@ def _put_back(upload: Upload, message: str) -> None:
 
 def _finish(upload: Upload, status: str, message: str) -> None:
     """Write the end and remove the incoming file: what is kept of it is stored."""
-    Upload.objects.filter(pk=upload.pk).update(status=status, message=message[:1000], updated_at=timezone.now())
+    Upload.objects.filter(pk=upload.pk).update(status=status, message=message[:1000], sha256=upload.sha256,
+                                               updated_at=timezone.now())
     storage.forget_upload(upload.pk)

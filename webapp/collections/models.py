@@ -58,6 +58,7 @@ class Collection(models.Model):
     mirror = models.BooleanField(default=True, help_text="mirror images mean the same")
     trashed_at = models.DateTimeField(null=True, blank=True, help_text="when it was deleted; restored by emptying this")
     created_at = models.DateTimeField(auto_now_add=True)
+    features_bytes = models.BigIntegerField(default=0, help_text="of the features that its runs share; measured")
 
     def __str__(self) -> str:
         return self.name
@@ -94,7 +95,8 @@ class Upload(models.Model):
                                                               "finds it again")
     # A path on the server, or s3:// with the name of a listed bucket, a key and an ETag (`webapp.collections.buckets`).
     source = models.CharField(max_length=4000, blank=True, help_text="a file on the server that the worker fetches")
-    sha256 = models.CharField(max_length=64, blank=True, help_text="of the file, where the sender says it; checked")
+    sha256 = models.CharField(max_length=64, blank=True,
+                              help_text="of the file: what the sender says, checked, or else what arrived")
     status = models.CharField(max_length=10, choices=Status, default=Status.RECEIVING)
     members_total = models.PositiveIntegerField(default=0, help_text="files in an archive; 1 for an image")
     members_read = models.PositiveIntegerField(default=0)
@@ -108,6 +110,7 @@ class Upload(models.Model):
             models.Index(fields=["collection", "status"]),  # what a collection still waits for
             models.Index(fields=["collection", "name"]),  # is this dropped file here already?
             models.Index(fields=["collection", "sha256"]),  # is this archive read already?
+            models.Index(fields=["collection", "size_bytes"]),  # may it be?
         ]
 
     def __str__(self) -> str:

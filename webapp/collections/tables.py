@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from django.http import HttpRequest
+
 from core.errors import DataError
-from core.names import decode_text
+from core.names import MAX_NAME_CHARACTERS, decode_text, fold, tidy
 from webapp.collections.models import Collection, Image
 
 MAX_BYTES = 15 * 1024 * 1024
 PATH_COLUMNS = ("path", "file", "filename", "file_name", "file name", "image", "name", "id")
 LABEL_COLUMNS = ("label", "class", "truth", "category", "target", "species", "name")
 """What people call these columns, the clearest first."""
+
+
+def sent_table(request: HttpRequest, file: str) -> tuple[bytes, str]:
+    """Return the bytes and the name of the file that a form sent.
+
+    Raises:
+        DataError: if there is none, or it is too large.
+    """
+    sent = request.FILES.get("file")
+    if sent is None:
+        raise DataError(file, "choose a file first")
+    if sent.size > MAX_BYTES:
+        raise DataError(sent.name, f"{sent.size // 2**20} MB; at most {MAX_BYTES // 2**20} MB can be read")
+    return sent.read(), sent.name
 
 
 def read_rows(content: bytes, file: str) -> list[tuple[int, list[str]]]:
@@ -63,3 +81,67 @@ class Paths:
         fitting = {one for one in candidates if one.endswith("/" + path) or path.endswith("/" + one)} or (
             candidates if "/" not in path else set())
         return self.by_path[fitting.pop()] if len(fitting) == 1 else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """What a file says of a collection's images.
+
+    Attributes:
+        names: image id -> (line, label).
+        unknown_paths: paths that are no image of the collection, in the file's order.
+    """
+
+    names: dict[int, tuple[int, str]]
+    unknown_paths: tuple[str, ...]
+
+
+def read_labels(collection: Collection, rows: Sequence[tuple[int, list[str]]], file: str) -> Labelled:
+    """Find the images that rows of path and label, as `read_rows` gives them, speak of.
+
+    Raises:
+        DataError: naming the line, for rows that lack one of the two, contradict each other or fit no image.
+    """
+    paths = Paths(collection)
+    names: dict[int, tuple[int, str]] = {}
+    unknown: list[str] = []
+    for line, path, label in _labels(rows, file):
+        found = paths.find(path)
+        if not found:
+            unknown.append(path)
+        for pk in found:
+            earlier = names.setdefault(pk, (line, label))
+            if fold(earlier[1]) != fold(label):
+                raise DataError(
+                    file, f"line {line} calls {path} {label!r}, but line {earlier[0]} calls it {earlier[1]!r}")
+    if not names:
+        raise DataError(
+            file, f"none of its {len(unknown)} paths is an image of this collection, for example {unknown[0]!r}")
+    return Labelled(names=names, unknown_paths=tuple(unknown))
+
+
+def _labels(rows: Sequence[tuple[int, list[str]]], file: str) -> list[tuple[int, str, str]]:
+    """Return (line, path, label) of every row."""
+    path_at, label_at, has_head = _columns(rows[0][1])
+    found = []
+    for line, row in rows[1:] if has_head else rows:
+        if len(row) <= max(path_at, label_at):
+            raise DataError(file, f"line {line} has {len(row)} column(s); a path and a label are needed: path,label")
+        label = tidy(row[label_at])
+        if not row[path_at] or not label:
+            raise DataError(file, f"line {line} has no {'path' if not row[path_at] else 'label'}")
+        if len(label) > MAX_NAME_CHARACTERS:
+            raise DataError(file, f"line {line}: a label of {len(label)} characters; at most {MAX_NAME_CHARACTERS}")
+        found.append((line, row[path_at], label))
+    if not found:
+        raise DataError(file, "a head without rows")
+    return found
+
+
+def _columns(first: list[str]) -> tuple[int, int, bool]:
+    """Return the places of path and label, and whether the first row is a head."""
+    path = column(first, PATH_COLUMNS)
+    label = column(first, LABEL_COLUMNS, besides=path)
+    if path is not None and label is not None:
+        return path, label, True
+    return 0, 1, False

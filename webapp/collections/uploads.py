@@ -92,7 +92,8 @@ def upload(request: HttpRequest, pk: UUID) -> HttpResponseBase:
 def known(request: HttpRequest) -> JsonResponse:
     """Say which of many files ([name, bytes, modified]) are here already, and where the unfinished ones go on.
 
-    So that a folder dropped again, after a closed tab or on another machine, sends only what is missing.
+    So that a folder dropped again, after a closed tab or on another machine, sends only what is missing. Of the
+    others it says where something of that very size is here: only then may it pay to hash a large file (`claim`).
     Hidden files and those of an operating system are noted as left out and need not be sent at all.
     """
     try:
@@ -108,13 +109,14 @@ def known(request: HttpRequest) -> JsonResponse:
         for row in collection.uploads.filter(name__in=names[start:start + 500]).exclude(status=Upload.Status.REFUSED):
             rows[row.name, row.size_bytes, row.modified_ms] = row
     _leave_out(collection, {name for name in names if is_hidden(name)})
-    answer = []
+    sizes = claims.sizes_here(request.user, {file[1] for file in files if file not in rows})
+    answer: list[str | None] = []
     for file in files:
         row = rows.get(file)
         if is_hidden(file[0]):
             answer.append("left out")
         elif row is None:
-            answer.append(None)
+            answer.append("perhaps" if file[1] in sizes else None)
         elif row.status == Upload.Status.RECEIVING:
             answer.append(reverse("uploads:upload", args=[row.pk]))
         else:
@@ -141,7 +143,7 @@ def room(request: HttpRequest) -> JsonResponse:
 
 @require_POST
 def claim(request: HttpRequest) -> JsonResponse:
-    """Say which of many files ([name, bytes, modified, sha256]) need not be sent: their content is here already."""
+    """Say how many images of each of many files ([name, bytes, modified, sha256]) are here already; 0: send it."""
     try:
         asked = json.loads(request.body)
         collection = get_own_collection(request, _number(asked["collection"]))
@@ -192,7 +194,9 @@ def _announced_before(announced: Upload) -> Upload | None:
         return None
     same = Upload.objects.filter(
         collection=announced.collection, name=announced.name, size_bytes=announced.size_bytes,
-        modified_ms=announced.modified_ms, sha256=announced.sha256).exclude(status=Upload.Status.REFUSED)
+        modified_ms=announced.modified_ms).exclude(status=Upload.Status.REFUSED)
+    if announced.sha256:  # where its sender did not say it, the row may have it by now from whoever read it
+        same = same.filter(sha256=announced.sha256)
     return same.first()
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from PIL import Image as Picture
 
 from tests.webapp.collections.pictures import pixels, png, saved, turned, zipped
@@ -242,6 +244,20 @@ def test_a_cut_off_archive_is_refused_in_words(brought, ending):
 
 def test_an_empty_archive_says_so(brought):
     assert "there is no file in it" in brought("empty.zip", zipped({})).message
+
+
+@pytest.mark.parametrize("sent", [{"a.png": png(1)}, {"b.png": png(2), "c.png": png(1)}])
+def test_no_question_asked_for_each_file_goes_through_the_whole_collection(brought, sent):
+    brought("first.zip", zipped({"a.png": png(1)}))
+    with CaptureQueriesContext(connection) as asked:
+        brought("more.zip", zipped(sent))
+    about_content = [one["sql"] for one in asked.captured_queries
+                     if one["sql"].startswith("SELECT") and '"sha256" ' in one["sql"].partition("WHERE")[2]]
+    assert len(about_content) >= len(sent)
+    with connection.cursor() as cursor:
+        for sql in about_content:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            assert "sha256=?" in str(cursor.fetchall()), sql
 
 
 def test_exact_duplicates_are_linked_and_share_their_files(brought):

@@ -8,13 +8,16 @@ from collections import namedtuple
 
 import pytest
 from django.apps import apps
+from django.utils import timezone
+from django.utils.html import strip_tags
 
 from tests.webapp.collections.pictures import pixels, png, saved, zipped
 from webapp.collections import room
-from webapp.collections.deletion import delete_collection
+from webapp.collections.deletion import delete_collection, trash_collection
 from webapp.collections.ingest import DISK_FULL, read_upload
 from webapp.collections.models import Collection, Image, Upload
 from webapp.collections.pictures import digest
+from webapp.runs.models import Run
 
 
 def ask(client, collection, size_bytes):
@@ -45,7 +48,7 @@ def test_a_drop_beyond_the_quota_is_refused_before_the_first_byte(signed_in, set
     assert ask(signed_in, collection, 1000).status_code == 200
     refused = ask(signed_in, collection, 1001)
     assert refused.status_code == 413
-    assert "Delete a collection" in refused.json()["error"]["reason"]
+    assert "Delete a collection or runs for good" in refused.json()["error"]["reason"]
     announced = signed_in.post("/uploads/", headers={
         "Tus-Resumable": "1.0.0", "Upload-Length": "1001", "Upload-Metadata": f"collection {_base64(collection.pk)}"})
     assert announced.status_code == 413
@@ -56,6 +59,27 @@ def _base64(value: object) -> str:
     import base64
 
     return base64.b64encode(str(value).encode()).decode()
+
+
+def test_what_runs_hold_is_counted_and_named(signed_in, settings, alice, collection, one):
+    settings.QUOTA_BYTES = 100 * 2**20
+    Image.objects.update(stored_bytes=20 * 2**20)
+    Run.objects.create(collection=collection, owner=alice, method="must", stored_bytes=50 * 2**20)
+    Run.objects.create(collection=collection, owner=alice, method="must", stored_bytes=10 * 2**20, status="failed",
+                       error="x", finished_at=timezone.now(), trashed_at=timezone.now())
+    Collection.objects.update(features_bytes=5 * 2**20)
+    trash_collection(Collection.objects.create(owner=alice, name="Old", features_bytes=2**20))
+    now = room.share(alice)
+    assert now == room.shares([alice.pk])[alice.pk]
+    assert [(name, size / 2**20) for name, size in now.parts] == [
+        ("runs", 60), ("images", 20), ("stored features", 6)]
+    assert (now.used_bytes, now.percent, now.left_bytes) == (86 * 2**20, 86, 14 * 2**20)
+    refused = ask(signed_in, collection, 15 * 2**20)
+    assert refused.status_code == 413
+    assert ("The quota of alice is 100 MB, of which 86 MB are used (runs 60 MB, images 20 MB, stored features 6 MB); "
+            "this needs 15 MB more") in refused.json()["error"]["reason"]
+    page = strip_tags(signed_in.get("/").content.decode()).replace("\xa0", " ")
+    assert "86.0 MB of your 100.0 MB used:runs 60.0 MB, images 20.0 MB, stored features 6.0 MB" in page
 
 
 def test_a_quota_is_ones_own(settings, charlie, one):

@@ -48,6 +48,7 @@ def test_a_file_announced_many_times_at_once_is_one_upload(server):
                    "Upload-Metadata": metadata(1, "twice.png", modified="1700000000000")}
         with ThreadPoolExecutor(16) as threads:
             answers = list(threads.map(lambda _: browser.post("/uploads/", headers=headers), range(32)))
+        assert browser.delete(answers[0].headers["Location"], headers=headers).status_code == 204  # others come after
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.headers["Location"] for answer in answers}) == 1
 
@@ -285,6 +286,14 @@ def test_a_file_announced_again_because_the_answer_was_lost_comes_once(signed_in
     patch(signed_in, first["Location"], 3, b"34")
     assert announce(signed_in, collection, 5, body=b"01234", modified="1000")["Upload-Offset"] == "5"
     assert storage.upload_file(Upload.objects.get().pk).read_bytes() == b"01234"
+
+
+def test_a_file_that_was_read_meanwhile_comes_once(signed_in, collection):
+    first = announce(signed_in, collection, 5, body=b"01234", modified="1000")
+    Upload.objects.update(status="done", sha256="a" * 64)  # by whoever read it
+    again = announce(signed_in, collection, 5, body=b"01234", modified="1000")
+    assert (again["Location"], again["Upload-Offset"]) == (first["Location"], "5")
+    assert announce(signed_in, collection, 5, modified="1000", sha256="b" * 64)["Location"] != first["Location"]
 
 
 def test_a_file_without_its_time_is_never_taken_for_another(signed_in, collection):
