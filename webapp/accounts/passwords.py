@@ -64,6 +64,11 @@ class NewPassword(PasswordResetConfirmView):
     extra_context = {"title": "Choose a new password",
                      "note": "Other browsers have to sign in again, and your API tokens end: make new ones afterwards."}
 
+    def get_user(self, uidb64: str) -> User | None:
+        """Return whose the link is; nobody's, where the account is deactivated."""
+        found = super().get_user(uidb64)
+        return found if found is not None and found.is_active else None
+
     def get_form(self, form_class: type[Form] | None = None) -> Form:
         """Return the form, in plain words."""
         return _in_plain_words(super().get_form(form_class))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from webapp.accounts import passwords, views
+from webapp.accounts import administration, passwords, views
 from webapp.accounts.guard import login_not_required
 
 urlpatterns = [
@@ -16,4 +16,8 @@ urlpatterns = [
     path("account/password/", passwords.ChangePassword.as_view(), name="change_password"),
     path("account/tokens/", views.create_token, name="create_token"),
     path("account/tokens/<int:pk>/revoke/", views.revoke_token, name="revoke_token"),
+    path("accounts/", administration.accounts, name="accounts"),
+    path("accounts/<int:pk>/deactivate/", administration.deactivate, name="deactivate_account"),
+    path("accounts/<int:pk>/activate/", administration.activate, name="activate_account"),
+    path("accounts/<int:pk>/collections/", administration.give_collections, name="give_collections"),
 ]
