@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shutil
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from torch import OutOfMemoryError
 
@@ -24,9 +25,19 @@ from core.methods.resolve import resolve
 from core.training.memory import peak_memory_bytes
 from webapp.runs.further import held_out_by_further
 from webapp.runs.models import Run
+from webapp.runs.room import features_folder
 from workers import answers, measuring
+from workers.image_cache import ImageCache
 from workers.lease import Lease, LeaseLost
-from workers.problems import START_FOLDER, Photographs, build_problem, kept_labels, unpacked_start
+from workers.problems import (
+    START_FOLDER,
+    Photographs,
+    build_problem,
+    every_file,
+    kept_labels,
+    moved,
+    unpacked_start,
+)
 from workers.runs import run_folder
 from workers.surroundings import FolderHeld, Pipe, WorkerRun, take_folder
 
@@ -40,7 +51,7 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
     run = Run.objects.select_related("collection", "class_list_version", "baseline").get(
         pk=lease.run_id)
     folder = run_folder(run.pk)
-    with take_folder(folder, lease):
+    with take_folder(folder, lease), ImageCache.of_this_machine() or nullcontext() as cache:
         _tidy(folder, run.collection_id)
         chosen = parse(run.method, run.settings)
         photographs = Photographs.of(run.collection, held_out_by_further(run))
@@ -48,6 +59,9 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
         problem = build_problem(run, photographs, labelled, unpacked_start(run, folder))
         surroundings = WorkerRun(lease=lease, seed=run.seed, folder=folder, pipe=pipe, image_ids=photographs.ids,
                                  memory_share=0.5**run.memory_halvings)
+        if cache is not None:
+            copies = cache.fetch(every_file(photographs, problem), surroundings.fetching, surroundings.log)
+            photographs, problem = moved(photographs, problem, copies)
         if surroundings.checkpoints.path.exists():
             surroundings.log("goes on from its last checkpoint")
         stopwatch = Stopwatch(folder / "seconds")
@@ -102,10 +116,12 @@ def _tidy(folder: Path, collection_id: int) -> None:
     """Remove what a killed attempt left half-written, and let runs on one collection share its features."""
     for left in (*folder.glob("package-*"), *folder.glob(".package-*"), *folder.glob("pictures-*")):
         shutil.rmtree(left) if left.is_dir() else left.unlink()
-    shared = Path(settings.CACHE_ROOT) / "features" / str(collection_id)
+    shared = features_folder(collection_id)
     shared.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not (folder / "features").exists():
-        (folder / "features").symlink_to(shared)
+    link = folder / "features"
+    if not link.exists():
+        link.unlink(missing_ok=True)  # it led to where another machine has this folder
+        link.symlink_to(os.path.relpath(shared, folder))
 
 
 def words_for(error: BaseException) -> dict[str, object]:

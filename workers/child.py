@@ -10,6 +10,7 @@ import sys
 
 import django
 
+from workers.priority import give_way
 from workers.tether import tie
 
 
@@ -17,6 +18,7 @@ def main(arguments: list[str]) -> None:
     """Do one attempt and tell the parent how it ended; the traceback of an error goes to the run's output."""
     run_id, token, pipe_descriptor, parent = arguments
     tie(int(parent))  # before what is slow to load
+    give_way()
     django.setup()
     from workers.attempt import attempt, words_for
     from workers.lease import Lease

@@ -16,6 +16,7 @@ from django.db.models.functions import Concat, Now
 from django.utils import timezone
 
 from webapp.notices import outbox
+from webapp.runs import lane
 from webapp.runs.models import LEASE, Run
 
 
@@ -42,9 +43,14 @@ class Lease:
         return cls(run_id, token) if token else None
 
     @classmethod
-    def claim_first(cls) -> Lease | None:
-        """Take the run that is first in line, or the next one where somebody else was quicker; None when none waits."""
-        for run_id in Run.objects.queued().values_list("pk", flat=True):
+    def claim_first(cls, of_lane: bool = False) -> Lease | None:
+        """Take the run that is first in line, or the next one where somebody else was quicker; None when none waits.
+
+        Args:
+            of_lane: only of those that the quick lane is offered.
+        """
+        waiting = lane.offered() if of_lane else Run.objects.queued()
+        for run_id in waiting.values_list("pk", flat=True):
             if lease := cls.claim(run_id):
                 return lease
         return None

@@ -1,4 +1,4 @@
-"""The worker's programs: a Celery node for each GPU, one for what needs none, and the reaper."""
+"""The worker's programs: a Celery node for each GPU, the quick lane, one for what needs neither, and the reaper."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ NO_PICKLE_HERE = "ignore:You're running the worker with superuser privileges"
 def programs(queues: Sequence[str], concurrency: int, runs_a_device: int = 1) -> list[Program]:
     """Return the nodes that take work from `queues`, and the reaper.
 
-    A run has a child process of its own, so the node of a GPU is one thread that watches; the other
-    queue reads strangers' files, so its tasks run in processes that may crash.
+    A run has a child process of its own, so the node of a GPU is one thread that watches, and so is that of the quick
+    lane, which sees no GPU. The queue "cpu" reads strangers' files: its tasks run in processes that may crash.
 
     Args:
-        queues: "gpu", "cpu" or both.
+        queues: some of "gpu", "quick" and "cpu".
         concurrency: tasks at once on the queue "cpu".
         runs_a_device: runs at once on each GPU, or on the machine where there is none; they share its memory.
     """
@@ -34,6 +34,8 @@ def programs(queues: Sequence[str], concurrency: int, runs_a_device: int = 1) ->
         found += [_node("gpu", number, ["--pool", "threads", "--concurrency", str(runs_a_device)],
                         {} if device is None else {"CUDA_VISIBLE_DEVICES": device})
                   for number, device in enumerate(devices())]
+    if "quick" in queues:
+        found.append(_node("quick", 0, ["--pool", "threads", "--concurrency", "1"], {"CUDA_VISIBLE_DEVICES": ""}))
     if "cpu" in queues:
         found.append(_node("cpu", 0, ["--pool", "prefork", "--concurrency", str(concurrency)],
                            {"CUDA_VISIBLE_DEVICES": ""}))

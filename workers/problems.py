@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from django.conf import settings
@@ -141,6 +141,23 @@ def build_problem(run: Run, photographs: Photographs, labelled: Mapping[int, int
 def _shown_too(collection: Collection | None) -> ImageSet | None:
     """Return the pictures of another collection that a method may see."""
     return None if collection is None else Photographs.of(collection).to_adapt
+
+
+def every_file(photographs: Photographs, problem: Problem) -> list[Path]:
+    """Return each file that a run reads images from, once."""
+    sets = (photographs.distinct, *filter(None, (problem.warm_up, problem.replay)), *problem.also)
+    return list(dict.fromkeys(path for images in sets for path in images.paths))
+
+
+def moved(photographs: Photographs, problem: Problem,
+          places: Mapping[Path, Path]) -> tuple[Photographs, Problem]:
+    """Return the same images and the same question, with the files read from other places, where there are any."""
+    def there(images: ImageSet) -> ImageSet:
+        return replace(images, paths=tuple(places.get(path, path) for path in images.paths))
+
+    return replace(photographs, distinct=there(photographs.distinct)), replace(
+        problem, images=there(problem.images), also=tuple(there(one) for one in problem.also),
+        warm_up=problem.warm_up and there(problem.warm_up), replay=problem.replay and there(problem.replay))
 
 
 def kept_labels(run: Run, photographs: Photographs, folder: Path) -> dict[int, int]:

@@ -34,6 +34,7 @@ def reap() -> None:
     """Put right what is stale, send again what waits, and delete what has lain in the trash, or half sent, too long."""
     from webapp.collections.deletion import empty_trash, finish_deletions
     from webapp.collections.uploads import drop_forgotten
+    from workers.image_cache import ImageCache
 
     now = timezone.now()
     end_or_requeue_stale_runs(now)
@@ -42,6 +43,8 @@ def reap() -> None:
     empty_trash()
     finish_deletions()
     drop_forgotten()
+    if cache := ImageCache.of_this_machine():
+        cache.forget_deleted()
 
 
 def end_or_requeue_stale_runs(now: datetime) -> None:
@@ -79,23 +82,32 @@ def send_waiting_rows(now: datetime) -> None:
     """Tell the workers again of rows that have waited for so long that their message may be lost."""
     from webapp.collections.models import Upload
     from webapp.notices.models import Notice
+    from webapp.runs import lane, presence
     from webapp.runs.models import Run, Trial
 
-    _send_again(Run.objects.queued().filter(queued_at__lt=now - UNSENT_AFTER), "execute_run", "gpu", now)
+    if presence.is_present("quick"):  # else nobody would ever take the message away
+        _send_again(lane.offered(), now, ("execute_run", "gpu"), ("execute_quick_run", "quick"))
+    _send_again(Run.objects.queued().filter(queued_at__lt=now - UNSENT_AFTER), now, ("execute_run", "gpu"))
     _send_again(Upload.objects.filter(status__in=[Upload.Status.RECEIVED, Upload.Status.READING],
-                                      updated_at__lt=now - UNSENT_AFTER), "read_upload", "cpu", now)
-    _send_again(Trial.objects.filter(status=Trial.Status.ASKED, created_at__lt=now - UNSENT_AFTER),
-                "answer_trial", "cpu", now)
-    _send_again(Notice.objects.filter(status=Notice.Status.WAITING, due_at__lt=now), "send_notice", "cpu", now)
+                                      updated_at__lt=now - UNSENT_AFTER), now, ("read_upload", "cpu"))
+    _send_again(Trial.objects.filter(status=Trial.Status.ASKED, created_at__lt=now - UNSENT_AFTER), now,
+                ("answer_trial", "cpu"))
+    _send_again(Notice.objects.filter(status=Notice.Status.WAITING, due_at__lt=now), now, ("send_notice", "cpu"))
 
 
-def _send_again(waiting: QuerySet[Any], task: str, queue: Queue, now: datetime) -> None:
-    """Send each of `waiting` that was not sent lately; stop when Redis is away, and leave those for next time."""
+def _send_again(waiting: QuerySet[Any], now: datetime, *told: tuple[str, Queue]) -> None:
+    """Send each of `waiting` that was not sent lately; stop when Redis is away, and leave those for next time.
+
+    Args:
+        waiting: rows.
+        now: when this is.
+        told: the tasks that are told to look at a row, each with its queue.
+    """
     due = waiting.filter(Q(sent_at=None) | Q(sent_at__lt=now - SEND_AGAIN_AFTER))
     for pk in list(due.values_list("pk", flat=True)[:1000]):
         if not due.filter(pk=pk).update(sent_at=now):
             continue  # another reaper was first
-        if not send(task, str(pk), queue):
+        if not all(send(task, str(pk), queue) for task, queue in told):
             waiting.filter(pk=pk).update(sent_at=None)
             return
 

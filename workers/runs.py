@@ -49,7 +49,7 @@ def run_folder(run_id: int) -> Path:
     return Path(settings.RUNS_ROOT) / str(run_id)
 
 
-def execute(asked: int, stopping: Event) -> None:
+def execute(asked: int, stopping: Event, in_lane: bool = False) -> None:
     """Do one attempt of the run that is first in line.
 
     Messages come in the order in which they were sent; the rows say who is first. Each waiting run has sent a
@@ -58,15 +58,17 @@ def execute(asked: int, stopping: Event) -> None:
     Args:
         asked: key of the run that sent the message; mostly the one that is first.
         stopping: set when the worker is told to stop; the run then goes back to the queue.
+        in_lane: whether this is the quick lane, which takes the first that it is offered.
     """
-    lease = Lease.claim_first()
+    lease = Lease.claim_first(of_lane=in_lane)
     if lease is None:
         logger.info("nothing waits; run %s was taken, has ended or was cancelled", asked, extra={"run": asked})
         return
     run_id = lease.run_id
     attempt = Run.objects.only("attempt").get(pk=run_id).attempt
     try:
-        lease.write(f"attempt {attempt} of {MAX_ATTEMPTS} begins on {socket.gethostname()}")
+        lease.write(f"attempt {attempt} of {MAX_ATTEMPTS} begins on {socket.gethostname()}"
+                    + (", in the quick lane, on the CPU" if in_lane else ""))
         with Child(lease, run_folder(run_id) / "output.log") as child:
             try:
                 _Watch(lease, child, stopping).until_it_ends()

@@ -86,6 +86,7 @@ class WorkerRun:
         self._stop = False
         self._pause_by: float | None = None
         self._tell, self._check, self._pace = Clock(TELL_SECONDS), Clock(CHECK_SECONDS), Pace()
+        self._fetched = Pace()
         self._stages_told: set[str] = set()
         self._unwritten: list[str] = []
         self._stage, self._last = "", Progress(stage="starting", step=0, total=0)
@@ -104,26 +105,27 @@ class WorkerRun:
             Paused: the parent asked to pause, and what is learnt is saved.
             LeaseLost: somebody else has the run now.
         """
-        if self._stop:
-            raise Cancelled
-        if self._pause_by is not None and (not self.checkpoints.is_wanted or time.monotonic() > self._pause_by):
-            raise Paused
-        if self._check.is_due():
-            self.on_check()
-            if not self._still_held():
-                raise LeaseLost
+        self._heed()
         if not self.finishing:
             self._last = progress
-        if self._tell.is_due() or progress.stage != self._stage or progress.step == progress.total:
-            self._stage = progress.stage
-            if progress.stage not in self._stages_told:  # the run page draws its timeline from these lines
-                self._stages_told.add(progress.stage)
-                self.log(f"stage: {progress.stage}")
+        if self._is_news(progress.stage, progress.step == progress.total):
             self._pipe.say(progress=self._message(progress))
 
     def stage(self, name: str) -> None:
         """Say what is being done now, after the method itself."""
         self.report(Progress(stage=name, step=self._last.total, total=self._last.total))
+
+    def fetching(self, done: int, count: int) -> None:
+        """Say how many images were copied to this machine: that comes before the method, and is none of its steps.
+
+        Raises:
+            Cancelled, Paused, LeaseLost: as `report`.
+        """
+        self._heed()
+        if self._is_news("fetching images", done == count):
+            left = self._fetched.seconds_left(done, count, time.monotonic())
+            self._pipe.say(progress={"stage": self._stage, "seconds_left": left,
+                                     "images_per_second": (count - done) / left if left else None})
 
     def log(self, text: str) -> None:
         """Add a line to the run's log; where the database does not answer, together with the next one.
@@ -140,6 +142,27 @@ class WorkerRun:
             close_old_connections()
             return
         self._unwritten.clear()
+
+    def _heed(self) -> None:
+        """Stop where the parent asked to, or the run is no longer ours."""
+        if self._stop:
+            raise Cancelled
+        if self._pause_by is not None and (not self.checkpoints.is_wanted or time.monotonic() > self._pause_by):
+            raise Paused
+        if self._check.is_due():
+            self.on_check()
+            if not self._still_held():
+                raise LeaseLost
+
+    def _is_news(self, stage: str, is_last: bool) -> bool:
+        """Tell whether the parent is to hear of it now; a stage that is new goes into the log as well."""
+        if not (self._tell.is_due() or stage != self._stage or is_last):
+            return False
+        self._stage = stage
+        if stage not in self._stages_told:  # the run page draws its timeline from these lines
+            self._stages_told.add(stage)
+            self.log(f"stage: {stage}")
+        return True
 
     def _still_held(self) -> bool:
         """Tell whether the run is ours; while the database is away the parent judges, by how long that lasts."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import django
-from celery.signals import heartbeat_sent, worker_shutdown, worker_shutting_down
+from celery.signals import heartbeat_sent, worker_process_init, worker_shutdown, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.config.settings")
 django.setup()
@@ -21,6 +21,7 @@ from webapp.notices import outbox  # noqa: E402
 from webapp.runs import presence  # noqa: E402
 from workers import reaper, runs  # noqa: E402
 from workers.app import app  # noqa: E402
+from workers.priority import give_way  # noqa: E402
 from workers.spawn import Clock  # noqa: E402
 
 __all__ = ["app"]
@@ -41,6 +42,12 @@ def _task(name: str) -> Callable[[Function], Function]:
 def execute_run(run_id: int) -> None:
     """Do one attempt of the run that is first in line: this one, unless another has come before it."""
     runs.execute(int(run_id), STOPPING)
+
+
+@_task("execute_quick_run")
+def execute_quick_run(run_id: int) -> None:
+    """Do, in the quick lane, one attempt of the run that is first of those offered to it."""
+    runs.execute(int(run_id), STOPPING, in_lane=True)
 
 
 @_task("read_upload")
@@ -76,6 +83,11 @@ def _stop_runs(**_: Any) -> None:
     STOPPING.set()
 
 
+def _give_way(**_: Any) -> None:
+    """Let who looks at a page go before what reads images."""
+    give_way()
+
+
 def _leave_sign_of_life(sender: Any, **_: Any) -> None:
     """Note in the database that this node is there and hears its broker; it is named ``queue.number.process@host``."""
     if BEAT.is_due():
@@ -89,6 +101,7 @@ def _say_goodbye(sender: Any, **_: Any) -> None:
     presence.leave(str(sender.hostname))
 
 
+worker_process_init.connect(_give_way)
 worker_shutting_down.connect(_stop_runs)
 heartbeat_sent.connect(_leave_sign_of_life)
 worker_shutdown.connect(_say_goodbye)

@@ -173,10 +173,11 @@ def processes(*words: str) -> list[int]:
 
 
 def child_of(run: Run) -> int:
-    """Return the process id of a run's child."""
-    found = processes("workers.child", str(run.pk), Run.objects.get(pk=run.pk).lease_token)
-    assert len(found) == 1, found
-    return found[0]
+    """Return the process id of a run's child, waiting for it: a run has started a moment before its child has."""
+    words = ("workers.child", str(run.pk), Run.objects.get(pk=run.pk).lease_token)
+    wait_for(lambda: processes(*words), 30)
+    [process_id] = processes(*words)
+    return process_id
 
 
 @contextmanager

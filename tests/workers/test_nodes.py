@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.management import CommandError, call_command
 
+from workers.management.commands.worker import Command
 from workers.nodes import programs
 
 
@@ -17,6 +18,15 @@ def test_a_gpu_does_one_run_at_a_time_unless_told_otherwise(monkeypatch):
 
     assert at_once(programs(["gpu"], 2)) == [("0", "1"), ("3", "1")]
     assert at_once(programs(["gpu", "cpu"], 2, runs_a_device=4)) == [("0", "4"), ("3", "4"), ("", "2")]
+
+
+def test_a_worker_has_the_quick_lane_unless_told_otherwise_and_it_does_one_run_at_a_time_without_a_gpu(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    asked = Command().create_parser("manage.py", "worker").parse_args([]).queues.split(",")
+    lanes = [one for one in programs(asked, 2, runs_a_device=4) if one.name == "quick"]
+    assert len(lanes) == 1 and lanes[0].environment["CUDA_VISIBLE_DEVICES"] == ""
+    assert lanes[0].command[lanes[0].command.index("--concurrency") + 1] == "1"
+    assert not any(one.name == "quick" for one in programs(["gpu", "cpu"], 2))
 
 
 def test_no_runs_at_all_is_said_another_way():

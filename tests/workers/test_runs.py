@@ -32,6 +32,7 @@ from workers import answers as answers_of
 from workers import measuring, runs
 from workers.app import send
 from workers.lease import Lease, LeaseLost
+from workers.priority import NICENESS
 from workers.problems import Photographs
 from workers.reaper import reap
 from workers.spawn import Child
@@ -216,6 +217,7 @@ def test_a_running_run_stops_when_asked_and_ends_cancelled(make_run, starters):
     run = make_run("turtle", settings=LONG)
     with executing(run):
         wait_for(adapting(run), 240)
+        assert os.getpriority(os.PRIO_PROCESS, child_of(run)) == NICENESS
         run.request_cancel()
     run.refresh_from_db()
     assert run.status == "cancelled" and run.finished_at

@@ -27,6 +27,8 @@ from workers import app, broker
 from workers.supervisor import Program, stopped_by_signals, supervise
 
 WEB_READY_SECONDS = 120
+KEEP_ALIVE_SECONDS = 75
+"""How long a connection may rest: longer than a proxy in front keeps it, which else sends into one just closed."""
 
 
 class Command(BaseCommand):
@@ -81,11 +83,11 @@ class Command(BaseCommand):
                        command=[sys.executable, "manage.py", "worker"])
 
     def _web(self, host: str, environment: dict[str, str]) -> Program:
-        """Return the web: one process, for the panel keeps its queue in memory."""
+        """Return the web: one process, for the panel keeps its sessions in memory."""
         return Program(name="web", environment=environment, patience_seconds=4.0, command=[
             sys.executable, "-m", "uvicorn", "webapp.config.asgi:application", "--host", host,
-            "--port", str(settings.PORT), "--workers", "1", "--timeout-graceful-shutdown", "2", "--no-access-log",
-            "--log-level", "warning"])
+            "--port", str(settings.PORT), "--workers", "1", "--timeout-graceful-shutdown", "2",
+            "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS), "--no-access-log", "--log-level", "warning"])
 
     def _refuse_busy_port(self, host: str, port: int) -> None:
         """Say so at once when another program has the port."""

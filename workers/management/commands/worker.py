@@ -10,7 +10,7 @@ from workers.app import broker_url
 from workers.nodes import programs
 from workers.supervisor import stopped_by_signals, supervise
 
-QUEUES = ("gpu", "cpu")
+QUEUES = ("gpu", "quick", "cpu")
 
 
 class Command(BaseCommand):
@@ -20,9 +20,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the queues and how many tasks at once."""
-        parser.add_argument("--queues", default=",".join(QUEUES), help="gpu, cpu or gpu,cpu (default)")
+        parser.add_argument("--queues", default=",".join(QUEUES), help="gpu: runs; quick: runs of seconds, one at a "
+                            "time on the CPU while every GPU is busy; cpu: uploads and tries. All three (gpu,quick,"
+                            "cpu) if not said; leave out quick where memory is short")
         parser.add_argument("--concurrency", type=int, default=2, help="tasks at once on the queue cpu (2)")
-
         parser.add_argument("--runs-per-gpu", type=int, default=1, help="runs at once on each GPU; they share its "
                             "memory, so more than one is for small models (1)")
 
