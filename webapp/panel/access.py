@@ -20,6 +20,7 @@ from django.http import Http404, HttpRequest
 from django.urls import set_script_prefix
 
 from core.errors import LabelfreeError
+from webapp.panel.guard import REFUSED_KEY
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_reviewable_run, get_visible_run
 
@@ -60,10 +61,10 @@ def _with_visit(handler: Callable[..., Any], missing: Callable[[], Any], find: F
             return handler(visit(request, find), *values)
         except Http404:
             return missing()
-        except LabelfreeError as error:
-            raise gr.Error(str(error), title="Not done", print_exception=False, duration=8) from error
-        except PermissionDenied as error:
-            raise gr.Error(str(error), title="Not allowed", print_exception=False, duration=8) from error
+        except (LabelfreeError, PermissionDenied) as error:
+            if request.request is not None:
+                request.request.scope[REFUSED_KEY].append(str(error))
+            raise gr.Error(str(error), print_exception=False) from error
 
     answer.__name__ = handler.__name__
     answer.__doc__ = handler.__doc__
@@ -71,12 +72,18 @@ def _with_visit(handler: Callable[..., Any], missing: Callable[[], Any], find: F
     return answer
 
 
-def in_a_thread(answer: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `answer` for Gradio's pool of threads: no thread keeps a connection to the database beyond its time."""
+def in_a_thread(answer: Callable[..., Any], parts: int | None = None) -> Callable[..., Any]:
+    """Return `answer` for Gradio's pool of threads: no thread keeps a connection to the database beyond its time.
+
+    Args:
+        answer: what is called.
+        parts: how many of its values Gradio is to send, if not the one that it is.
+    """
     def answered(request: gr.Request, *values: Any) -> Any:
         close_old_connections()
         try:
-            return answer(request, *values)
+            answered = answer(request, *values)
+            return answered if parts is None else answered[:parts]
         finally:
             close_old_connections()
 

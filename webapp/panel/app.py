@@ -23,7 +23,10 @@ SCRIPTS = ("panel.js", "map.js", "try.js")
 HEAD = "".join(['<meta name="robots" content="noindex"><link rel="icon" href="data:,">',
                 f"<style>{(PAGE / 'panel.css').read_text(encoding='utf-8')}</style>",
                 *(f"<script>{(PAGE / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)])
-EVENTS_AT_ONCE = 8
+DIRECT: dict[str, Any] = {"queue": False, "preprocess": False, "postprocess": False, "show_progress": "hidden",
+                          "api_visibility": "private"}
+"""How every event is sent: in one request, which its answer comes back in, and its values as they are. By Gradio's
+queue it takes two requests, a stream and a thread for each value: twice the time of the processor, as measured."""
 
 
 def build() -> gr.Blocks:
@@ -53,8 +56,8 @@ def build() -> gr.Blocks:
             label_as = gr.Dropdown([], label="Label as", show_label=False, elem_id="lf-label-as", container=False,
                                    allow_custom_value=True, filterable=True, value=None)
             correct = gr.Button("Label", elem_id="lf-correct", size="sm")
-            undo = gr.Button("Undo", interactive=False, elem_id="lf-undo", size="sm")
-            redo = gr.Button("Redo", interactive=False, elem_id="lf-redo", size="sm")
+            undo = gr.Button("Undo", elem_id="lf-undo", size="sm")  # the script says what, and whether there is any
+            redo = gr.Button("Redo", elem_id="lf-redo", size="sm")
         with gr.Row(elem_id="lf-wires"):
             command = gr.Textbox("", elem_id="lf-command")
             version = gr.Textbox("", elem_id="lf-version")
@@ -64,8 +67,7 @@ def build() -> gr.Blocks:
             only_class = gr.Button("only class", elem_id="lf-only-class")
             refresh = gr.Button("refresh", elem_id="lf-refresh")
         screen = handlers.Screen(summary=summary, answers=answers, classes=classes, disagreements=disagreements,
-                                 detail=detail, class_filter=filters[0], label_as=label_as, undo=undo, redo=redo,
-                                 version=version)
+                                 detail=detail, version=version, class_filter=filters[0], label_as=label_as)
         wired = _Wiring([command, version, label_as, *filters], screen)
         wired.on(blocks.load, handlers.show)
         for name, tab in tabs.items():
@@ -81,9 +83,8 @@ def build() -> gr.Blocks:
         wired.on(redo.click, handlers.redo)
         wired.on(rename.click, handlers.rename)
         inspect.click(in_a_thread(looking(handlers.inspect, handlers.no_detail)), [command], [detail],
-                      js="() => lf.command()", show_progress="hidden", api_visibility="private",
-                      trigger_mode="always_last")
-    blocks.queue(default_concurrency_limit=EVENTS_AT_ONCE, api_open=False)
+                      js="() => lf.command()", trigger_mode="always_last", **DIRECT)
+    blocks._queue.sleep_when_free = 1.0  # nothing is queued, and Gradio would look a thousand times a second
     return blocks
 
 
@@ -104,11 +105,11 @@ class _Wiring:
         """Answer `event` by `handler`; `before` is run in the page first, `after` when it went well."""
         first = f"{before}; " if before else ""
         entitled = looking if handler in handlers.LOOKING else reviewing
+        parts = len(self._screen) - (0 if handler in handlers.NAMING else len(handlers.MENUS))
         answered = event(
-            in_a_thread(entitled(handler, handlers.no_screen)), self._form, list(self._screen),
-            show_progress="hidden", api_visibility="private",
+            in_a_thread(entitled(handler, handlers.no_screen), parts), self._form, list(self._screen)[:parts],
             trigger_mode="always_last" if handler is handlers.show else "once",
-            js=f"(command, ...form) => {{ {first}return [lf.command(), ...form]; }}")
+            js=f"(command, ...form) => {{ {first}return [lf.command(), ...form]; }}", **DIRECT)
         if after:
             answered.success(None, js=f"() => {{ {after}; }}")
 

@@ -59,18 +59,27 @@ def parse_command(text: str) -> Command:
 
 
 def parse_filter(class_choice: str | None, source: str, order: str, low: float, high: float) -> Filter:
-    """Return the filter that the form shows; percent become probabilities.
+    """Return the filter that the form shows; percent become probabilities. Nobody has checked the values before.
 
     Raises:
         ConfigError: a choice that the form does not offer.
     """
-    if source not in SOURCES:
+    if not isinstance(source, str) or source not in SOURCES:
         raise ConfigError("answered by", f"choose one of {', '.join(SOURCES)}")
-    if order not in ORDERS:
-        raise ConfigError("order", f"choose one of {', '.join(ORDERS)}")
-    low, high = sorted((float(low), float(high)))
-    return Filter(class_index=parse_class(class_choice), source=source, order=order,
+    low, high = sorted((_percent(low), _percent(high)))
+    return Filter(class_index=parse_class(class_choice), source=source, order=parse_order(order),
                   confidence_from=low / 100, confidence_to=high / 100)
+
+
+def parse_order(order: str) -> str:
+    """Return the order that the form shows.
+
+    Raises:
+        ConfigError: a choice that the form does not offer.
+    """
+    if not isinstance(order, str) or order not in ORDERS:
+        raise ConfigError("order", f"choose one of {', '.join(ORDERS)}")
+    return order
 
 
 def parse_class(choice: str | int | None) -> int | None:
@@ -91,6 +100,12 @@ def selected_ids(run: Run, command: Command, chosen: Filter) -> list[int]:
     if command.everything:
         return list(answers(run, chosen).order_by("pk").values_list("image_id", flat=True))
     return list(command.ids)
+
+
+def _percent(value: object) -> float:
+    if not isinstance(value, (int, float)) or not 0 <= value <= 100:
+        raise ConfigError("confidence", "choose from 0 to 100 %")
+    return float(value)
 
 
 def _whole(value: object) -> int | None:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zlib
 from typing import Any
 
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.template.loader import render_to_string
+from django.utils.html import format_html, format_html_join
 
 from core.catalog import METHODS
 from webapp.collections.media import thumbnails
 from webapp.panel.access import Visit
 from webapp.review.actions import redoable, undoable
-from webapp.review.models import Correction
+from webapp.review.models import Correction, ReviewAction
 from webapp.review.names import class_names, has_class_list, name_at
-from webapp.review.queries import NO_CLASS, ClassCount, Filter, answers, class_counts, matched_classes, surest, version
+from webapp.review.queries import (
+    NO_CLASS,
+    ClassCount,
+    Filter,
+    answers,
+    class_counts,
+    matched_classes,
+    surest,
+    with_standing,
+)
 from webapp.runs.models import Prediction, Run
 
 TILES_A_PAGE = 60
@@ -23,29 +34,39 @@ SUREST_SHOWN = 6
 NAMES_SUGGESTED = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tile:
-    """One image of a grid. `baseline` is "" where the baseline says the same, or there is none."""
-
-    image_id: int
-    path: str
-    label: str
-    model_label: str
-    percent: int
-    by_person: bool
-    baseline: str
+TILE = """<button type="button" class="lf-tile{}" data-image="{}" aria-pressed="false" title="{}">
+  <img src="{}" alt="{}" loading="lazy" width="112" height="112">
+  <span class="lf-label">{}{}</span>{}{}
+</button>"""
+CHECK = format_html('<span class="lf-check" title="{}">✓</span> ', "a person’s answer")
+SURE = """<span class="lf-sure"><span class="lf-bar"><i style="width:{}%"></i></span>
+  <span class="lf-number">{} %</span></span>"""
+SAID = '<span class="lf-sub">{}</span>'
+OTHERWISE = '<span class="lf-sub lf-baseline" title="{} answered">≠ {}</span>'
+SHOWN = ("image_id", "image__path", "class_index", "confidence", "corrected", "standing", "baseline_class")
 
 
 def grid(run: Run, chosen: Filter, page: int, view: str) -> str:
-    """Draw one page of tiles with what stands around them."""
-    names = class_names(run)
-    found = Paginator(answers(run, chosen).select_related("image"), TILES_A_PAGE).get_page(page)
-    tiles = [Tile(
-        image_id=row.image_id, path=row.image.path, label=name_at(names, row.standing),
-        model_label=name_at(names, row.class_index), percent=round(100 * row.confidence),
-        by_person=row.corrected is not None, baseline=_baseline(names, row)) for row in found.object_list]
-    return _draw("grid", {"tiles": tiles, "page": found, "view": view, "run": run, "thumbnails": thumbnails(),
-                          "baseline_title": _baseline_title(run)})
+    """Draw one page of tiles with what stands around them.
+
+    It is drawn after every answer that a person gives: the tiles without a template, of no more than they show.
+    """
+    found = Paginator(answers(run, chosen).values_list(*SHOWN, named=True), TILES_A_PAGE).get_page(page)
+    names, place, baseline = class_names(run), thumbnails(), _baseline_title(run)
+    tiles = format_html_join("\n", "{}", ((_tile(row, names, place, baseline),) for row in found.object_list))
+    return _draw("grid", {"tiles": tiles, "page": found, "view": view, "run": run, "baseline_title": baseline})
+
+
+def _tile(row: Any, names: tuple[str, ...], place: str, baseline: str) -> str:
+    """Draw one image: what it is, how sure that is or who said it, and the baseline's answer where it differs."""
+    label, model, by_person = name_at(names, row.standing), name_at(names, row.class_index), row.corrected is not None
+    percent, otherwise = round(100 * row.confidence), _baseline(names, row)
+    return format_html(
+        TILE, " lf-by-person" if by_person else "", row.image_id, row.image__path, f"{place}{row.image_id}",
+        row.image__path, CHECK if by_person else "", label,
+        format_html(SAID, "confirmed" if label == model else f"model: {model}") if by_person
+        else format_html(SURE, percent, percent),
+        format_html(OTHERWISE, baseline, otherwise) if otherwise else "")
 
 
 def classes(run: Run, page: int) -> str:
@@ -64,7 +85,7 @@ def classes(run: Run, page: int) -> str:
 
 def detail(run: Run, image_id: int) -> str:
     """Draw one image closely: the five likeliest answers, the baseline's, and what people said."""
-    answer = answers(run, Filter()).select_related("image").filter(image_id=image_id).first()
+    answer = with_standing(run).select_related("image").filter(image_id=image_id).first()
     if answer is None:
         return _draw("detail", {"answer": None})
     names = class_names(run)
@@ -79,31 +100,33 @@ def detail(run: Run, image_id: int) -> str:
                   "undone": one.action.undone_at is not None} for one in said]})
 
 
-def summary(visit: Visit, counts: list[ClassCount]) -> str:
-    """Draw the line above everything: how much there is, how much of it a person has seen, what can be undone."""
+def summary(visit: Visit, counts: list[ClassCount], seen: str) -> str:
+    """Draw the line above everything: how much there is, how much of it a person has seen, what can be undone.
+
+    Args:
+        visit: who looks at what.
+        counts: its classes.
+        seen: the version of the answers that is drawn.
+    """
     images = sum(count.images for count in counts)
     by_person = sum(count.by_person for count in counts)
     return _draw("summary", {
-        "run": visit.run, "images": images, "by_person": by_person, "version": version(visit.run),
+        "run": visit.run, "images": images, "by_person": by_person, "version": seen,
+        "undo": _next(undoable(visit.run, visit.user)), "redo": _next(redoable(visit.run, visit.user)),
         "percent": round(100 * by_person / images) if images else 0, "num_classes": len(counts),
+        "names": zlib.crc32("\n".join(count.name for count in counts).encode()),
         "found": sum(count.images > 0 for count in counts)})
-
-
-def next_undo(visit: Visit) -> str:
-    """Return what undo would take back, "" for nothing."""
-    action = undoable(visit.run, visit.user).first()
-    return action.description if action else ""
-
-
-def next_redo(visit: Visit) -> str:
-    """Return what redo would bring back, "" for nothing."""
-    action = redoable(visit.run, visit.user).first()
-    return action.description if action else ""
 
 
 def missing(reason: str) -> str:
     """Draw the only thing a person sees where there is nothing for them."""
     return _draw("missing", {"reason": reason})
+
+
+def _next(actions: QuerySet[ReviewAction]) -> str:
+    """Return what would be undone or redone, "" for nothing."""
+    action = actions.first()
+    return action.description if action else ""
 
 
 def _baseline(names: tuple[str, ...], row: Any) -> str:

@@ -4,7 +4,7 @@ Gradio's own `auth_dependency` leaves several routes open and checks no origin, 
 but what this list names:
 
 - nobody: 302 to the sign-in page for a page, 401 for everything else;
-- a route that the panel does not use (uploads, ``file=``, ``proxy=``, monitoring, streams, ``call``,
+- a route that the panel does not use (uploads, ``file=``, ``proxy=``, monitoring, streams, ``call``, the queue,
   ``cancel``, components' server functions …): 404, whoever asks;
 - a foreign ``Origin``, or an unsafe request that a browser does not mark as our own: 403;
 - a session hash that another user showed first: 403.
@@ -41,6 +41,9 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 USER_KEY = "labelfree_user_id"
+REFUSED_KEY = "labelfree_refused"
+"""A list in the ASGI scope: a handler that refuses an event leaves its reason there, for Gradio answers 500 to both
+what is refused and what fails."""
 BODY_BYTES = 1024 * 1024
 """The largest event: a lasso around tens of thousands of images, by number."""
 SAFE_METHODS = ("GET", "HEAD")
@@ -52,11 +55,10 @@ OPEN_ROUTES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("GET", re.compile(r"/(assets|static|svelte)/[A-Za-z0-9_@./-]+")),
     ("GET", re.compile(r"/gradio_api/(app_id|info|startup-events|theme\.css)/?")),
     ("GET", re.compile(rf"/gradio_api/heartbeat/{HASH}")),
-    ("GET", re.compile(r"/gradio_api/queue/data")),
-    ("POST", re.compile(r"/gradio_api/(queue/join|reset)/?")),
+    ("POST", re.compile(r"/gradio_api/(run/[a-z_0-9]{1,40}|reset)/?")),
 )
 """Everything that the panel's page asks for, and nothing else."""
-SESSION_ROUTES = re.compile(r"/gradio_api/(heartbeat/.+|queue/.+|reset/?)")
+HEARTBEAT = "/gradio_api/heartbeat/"
 REFUSED_QUERIES = ("deep_link",)
 """Makes Gradio read a file of its cache, named by the address."""
 HEADERS = {
@@ -67,6 +69,9 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+ASSETS = "/assets/"
+LASTING = {**HEADERS, "cache-control": "private, max-age=31536000, immutable"}
+"""Of `ASSETS`, whose names hold a hash of their content: else a browser asks for each of them again at every visit."""
 
 
 class Refused(Exception):
@@ -106,24 +111,22 @@ class Guard:
         except Refused as refused:
             await _answer(send, refused.status, refused.reason)
             return
-        await self._application({**scope, USER_KEY: user_id}, receive, _with_headers(send))
+        refusals: list[str] = []
+        await self._application({**scope, USER_KEY: user_id, REFUSED_KEY: refusals}, receive,
+                                _with_headers(send, scope["path"], refusals))
 
     async def _user_id(self, scope: Scope) -> int | None:
         return await sync_to_async(signed_in_user_id, thread_sensitive=False)(scope)
 
     async def _check_session(self, scope: Scope, receive: Receive, user_id: int) -> Receive:
         """Bind the session hash of this request to its user; return a `receive` that still has the body."""
-        session_hash = ""
-        if SESSION_ROUTES.fullmatch(scope["path"]):
-            if scope["path"].startswith("/gradio_api/heartbeat/"):
-                session_hash = scope["path"].rsplit("/", 1)[1]
-            elif scope["method"] in SAFE_METHODS:
-                session_hash = (parse_qs(scope["query_string"].decode("latin-1")).get("session_hash") or [""])[0]
         if scope["method"] not in SAFE_METHODS:
             body = await _read(receive)
             session_hash = _session_hash(body)
             receive = _replay(body, receive)
-        elif not SESSION_ROUTES.fullmatch(scope["path"]):
+        elif scope["path"].startswith(HEARTBEAT):
+            session_hash = scope["path"].removeprefix(HEARTBEAT)
+        else:
             return receive
         if not re.fullmatch(HASH, session_hash):
             raise Refused(HTTPStatus.BAD_REQUEST, "This request names no session.")
@@ -210,14 +213,20 @@ def _session_hash(body: bytes) -> str:
     return session_hash if isinstance(session_hash, str) else ""
 
 
-def _with_headers(send: Send) -> Send:
-    """Return a `send` that sets our headers and takes away Gradio's leave for other sites to read."""
+def _with_headers(send: Send, path: str, refusals: list[str]) -> Send:
+    """Return a `send` that sets our headers, takes away Gradio's leave for other sites to read, and answers 422.
+
+    The status is 422 where there is something in `refusals`; what is found below `ASSETS` may be kept.
+    """
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
+            if refusals:
+                message = {**message, "status": int(HTTPStatus.UNPROCESSABLE_ENTITY)}
+            headers = LASTING if path.startswith(ASSETS) and message["status"] == HTTPStatus.OK else HEADERS
             kept = [(name, value) for name, value in message.get("headers", [])
-                    if name.lower().decode("latin-1") not in HEADERS
+                    if name.lower().decode("latin-1") not in headers
                     and not name.lower().startswith(b"access-control-")]
-            ours = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+            ours = [(name.encode(), value.encode()) for name, value in headers.items()]
             message = {**message, "headers": [*kept, *ours]}
         await send(message)
 

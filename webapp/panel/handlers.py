@@ -1,6 +1,7 @@
 """What each event of the panel does, as plain functions of a visit and the page's values.
 
-All but `inspect` answer with one `Screen`: only what is in view is drawn, the rest is left as it is.
+All but `inspect` answer with one `Screen`: only the tab that is open is drawn, the others are drawn when they are
+opened.
 Nothing is remembered here: the database holds every answer, the page holds what is selected.
 """
 
@@ -14,7 +15,7 @@ import gradio as gr
 from core.errors import ConfigError
 from webapp.panel import drawing
 from webapp.panel.access import MISSING, Visit
-from webapp.panel.command import Command, parse_class, parse_command, parse_filter, selected_ids
+from webapp.panel.command import Command, parse_class, parse_command, parse_filter, parse_order, selected_ids
 from webapp.review import actions
 from webapp.review.queries import ClassCount, Filter, class_counts, version
 
@@ -29,11 +30,13 @@ class Screen(NamedTuple):
     classes: Any
     disagreements: Any
     detail: Any
+    version: Any
     class_filter: Any
     label_as: Any
-    undo: Any
-    redo: Any
-    version: Any
+
+
+MENUS = ("class_filter", "label_as")
+"""Gradio makes a menu anew for each answer that holds it: a tenth of a correction's time in a sampling profile."""
 
 
 class Form(NamedTuple):
@@ -56,7 +59,7 @@ class Form(NamedTuple):
     def in_view(self, command: Command) -> Filter:
         """Return the filter of the tab that is open: what "all that match" means there."""
         if command.view == "disagreements":
-            return Filter(disagreeing=True, order=self.order if self.order else Filter.order)
+            return Filter(disagreeing=True, order=parse_order(self.order))
         return self.chosen if command.view == "answers" else Filter()
 
 
@@ -78,7 +81,7 @@ def only_class(visit: Visit, *values: Any) -> Screen:
 def refresh(visit: Visit, *values: Any) -> Screen:
     """Draw the open tab if anybody did anything since it was drawn."""
     form = Form(*values)
-    if form.version == version(visit.run):
+    if form.version == version(visit.run.pk):
         return Screen(*(gr.skip() for _ in Screen._fields))
     return _screen(visit, form, parse_command(form.command))
 
@@ -134,13 +137,15 @@ def inspect(visit: Visit, command: str) -> str:
 
 LOOKING = frozenset({show, only_class, refresh})
 """The events of a whole screen that a viewer may cause; every other one takes a reviewer."""
+NAMING = frozenset({show, only_class, rename})
+"""The events that also draw the menus of classes; where another one renamed a class, the page asks to `show`."""
 
 
 def no_screen() -> Screen:
     """Return the screen of a run that is not theirs, or is not."""
     return Screen(summary=drawing.missing(MISSING), answers="", classes="", disagreements="", detail="",
-                  class_filter=gr.update(choices=[], value=None), label_as=gr.update(choices=[], value=None),
-                  undo=gr.update(interactive=False), redo=gr.update(interactive=False), version="")
+                  version="", class_filter=gr.update(choices=[], value=None),
+                  label_as=gr.update(choices=[], value=None))
 
 
 def no_detail() -> str:
@@ -150,31 +155,21 @@ def no_detail() -> str:
 
 def _screen(visit: Visit, form: Form, command: Command) -> Screen:
     run = visit.run
-    counts = class_counts(run)
+    seen, counts = version(run.pk), class_counts(run)  # what comes in between is drawn once more
     drawn: dict[str, Callable[[], str]] = {
         "answers": lambda: drawing.grid(run, form.chosen, command.page, "answers"),
         "classes": lambda: drawing.classes(run, command.page),
         "disagreements": lambda: drawing.grid(run, form.in_view(command), command.page, "disagreements"),
     }
-    parts = {view: draw() if view == command.view else gr.skip() for view, draw in drawn.items()}
-    undone, redone = drawing.next_undo(visit), drawing.next_redo(visit)
+    parts = {view: draw() if view == command.view else "" for view, draw in drawn.items()}
     return Screen(
-        summary=drawing.summary(visit, counts), **parts,
+        summary=drawing.summary(visit, counts, seen), **parts,
         detail=drawing.detail(run, command.image_id) if command.image_id is not None else "",
-        class_filter=gr.update(choices=[("All classes", "all"), *((_counted(one), str(one.class_index))
+        version=seen,
+        class_filter=gr.update(choices=[("All classes", "all"), *((one.name, str(one.class_index))
                                                                   for one in counts)]),
-        label_as=gr.update(choices=[(_keyed(one), str(one.class_index)) for one in counts]),
-        undo=gr.update(value=_button("Undo", undone), interactive=bool(undone)),
-        redo=gr.update(value=_button("Redo", redone), interactive=bool(redone)), version=version(run))
-
-
-def _counted(count: ClassCount) -> str:
-    return f"{count.name} ({count.images:,})"
+        label_as=gr.update(choices=[(_keyed(one), str(one.class_index)) for one in counts]))
 
 
 def _keyed(count: ClassCount) -> str:
     return f"{count.class_index} · {count.name}" if count.class_index < DIGIT_KEYS else count.name
-
-
-def _button(verb: str, description: str) -> str:
-    return f"{verb}: {description}" if description else verb

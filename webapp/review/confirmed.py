@@ -14,7 +14,8 @@ from webapp.review.names import ANSWER_IN_NAMES
 def confirmed_labels(collection: Collection, version: ClassListVersion | None) -> dict[str, int]:
     """Return file -> class index in `version` of every picture that a person confirmed or corrected.
 
-    Counted is what was said of any run of the collection with any version of this class list, and was not undone.
+    Counted is what was said of any run of the collection with any version of this class list, was not undone and is not
+    in the trash with its run.
     The newest word on a picture wins, whichever of its copies it was said of; where `version` has that class no
     more, the picture has no label. What is held out stays out of reach.
     """
@@ -23,7 +24,7 @@ def confirmed_labels(collection: Collection, version: ClassListVersion | None) -
     names = dict(ClassListVersion.objects.filter(class_list=version.class_list_id).values_list("pk", "names"))
     held_out = set(collection.images.filter(held_out=True).values_list("file", flat=True))
     said = Correction.objects.filter(
-        image__collection=collection, action__undone_at=None,
+        image__collection=collection, action__undone_at=None, action__run__trashed_at=None,
         action__run__class_list_version__class_list=version.class_list_id,
         action__run__method__in=ANSWER_IN_NAMES,  # a cluster's number says what it was called, and that may change
     ).order_by("action_id").values_list("image__file", "class_index", "action__run__class_list_version_id")

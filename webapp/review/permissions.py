@@ -11,5 +11,6 @@ from webapp.sharing.models import Role
 
 def get_own_trial(request: HttpRequest, pk: int) -> Trial:
     """Return a trial; the right to see it: the person made it, on a run they may still look at."""
-    trials = Trial.objects.filter(owner=request.user).select_related("run__class_list_version", "run__collection")
+    trials = Trial.objects.filter(owner=request.user, run__trashed_at=None).select_related(
+        "run__class_list_version", "run__collection")
     return find(request, trials, pk, Role.VIEWER, through="run__collection")

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, Count, F, IntegerField, Max, OuterRef, QuerySet, Subquery, Value, When, Window
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    IntegerField,
+    Max,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+    Window,
+)
 from django.db.models.functions import Coalesce, RowNumber
 
 from webapp.review.models import Correction, ReviewAction
@@ -25,11 +39,11 @@ NO_CLASS = -1
 """Stands in for a class of the baseline that matches none of the run's."""
 
 
-def version(run: Run) -> str:
+def version(run_id: int) -> str:
     """Return a text that changes with every action, undo and redo of a run."""
-    actions = ReviewAction.objects.filter(run=run)
+    actions = ReviewAction.objects.filter(run=run_id)
     done = actions.aggregate(newest=Max("pk"), undone=Count("undone_at"), at=Max("undone_at"))
-    return f"{run.pk}-{done['newest'] or 0}-{done['undone']}-{done['at'].timestamp() if done['at'] else 0}"
+    return f"{run_id}-{done['newest'] or 0}-{done['undone']}-{done['at'].timestamp() if done['at'] else 0}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,12 +165,29 @@ class ClassCount:
 
 
 def class_counts(run: Run) -> list[ClassCount]:
-    """Return a row for every class of the run, empty ones too, in the order of their names' list."""
-    counted = {standing: (images, by_person) for standing, images, by_person in with_standing(run).values_list(
-        "standing").annotate(images=Count("pk"), by_person=Count("corrected")).order_by()}
-    return [ClassCount(class_index=index, name=name, images=counted.get(index, (0, 0))[0],
-                       by_person=counted.get(index, (0, 0))[1])
+    """Return a row for every class of the run, empty ones too, in the order of their names' list.
+
+    The model's answers are counted by an index, and what people said is moved: `with_standing` would look for a
+    correction of each image.
+    """
+    images = Counter(dict(Prediction.objects.filter(run=run).values_list("class_index").annotate(
+        images=Count("pk")).order_by()))
+    by_person: Counter[int] = Counter()
+    for said, answered, count in _said(run):
+        images[answered] -= count
+        images[said] += count
+        by_person[said] += count
+    return [ClassCount(class_index=index, name=name, images=images[index], by_person=by_person[index])
             for index, name in enumerate(class_names(run))]
+
+
+def _said(run: Run) -> QuerySet[Correction, tuple[int, int, int]]:
+    """Return (class that a person says, class that the run answers, images), of the corrections that stand."""
+    standing = Correction.objects.filter(action__run=run, action__undone_at=None)
+    later = standing.filter(image=OuterRef("image"), action_id__gt=OuterRef("action_id"))
+    answered = Prediction.objects.filter(run=run, image=OuterRef("image")).values("class_index")[:1]
+    return standing.filter(~Exists(later)).annotate(answered=Subquery(answered)).filter(
+        answered__isnull=False).values_list("class_index", "answered").annotate(images=Count("pk")).order_by()
 
 
 def surest(run: Run, class_indices: Sequence[int], each: int) -> dict[int, list[int]]:

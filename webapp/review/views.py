@@ -6,24 +6,27 @@ A picture that is tried never passes through Gradio, whose upload folder is open
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from core.errors import DataError
 from webapp.collections import ingest
 from webapp.collections.receiving import clean_name
+from webapp.collections.tables import sent_table
 from webapp.collections.tus import Refused
 from webapp.config.files import file_response
-from webapp.review import trying
+from webapp.review import imported, trying
 from webapp.review.names import class_names, name_at
 from webapp.review.permissions import get_own_trial
 from webapp.review.queries import version, with_standing
 from webapp.runs.models import Run, Trial
-from webapp.runs.permissions import get_visible_run
+from webapp.runs.permissions import get_reviewable_run, get_visible_run, get_visible_run_number
 from webapp.runs.presence import is_present
 from workers.app import send
 
@@ -40,7 +43,7 @@ DISK_FULL = "The server's disk is full, so the picture was not kept. Free some s
 @never_cache
 def standing_version(request: HttpRequest, pk: int) -> HttpResponse:
     """Answer the panel's polling: it draws anew when this is not what it shows. One of Gradio's events costs more."""
-    return HttpResponse(version(get_visible_run(request, pk)), content_type="text/plain")
+    return HttpResponse(version(get_visible_run_number(request, pk)), content_type="text/plain")
 
 
 @require_GET
@@ -58,6 +61,26 @@ def map_points(request: HttpRequest, pk: int) -> JsonResponse:
         by_person.append(int(corrected is not None))
     return JsonResponse({"names": class_names(run), "ids": ids, "x": xs, "y": ys, "classes": classes,
                          "by_person": by_person, "units": MAP_UNITS})
+
+
+@require_POST
+def import_labels(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take labels from a CSV as corrections, and show the review with them."""
+    run = get_reviewable_run(request, pk)
+    try:
+        found = imported.correct_listed(run, request.user, *sent_table(request, imported.FILE))
+    except DataError as error:
+        messages.error(request, str(error))
+        return redirect("runs:review", run.pk)
+    messages.success(request, f"{found.labelled:,} image{'s have' if found.labelled > 1 else ' has'} your label now; "
+                              "Undo takes it back.")
+    if found.unknown_path_count:
+        messages.warning(request, f"{found.unknown_path_count:,} lines of the file name no image of this collection, "
+                                  f"for example {found.unknown_paths[0]}.")
+    if found.models_own:
+        messages.info(request, f"{found.models_own:,} lines were left out: they are a model's answers, by the file's "
+                               f"column {imported.SOURCE}.")
+    return redirect("runs:review", run.pk)
 
 
 @require_http_methods(["GET", "POST"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from functools import lru_cache
 from typing import Any
@@ -32,9 +33,10 @@ GRADIO_POSTS = [
     "/gradio_api/stream/abc", "/gradio_api/process_recording", "/gradio_api/vibe-edit",
     "/gradio_api/run-history/connect", "/gradio_api/profiling/clear",
 ]
+RUN = "/gradio_api/run/"
 OPEN_GETS = {"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/svelte/svelte.js",
              "/static/img/logo.svg", "/gradio_api/app_id", "/gradio_api/info", "/gradio_api/heartbeat/abc",
-             "/gradio_api/queue/data?session_hash=abc", "/gradio_api/startup-events", "/gradio_api/theme.css"}
+             "/gradio_api/startup-events", "/gradio_api/theme.css"}
 
 
 @lru_cache
@@ -58,18 +60,13 @@ def _own(server: Server) -> dict[str, str]:
 
 
 def _ask(server: Server, session: str, run: object, session_hash: str | None = None, **event: Any) -> dict[str, Any]:
-    """Send one event as the page does; return the message in which Gradio answers."""
+    """Send one event as the page does; return Gradio's answer."""
     session_hash = session_hash or secrets.token_hex(6)
     body = _event(server, session_hash, **event)
     with server.client(session) as client:
-        joined = client.post(f"/panel/gradio_api/queue/join?run={run}", json=body, headers=_own(server))
-        assert joined.status_code == 200, joined.text
-        with client.stream("GET", f"/panel/gradio_api/queue/data?session_hash={session_hash}") as stream:
-            for line in stream.iter_lines():
-                message = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
-                if message.get("msg") == "process_completed":
-                    return message
-    raise AssertionError("the stream ended without an answer")
+        answer = client.post(f"/panel{RUN}{event.get('handler', 'show')}?run={run}", json=body, headers=_own(server))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
 
 
 @pytest.mark.parametrize("path", GRADIO_GETS)
@@ -107,7 +104,7 @@ def test_a_route_that_the_panel_does_not_use_is_not_there(server: Server, path: 
     assert "root:" not in answer.text
 
 
-@pytest.mark.parametrize("path", sorted(set(GRADIO_POSTS) - {"/gradio_api/queue/join", "/gradio_api/reset"}))
+@pytest.mark.parametrize("path", sorted(set(GRADIO_POSTS) - {"/gradio_api/run/predict", "/gradio_api/reset"}))
 def test_uploads_and_other_ways_in_are_not_there(server: Server, path: str) -> None:
     with server.client(server.owner) as client:
         answer = client.post(f"/panel{path}", files={"files": ("a.png", b"x")}, headers=_own(server))
@@ -119,6 +116,18 @@ def test_uploads_and_other_ways_in_are_not_there(server: Server, path: str) -> N
 def test_a_path_that_climbs_leads_nowhere(server: Server, path: str) -> None:
     with server.client(server.owner) as client:
         assert client.get(f"/panel{path}").status_code in (403, 404)
+
+
+def test_what_a_hash_names_is_kept_by_browsers_and_nothing_else(server: Server) -> None:
+    with server.client(server.owner) as client:
+        page = client.get("/panel/", headers=HTML)
+        script = re.search(r'"\./(assets/[^"]+\.js)"', page.text)
+        assert script is not None
+        assert client.get(f"/panel/{script[1]}").headers["cache-control"].endswith("immutable")
+        missing = client.get("/panel/assets/none-12345678.js")
+        assert missing.status_code == 404
+        for answer in (page, missing, client.get("/panel/static/img/logo.svg")):
+            assert "immutable" not in answer.headers.get("cache-control", "")
 
 
 def test_a_deep_link_is_not_followed(server: Server) -> None:
@@ -133,7 +142,7 @@ def test_a_deep_link_is_not_followed(server: Server) -> None:
 def test_another_sites_page_cannot_send_events(server: Server, headers: dict[str, str]) -> None:
     body = _event(server, secrets.token_hex(6))
     with server.client(server.owner) as client:
-        answer = client.post("/panel/gradio_api/queue/join", json=body, headers=headers)
+        answer = client.post(f"/panel{RUN}show", json=body, headers=headers)
     assert answer.status_code == 403
 
 
@@ -157,10 +166,9 @@ def test_a_stolen_session_hash_is_of_no_use(server: Server) -> None:
     session_hash = secrets.token_hex(6)
     _ask(server, server.owner, server.run, session_hash)
     with server.client(server.stranger) as client:
-        assert client.get(f"/panel/gradio_api/queue/data?session_hash={session_hash}").status_code == 403
         assert client.get(f"/panel/gradio_api/heartbeat/{session_hash}").status_code == 403
         body = _event(server, session_hash)
-        assert client.post("/panel/gradio_api/queue/join", json=body, headers=_own(server)).status_code == 403
+        assert client.post(f"/panel{RUN}show", json=body, headers=_own(server)).status_code == 403
         assert client.post("/panel/gradio_api/reset", json={"event_id": "1", "session_hash": session_hash},
                            headers=_own(server)).status_code == 403
 
@@ -168,20 +176,19 @@ def test_a_stolen_session_hash_is_of_no_use(server: Server) -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"no json", b'{"session_hash": 3}', b'{"session_hash": "a b"}'])
 def test_an_event_without_a_session_is_refused(server: Server, body: bytes) -> None:
     with server.client(server.owner) as client:
-        answer = client.post("/panel/gradio_api/queue/join", content=body, headers=_own(server))
+        answer = client.post(f"/panel{RUN}show", content=body, headers=_own(server))
     assert answer.status_code == 400
 
 
 def test_an_event_that_is_too_large_is_refused(server: Server) -> None:
     with server.client(server.owner) as client:
-        answer = client.post("/panel/gradio_api/queue/join", content=b"x" * (1024 * 1024 + 1), headers=_own(server))
+        answer = client.post(f"/panel{RUN}show", content=b"x" * (1024 * 1024 + 1), headers=_own(server))
     assert answer.status_code == 413
 
 
 def test_the_owner_sees_the_run(server: Server) -> None:
     answer = _ask(server, server.owner, server.run)
-    assert answer["success"]
-    summary, grid = answer["output"]["data"][:2]
+    summary, grid = answer["data"][:2]
     assert "150" in summary
     assert grid.count("lf-tile") >= 60
 
@@ -189,8 +196,7 @@ def test_the_owner_sees_the_run(server: Server) -> None:
 @pytest.mark.parametrize("run", ["other", 10**9, "", "1; drop", "-1", "9" * 30])
 def test_a_run_that_is_not_theirs_is_as_if_it_were_not_there(server: Server, run: object) -> None:
     answer = _ask(server, server.stranger, server.run if run == "other" else run)
-    assert answer["success"]
-    assert "Nothing here" in answer["output"]["data"][0]
+    assert "Nothing here" in answer["data"][0]
     assert "lf-tile" not in json.dumps(answer)
 
 
@@ -199,9 +205,27 @@ def test_a_run_that_is_not_theirs_is_as_if_it_were_not_there(server: Server, run
 def test_no_event_reaches_another_persons_run(server: Server, handler: str) -> None:
     command = {"everything": True, "class_index": 1, "image_id": 1, "name": "x"}
     answer = _ask(server, server.stranger, server.run, command=command, handler=handler)
-    assert "Nothing here" in answer["output"]["data"][0]
+    assert "Nothing here" in answer["data"][0]
     seen = _ask(server, server.owner, server.run)
-    assert "<strong>0</strong> answered by a person" in seen["output"]["data"][0]
+    assert "<strong>0</strong> answered by a person" in seen["data"][0]
+
+
+def test_what_is_refused_is_answered_so_and_in_words(server: Server) -> None:
+    body = _event(server, secrets.token_hex(6), handler="confirm")
+    with server.client(server.owner) as client:
+        answer = client.post(f"/panel{RUN}confirm?run={server.run}", json=body, headers=_own(server))
+    assert (answer.status_code, "no image is selected" in answer.json()["error"]) == (422, True)
+
+
+@pytest.mark.parametrize(("place", "value"), [
+    (0, "{"), (0, 3), (0, "[]"), (2, ["x"]), (3, "no class"), (3, {}), (4, []), (4, "Nobody"), (5, {}), (5, "Largest"),
+    (6, "x"), (6, None), (7, 10**400), (7, [])])
+def test_a_form_that_no_page_sends_is_refused_and_breaks_nothing(server: Server, place: int, value: object) -> None:
+    body = _event(server, secrets.token_hex(6), command={"view": "answers", "ids": [1]}, handler="correct")
+    body["data"][place] = value
+    with server.client(server.owner) as client:
+        answer = client.post(f"/panel{RUN}correct?run={server.run}", json=body, headers=_own(server))
+    assert (answer.status_code, bool(answer.json()["error"])) == (422, True), answer.text
 
 
 def test_the_answers_name_our_policy(server: Server) -> None:

@@ -167,6 +167,7 @@
   }, 5000);
 
   let version = null;
+  let names = null;
   let waiting = false;
   function settled() {
     waiting = false;
@@ -175,12 +176,26 @@
       version = now;
       document.dispatchEvent(new CustomEvent("lf:changed"));
     }
+    const called = head()?.dataset.names ?? names;
+    if (called !== names) {
+      if (names !== null) press("lf-show");  // another one renamed a class: the menus are drawn anew
+      names = called;
+    }
+    for (const verb of ["undo", "redo"]) offer(find(`#lf-${verb}`), verb, head()?.dataset[verb]);
     const menu = find("#lf-label-as input");
     if (menu && !menu.placeholder) menu.placeholder = "Choose a class";
     const view = find(`.lf-view [data-view="${state.view}"]`);
     if (view) state.pages[state.view] = Number(view.dataset.page || 1);
     paint();
   }
+  function offer(button, verb, what) {
+    if (!button) return;
+    const name = verb[0].toUpperCase() + verb.slice(1);
+    const text = what ? `${name}: ${what}` : name;
+    if (button.textContent.trim() !== text) button.textContent = text;
+    button.disabled = !what;
+  }
+
   new MutationObserver((changes) => {
     if (waiting || changes.every((one) => one.target.closest?.("[data-island], [data-selected]"))) return;
     waiting = true;
