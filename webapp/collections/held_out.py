@@ -23,7 +23,7 @@ def hold_out_share(collection: Collection, percent: int, seed: int) -> int:
         ConfigError: for a share that leaves too little.
     """
     if not 1 <= percent <= MAX_PERCENT:
-        raise ConfigError("share held out", f"{percent} %; choose 1 to {MAX_PERCENT} %")
+        raise ConfigError("percent", f"{percent} %; choose 1 to {MAX_PERCENT} %")
     groups: dict[int, list[int]] = {}
     for pk, first in collection.images.order_by("number").values_list("pk", "duplicate_of"):
         groups.setdefault(first or pk, []).append(pk)

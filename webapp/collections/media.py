@@ -19,8 +19,9 @@ def thumbnails() -> str:
 
 @require_safe
 def thumbnail(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Answer with an image's thumbnail."""
-    return file_response(request, settings.MEDIA_ROOT / get_visible_image(request, pk).thumbnail, immutable=True)
+    """Answer with an image's thumbnail; a page asks for sixty."""
+    found = get_visible_image(request, pk, "thumbnail")
+    return file_response(request, settings.MEDIA_ROOT / found.thumbnail, immutable=True)
 
 
 @require_safe

@@ -44,9 +44,9 @@ def get_own_upload(request: HttpRequest, pk: UUID) -> Upload:
     return find(request, Upload.objects.all(), pk, Role.OWNER, through="collection")
 
 
-def get_visible_image(request: HttpRequest, pk: int) -> Image:
-    """Return an image; the right to see it."""
-    return find(request, Image.objects.all(), pk, Role.VIEWER, through="collection")
+def get_visible_image(request: HttpRequest, pk: int, *fields: str) -> Image:
+    """Return an image, of it only `fields` where they are named; the right to see it."""
+    return find(request, Image.objects.only(*fields), pk, Role.VIEWER, through="collection")
 
 
 def get_visible_class_list(request: HttpRequest, pk: int) -> ClassList:

@@ -13,7 +13,7 @@ from webapp.collections import held_out, wall
 from webapp.collections.forms import QuestionForm
 from webapp.collections.models import Collection, TrueLabel
 from webapp.collections.permissions import get_own_collection, get_visible_collection
-from webapp.collections.tables import MAX_BYTES
+from webapp.collections.tables import sent_table
 from webapp.collections.truth import remove_truth, store_truth
 from webapp.collections.views import frame
 
@@ -48,20 +48,6 @@ def _page(request: HttpRequest, collection: Collection, form: QuestionForm, stat
         held_out_count=collection.images.filter(held_out=True).count(), **faults), status=status)
 
 
-def _content(request: HttpRequest, file: str) -> tuple[bytes, str]:
-    """Return the bytes and the name of the sent file.
-
-    Raises:
-        DataError: if there is none, or it is too large.
-    """
-    sent = request.FILES.get("file")
-    if sent is None:
-        raise DataError(file, "choose a file first")
-    if sent.size > MAX_BYTES:
-        raise DataError(sent.name, f"{sent.size // 2**20} MB; at most {MAX_BYTES // 2**20} MB can be read")
-    return sent.read(), sent.name
-
-
 @require_POST
 def truth(request: HttpRequest, pk: int) -> HttpResponse:
     """Store or remove the truth."""
@@ -72,7 +58,7 @@ def truth(request: HttpRequest, pk: int) -> HttpResponse:
         messages.success(request, f"{forgotten:,} true labels are forgotten.")
         return redirect("collections:question", pk)
     try:
-        report = store_truth(collection, *_content(request, "truth CSV"))
+        report = store_truth(collection, *sent_table(request, "truth CSV"))
     except DataError as error:
         return _page(request, collection, QuestionForm(collection, request.user), 422, truth_fault=str(error))
     record(request, collection, f"stored {report.labelled:,} true labels")
@@ -97,7 +83,7 @@ def hold_out(request: HttpRequest, pk: int) -> HttpResponse:
             percent, seed = _number(request, "percent", 100), _number(request, "seed", 2**31 - 1)
             count = held_out.hold_out_share(collection, percent, seed)
         elif how == "list":
-            count = held_out.hold_out_listed(collection, *_content(request, "held-out list"))
+            count = held_out.hold_out_listed(collection, *sent_table(request, "held-out list"))
         else:
             held_out.hold_out_nothing(collection)
             count = 0

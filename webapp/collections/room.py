@@ -1,11 +1,15 @@
-"""Room for more files: what a person may store, and what the server's disk still holds."""
+"""Room for more files: what a person's collections hold of what they may store, and what the server's disk still holds.
+
+Everything is counted that a collection brings to the disk, in its owner's name: images with their thumbnails, what is
+on its way in, the folders of its runs (checkpoint, model package, pictures, log) and the features that these share.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,27 +17,47 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
-from webapp.collections.models import Image, Upload
+from core.errors import DataError
+from webapp.collections.models import Collection, Image, Upload
 from webapp.collections.tus import Refused
+from webapp.runs.models import Run
 
 SPARE_BYTES = 200 * 1024**2
 """Disk space that uploads leave free: a database and a checkpoint need to be written too."""
 ARRIVING = (Upload.Status.RECEIVING, Upload.Status.RECEIVED, Upload.Status.READING)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Share:
-    """What of a person's quota is used.
+    """What of a person's quota is used, and by what.
 
     Attributes:
-        used_bytes: stored images with their thumbnails, and all of what is announced but not read yet.
+        images_bytes: stored images with their thumbnails.
+        arriving_bytes: all of what is announced but not read yet.
+        runs_bytes: folders of runs.
+        features_bytes: what runs have stored for each other.
         quota_bytes: what they may store; 0 where there is no bound.
     """
 
-    used_bytes: int
-    quota_bytes: int
+    images_bytes: int = 0
+    arriving_bytes: int = 0
+    runs_bytes: int = 0
+    features_bytes: int = 0
+    quota_bytes: int = 0
+
+    @property
+    def used_bytes(self) -> int:
+        """Return the sum."""
+        return self.images_bytes + self.arriving_bytes + self.runs_bytes + self.features_bytes
+
+    @property
+    def parts(self) -> list[tuple[str, int]]:
+        """Return what uses how many bytes, the most first; what uses none is left out."""
+        named = {"images": self.images_bytes, "files on their way": self.arriving_bytes, "runs": self.runs_bytes,
+                 "stored features": self.features_bytes}
+        return sorted(((name, size) for name, size in named.items() if size), key=lambda part: -part[1])
 
     @property
     def percent(self) -> int:
@@ -68,22 +92,59 @@ def share(person: AbstractBaseUser, besides: Upload | None = None) -> Share:
         person: the owner of the collections.
         besides: an upload that is not counted: it is just being read, and its images are.
     """
-    if not settings.QUOTA_BYTES:
-        return Share(0, 0)
-    stored = Image.objects.filter(collection__owner=person).aggregate(sum=Sum("stored_bytes"))["sum"] or 0
-    arriving = Upload.objects.filter(collection__owner=person, status__in=ARRIVING)
+    return shares([person.pk], besides)[person.pk] if settings.QUOTA_BYTES else Share()
+
+
+def shares(people: Iterable[int], besides: Upload | None = None) -> dict[int, Share]:
+    """Return what each of these people uses, whether or not there is a quota; what is in the trash is counted too."""
+    people = list(people)
+    theirs = Collection.objects.filter(owner__in=people)
+    waiting = Upload.objects.filter(collection__in=theirs, status__in=ARRIVING)
     if besides is not None:
-        arriving = arriving.exclude(pk=besides.pk)
-    return Share(stored + (arriving.aggregate(sum=Sum("size_bytes"))["sum"] or 0), settings.QUOTA_BYTES)
+        waiting = waiting.exclude(pk=besides.pk)
+    images = _by_owner(Image.objects.filter(collection__in=theirs), "stored_bytes")
+    arriving = _by_owner(waiting, "size_bytes")
+    runs = _by_owner(Run.everything.filter(collection__in=theirs), "stored_bytes")
+    features = _by_owner(theirs, "features_bytes", owner="owner")
+    return {pk: Share(images_bytes=images.get(pk, 0), arriving_bytes=arriving.get(pk, 0), runs_bytes=runs.get(pk, 0),
+                      features_bytes=features.get(pk, 0), quota_bytes=settings.QUOTA_BYTES) for pk in people}
+
+
+def _by_owner(rows: QuerySet, size: str, owner: str = "collection__owner") -> dict[int, int]:
+    """Return owner -> the sum of their rows' sizes."""
+    return dict(rows.order_by().values_list(owner).annotate(sum=Sum(size)))
 
 
 def check_quota(person: AbstractBaseUser, more_bytes: int) -> None:
     """Refuse (413) what the person may not store any more."""
+    if lacking := _lacking(person, more_bytes):
+        raise Refused(413, f"{lacking}. Delete a collection or runs for good, or ask the administrator for more.")
+
+
+def check_run(collection: Collection, more_bytes: int) -> None:
+    """Refuse a run that will hold at least so much, where the collection's owner may not store it any more.
+
+    How much it holds in the end nobody knows before: one may go beyond the quota, the next is refused.
+
+    Raises:
+        DataError: with what uses the quota, and what to delete.
+    """
+    if lacking := _lacking(collection.owner, more_bytes):
+        largest = Run.everything.filter(collection=collection, stored_bytes__gt=0).order_by("-stored_bytes").first()
+        hint = f" (run {largest.pk} of this one holds {_megabytes(largest.stored_bytes)})" if largest else ""
+        raise DataError("room", f"{lacking}; delete runs or a collection for good{hint}, or ask the administrator for "
+                                "more")
+
+
+def _lacking(person: AbstractBaseUser, more_bytes: int) -> str:
+    """Say whose quota is too small for so much more, and what uses it; "" where it is large enough."""
     now = share(person)
-    if now.left_bytes is not None and more_bytes > now.left_bytes:
-        raise Refused(413, f"You may store {_megabytes(now.quota_bytes)} and use {_megabytes(now.used_bytes)}; "
-                           f"this needs {_megabytes(more_bytes)} more. "
-                           "Delete a collection for good, or ask the administrator for more.")
+    if now.left_bytes is None or more_bytes <= now.left_bytes:
+        return ""
+    uses = ", ".join(f"{name} {_megabytes(size)}" for name, size in now.parts)
+    return (f"The quota of {person.get_username()} is {_megabytes(now.quota_bytes)}, of which "
+            f"{_megabytes(now.used_bytes)} are used{f' ({uses})' if uses else ''}; this needs "
+            f"{_megabytes(more_bytes)} more")
 
 
 def check_disk(more_bytes: int) -> None:

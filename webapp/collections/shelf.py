@@ -92,7 +92,8 @@ class Shelf:
 
     def _twin(self, content: bytes) -> Image | None:
         """Return the stored image of the very same bytes, if the collection has one: no need to decode again."""
-        return Image.objects.filter(collection_id=self.upload.collection_id, sha256=digest(content)).first()
+        same = Image.objects.filter(collection_id=self.upload.collection_id, sha256=digest(content))
+        return same.order_by("pk").first()  # by number, SQLite goes through all of the collection's for each file
 
     def _take_room(self, size_bytes: int) -> None:
         room.keep_spare(size_bytes)
@@ -116,7 +117,7 @@ def store(collection_id: int, images: Sequence[Image]) -> None:
     collection = Collection.objects.select_for_update().get(pk=collection_id)
     last = collection.images.aggregate(last=Max("number"))["last"]
     firsts = dict(collection.images.filter(duplicate_of=None, sha256__in=[one.sha256 for one in images])
-                  .values_list("sha256", "pk"))
+                  .order_by().values_list("sha256", "pk"))
     seen = set(firsts)
     doubles = []
     for number, image in enumerate(images, 0 if last is None else last + 1):

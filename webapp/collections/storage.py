@@ -73,7 +73,8 @@ def write(name: str, content: bytes, *, durable: bool = True) -> None:
 
 def settle(names: Iterable[str]) -> None:
     """Wait until the disk has these names under MEDIA_ROOT as it has their contents: a power cut may take a name."""
-    folders = {folder for name in names for folder in (settings.MEDIA_ROOT / name).parents
+    one_a_folder = {name.rpartition("/")[0]: name for name in names}.values()
+    folders = {folder for name in one_a_folder for folder in (settings.MEDIA_ROOT / name).parents
                if folder.is_relative_to(settings.MEDIA_ROOT)}
     for folder in folders:
         try:

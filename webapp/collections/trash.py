@@ -12,6 +12,7 @@ from webapp.audit.trail import record
 from webapp.collections.deletion import TRASH_LIFETIME, delete_collection, restore_collection
 from webapp.collections.models import Image
 from webapp.collections.permissions import get_trashed_collection
+from webapp.runs.permissions import own_trashed_runs
 from webapp.sharing.access import trashed_collections_of
 
 
@@ -20,9 +21,11 @@ def index(request: HttpRequest) -> HttpResponse:
     """Show what one may restore."""
     faces = Prefetch("images", Image.objects.filter(number__lt=4), to_attr="faces")
     trashed = trashed_collections_of(request.user).order_by("-trashed_at").prefetch_related(faces)[:200]
+    runs = own_trashed_runs(request).order_by("-trashed_at")[:200]
     return render(request, "collections/trash.html", {
         "section": "collections", "days": TRASH_LIFETIME.days,
-        "trashed": [(collection, collection.trashed_at + TRASH_LIFETIME) for collection in trashed]})
+        "trashed": [(collection, collection.trashed_at + TRASH_LIFETIME) for collection in trashed],
+        "runs": [(run, run.trashed_at + TRASH_LIFETIME) for run in runs]})
 
 
 @require_POST

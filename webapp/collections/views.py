@@ -24,6 +24,7 @@ from webapp.collections.permissions import get_own_collection, get_own_upload, g
 from webapp.collections.room import share
 from webapp.collections.uploads import drop, give_up_waiting
 from webapp.runs.models import LIVE, Run
+from webapp.runs.permissions import own_trashed_runs
 from webapp.sharing.access import collections_of, trashed_collections_of
 
 CARDS = 24
@@ -164,8 +165,10 @@ def runs(request: HttpRequest, pk: int) -> HttpResponse:
     collection = get_visible_collection(request, pk)
     found = collection.runs.select_related("class_list_version__class_list").order_by("-created_at")
     page = Paginator(found, RUNS_A_PAGE).get_page(request.GET.get("page"))
+    trashed = own_trashed_runs(request).filter(collection=collection)
     return render(request, "collections/runs.html", frame(
-        collection, "runs", page=page, runs=page.object_list,
+        collection, "runs", page=page, runs=page.object_list, trashed=trashed.count(), days=TRASH_LIFETIME.days,
+        undo=trashed.filter(pk=request.session.pop("trashed_run", None)).first(),
         can_compare=collection.runs.filter(status=Run.Status.SUCCEEDED).count() > 1))
 
 

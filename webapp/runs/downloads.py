@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
+from django.db import connections
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
@@ -135,7 +136,11 @@ def file_name(run: Run, what: str) -> str:
 
 
 async def _one_by_one(texts: Iterator[str]) -> AsyncIterator[str]:
-    """Draw from a generator that asks the database, always on the thread that holds its connection."""
-    following = sync_to_async(partial(next, texts, None))
-    while (text := await following()) is not None:
-        yield text
+    """Draw from a generator that asks the database, always in one thread, which holds its connection."""
+    loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, thread_name_prefix="labels")
+    try:
+        while (text := await loop.run_in_executor(thread, next, texts, None)) is not None:
+            yield text
+    finally:
+        thread.submit(connections.close_all)
+        thread.shutdown(wait=False)

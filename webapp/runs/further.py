@@ -104,7 +104,8 @@ def earlier_run(run: Run) -> Run | None:
     found = Run.objects.select_related("collection").filter(pk=run.start_from_id).first()
     if found is None:
         raise DataError("start_from", f"run {run.start_from_id}, with which this one begins, is not there any more; "
-                                      "change the settings and begin with another, or with the published weights")
+                                      "restore it from the trash, or change the settings and begin with another, or "
+                                      "with the published weights")
     return found
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from django.db.models import Q
 from django.utils import timezone
 
-from core.catalog import METHODS
 from core.evaluation import guard
 from webapp.collections.models import Image
 from webapp.review.names import class_names, name_at
+from webapp.runs import lane
 from webapp.runs.models import Run
 from webapp.runs.presence import is_present, last_seen
 from webapp.runs.words import span
@@ -32,17 +32,24 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a queued run stands: runs ahead of it, of everybody."""
+    """Where a queued run stands: runs ahead of it, of everybody.
+
+    Attributes:
+        waiting_ahead, running: of those that it has to wait for.
+        in_lane: whether these are only the runs of seconds, for the quick lane is there (`webapp.runs.lane`).
+    """
 
     waiting_ahead: int
     running: int
+    in_lane: bool = False
 
     def __str__(self) -> str:
+        passes = " It takes seconds, so it does not wait for the long ones." if self.in_lane else ""
         if not self.waiting_ahead and not self.running:
-            return "Next in line."
+            return f"Next in line.{passes}"
         counts = {"running": self.running, "waiting": self.waiting_ahead}
         parts = [f"{count} {word}" for word, count in counts.items() if count]
-        return f"Number {self.waiting_ahead + 1} in the queue; ahead of it: {' and '.join(parts)}."
+        return f"Number {self.waiting_ahead + 1} in the queue; ahead of it: {' and '.join(parts)}.{passes}"
 
 
 def place(run: Run) -> Place | None:
@@ -51,8 +58,10 @@ def place(run: Run) -> Place | None:
         return None
     earlier = Q(queued_at__lt=run.queued_at) | Q(queued_at=run.queued_at, pk__lt=run.pk)
     ahead = Q(priority__gt=run.priority) | Q(priority=run.priority) & earlier
-    return Place(waiting_ahead=Run.objects.queued().filter(ahead).count(),
-                 running=Run.objects.filter(status=Run.Status.RUNNING).count())
+    waiting, running = Run.objects.queued().filter(ahead), Run.objects.filter(status=Run.Status.RUNNING)
+    if lane.is_for(run):
+        return Place(waiting_ahead=len(lane.quick(waiting)), running=len(lane.quick(running)), in_lane=True)
+    return Place(waiting_ahead=waiting.count(), running=running.count())
 
 
 def worker_notice(run: Run) -> str:
@@ -63,10 +72,9 @@ def worker_notice(run: Run) -> str:
             return ""
         return (f"The worker has not been heard of for {span(silent_seconds)}. If it is gone, the run goes back to "
                 "the queue by itself and continues from its last checkpoint.")
-    queue = METHODS[run.method].queue if run.method in METHODS else "gpu"
-    if run.status != Run.Status.QUEUED or is_present(queue):
+    if run.status != Run.Status.QUEUED or is_present("gpu") or lane.is_for(run):
         return ""
-    seen = last_seen(queue)
+    seen = last_seen("gpu")
     since = f"for {span((timezone.now() - seen).total_seconds())}" if seen else "yet"
     return f"No worker has been heard of {since}. Start one with “make worker”; this run then begins by itself."
 

@@ -2,65 +2,23 @@
 
 from __future__ import annotations
 
-import secrets
-from datetime import timedelta
-
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import Q
 from django.utils import timezone
 
 from webapp.collections.models import ClassListVersion, Collection, Image
+from webapp.runs.querysets import LEASE, SILENCE, RunManager, RunQuerySet
 
-LEASE = timedelta(seconds=45)
-"""A worker that has not been heard of for this long has lost its run; heartbeats come every 10 s."""
-SILENCE = timedelta(seconds=15)
-"""A run that is to be cancelled does not wait for its lease: a worker silent for this long will not end it."""
+__all__ = ["ENDS", "LEASE", "LIVE", "MAX_ATTEMPTS", "MAX_HALVINGS", "SILENCE", "Prediction", "ProgressPoint", "Run",
+           "RunQuerySet", "Trial", "WorkerBeat"]
+
 MAX_ATTEMPTS = 3
 MAX_HALVINGS = 4
 """How often a run whose memory ran out goes on with half as many images held at once, before it fails."""
 LIVE = ("queued", "running", "paused")
 ENDS = ("succeeded", "failed", "cancelled")
 """The states that nothing follows, unless a person resumes what failed."""
-
-
-class RunQuerySet(models.QuerySet["Run"]):
-    """The questions asked of the table, and the only writes a worker may make.
-
-    Leases are written and judged by the database's clock: those of the machines may differ by more than a lease.
-    """
-
-    def queued(self) -> RunQuerySet:
-        """Return runs waiting for a worker, first in line first: by priority, then by when they came."""
-        return self.filter(status=Run.Status.QUEUED).order_by("-priority", "queued_at", "pk")
-
-    def stale(self) -> RunQuerySet:
-        """Return runs that are to go on and whose worker has not been heard of."""
-        return self.filter(status=Run.Status.RUNNING, cancel_requested=False, lease_expires_at__lt=Now())
-
-    def end_abandoned(self) -> int:
-        """Cancel the runs that are to be cancelled and that no worker has, or a silent one; return how many.
-
-        Should the worker only be slow: its writes are fenced, and it finds its lease gone.
-        """
-        silent = Q(heartbeat_at__lt=Now() - SILENCE) | Q(lease_expires_at__lt=Now())
-        abandoned = Q(status__in=[Run.Status.QUEUED, Run.Status.PAUSED]) | Q(silent, status=Run.Status.RUNNING)
-        return self.filter(abandoned, cancel_requested=True).update(  # nosec B106
-            status=Run.Status.CANCELLED, finished_at=Now(), stage="", seconds_left=None, images_per_second=None,
-            pause_requested=False, lease_owner="", lease_token="", lease_expires_at=None)
-
-    def claim(self, pk: int, owner: str) -> str | None:
-        """Take the lease of a queued run; return the fencing token, or None when it is not to be had."""
-        token = secrets.token_hex(16)
-        taken = self.filter(pk=pk, status=Run.Status.QUEUED, cancel_requested=False).update(
-            status=Run.Status.RUNNING, lease_owner=owner, lease_token=token, lease_expires_at=Now() + LEASE,
-            heartbeat_at=Now(), attempt=F("attempt") + 1, started_at=Now(), stage="starting")
-        return token if taken else None
-
-    def fenced(self, pk: int, token: str) -> RunQuerySet:
-        """Return the run if `token` still holds its lease: every worker write goes through this filter."""
-        return self.filter(pk=pk, status=Run.Status.RUNNING, lease_token=token)
 
 
 class Run(models.Model):
@@ -80,7 +38,7 @@ class Run(models.Model):
     The web writes `cancel_requested`, `pause_requested` and the steps from queued and paused; the worker
     that holds the lease writes everything else, through ``Run.objects.fenced``. What each state must
     have is a constraint below: a row that claims to be in a state without it is refused by the
-    database, whoever writes it.
+    database, whoever writes it. What has ended may be in the trash (`webapp.runs.deletion`).
     """
 
     class Status(models.TextChoices):
@@ -145,7 +103,12 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
-    objects = RunQuerySet.as_manager()
+    trashed_at = models.DateTimeField(null=True, help_text="when it was deleted; restored by emptying this")
+    stored_bytes = models.BigIntegerField(default=0, help_text="of its folder, when that was last measured")
+    is_measured = models.BooleanField(default=False, help_text="whether that was after its folder's last change")
+
+    objects = RunManager()
+    everything = RunQuerySet.as_manager()
 
     class Meta:
         indexes = [
@@ -163,6 +126,8 @@ class Run(models.Model):
                 name="only_terminal_has_an_end",
                 condition=Q(status__in=ENDS, finished_at__isnull=False)
                 | ~Q(status__in=ENDS) & Q(finished_at__isnull=True)),
+            models.CheckConstraint(name="only_terminal_is_in_the_trash",
+                                   condition=Q(trashed_at__isnull=True) | Q(status__in=ENDS)),
             models.CheckConstraint(name="run_priority_is_known", condition=Q(priority__gte=-1, priority__lte=1)),
             models.CheckConstraint(name="memory_halvings_are_bounded", condition=Q(memory_halvings__lte=MAX_HALVINGS)),
             models.CheckConstraint(name="failed_says_why", condition=~Q(status="failed") | ~Q(error="")),
@@ -216,7 +181,7 @@ class Run(models.Model):
         (a full disk, a worker that was lost), with all of them.
         """
         queued = {"status": self.Status.QUEUED, "queued_at": timezone.now(), "sent_at": None,
-                  "cancel_requested": False}
+                  "cancel_requested": False, "is_measured": False}
         this = Run.objects.filter(pk=self.pk)
         return bool(this.filter(status=self.Status.PAUSED).update(**queued, pause_requested=False)
                     or this.filter(status=self.Status.FAILED, retryable=True).update(
@@ -253,7 +218,8 @@ class Prediction(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "image"], name="one_prediction_an_image")]
-        indexes = [models.Index(fields=["run", "class_index", "confidence"])]  # the review grid's filter and order
+        indexes = [models.Index(fields=["run", "class_index", "confidence"]),  # the review grid's filter and order
+                   models.Index(fields=["run", "confidence", "id"])]  # and its order without a filter
 
     def __str__(self) -> str:
         return f"{self.run}: image {self.image_id} is class {self.class_index}"

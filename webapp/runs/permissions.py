@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from webapp.runs.deletion import trashed_runs
 from webapp.runs.models import Run
 from webapp.sharing.access import collections_of, find
 from webapp.sharing.models import Role
@@ -15,6 +16,11 @@ def get_visible_run(request: HttpRequest, pk: int) -> Run:
     return _find(request, pk, Role.VIEWER)
 
 
+def get_visible_run_number(request: HttpRequest, pk: int) -> int:
+    """Return a run's number, without its row; the same right."""
+    return find(request, Run.objects.only("pk"), pk, Role.VIEWER, through="collection").pk
+
+
 def get_reviewable_run(request: HttpRequest, pk: int) -> Run:
     """Return a run; the right to confirm and correct its answers and to spot check it."""
     return _find(request, pk, Role.REVIEWER)
@@ -23,6 +29,16 @@ def get_reviewable_run(request: HttpRequest, pk: int) -> Run:
 def get_own_run(request: HttpRequest, pk: int) -> Run:
     """Return a run; the right to do everything with it."""
     return _find(request, pk, Role.OWNER)
+
+
+def get_trashed_run(request: HttpRequest, pk: int) -> Run:
+    """Return a run in the trash; the right to restore it or delete it for good."""
+    return find(request, trashed_runs(), pk, Role.OWNER, through="collection")
+
+
+def own_trashed_runs(request: HttpRequest) -> QuerySet[Run]:
+    """Return the runs in the trash that the person may restore, of collections that are not there too."""
+    return trashed_runs().filter(collection__in=collections_of(request.user, Role.OWNER))
 
 
 def own_runs(request: HttpRequest) -> QuerySet[Run]:

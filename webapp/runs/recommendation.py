@@ -121,7 +121,8 @@ def obstacle(method: str, question: Question, settings: Settings | None = None) 
         return Obstacle("It needs to know how many classes there are.", "Give names or a number", "classes")
     if learns_from_labels(settings or METHODS[method].settings()) and not question.labelled:
         return Obstacle("It learns from images that you confirmed or corrected in review, and there are none with "
-                        "these class names yet.", "Review a run", "labels")
+                        "these class names yet. The review of a run takes them from a CSV too.",
+                        "Review a run", "labels")
     return None
 
 

@@ -16,10 +16,12 @@ from core.errors import ConfigError, DataError
 from core.presets.table import PRESETS, recommend
 from core.settings import Value, describe, split_list
 from webapp.collections.models import ClassListVersion, Collection, Upload
+from webapp.collections.room import check_run
 from webapp.review.confirmed import confirmed_labels
 from webapp.runs.further import brought, count_brought, earlier_run, further_collections, other_collection
 from webapp.runs.models import LIVE, Run
 from webapp.runs.recommendation import Question, obstacle
+from webapp.runs.room import package_bytes
 from workers.app import send
 
 MAX_SEED = 2**31 - 1
@@ -103,7 +105,7 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
 
     Raises:
         ConfigError: a setting, the method, the preset or the seed cannot be used.
-        DataError: the collection or its question cannot be asked of this method.
+        DataError: the collection or its question cannot be asked of this method, or its owner's quota is used up.
     """
     asked = asked or Asked.of(collection)
     if method not in METHODS:
@@ -122,6 +124,7 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
         _check_start(start_from, settings)
     if isinstance(parsed, FinetuneSettings):
         replays(parsed, given=replay is not None)
+    check_run(collection, package_bytes(foundations(settings)))
     with transaction.atomic():
         baseline = _baseline(collection, parsed, method, asked, seed)
         run = Run.objects.create(
@@ -269,7 +272,7 @@ def _baseline(collection: Collection, settings: Settings, method: str, asked: As
         return None
     kind, wanted = found[0], dataclasses.asdict(found[1])
     newest_image = collection.images.order_by("-created_at").first()
-    known = collection.runs.filter(
+    known = collection.runs.select_for_update(no_key=True).filter(  # none goes to the trash meanwhile
         method=kind, class_list_version=asked.version, num_classes=count, status__in=[*LIVE, Run.Status.SUCCEEDED],
         created_at__gte=newest_image.created_at if newest_image else collection.created_at).order_by("-created_at")
     for run in known:
@@ -283,5 +286,4 @@ def _baseline(collection: Collection, settings: Settings, method: str, asked: As
 
 def _send_on_commit(run: Run) -> None:
     """Tell the workers once the row is there; a broker that is away is made good by the reaper."""
-    queue, pk = METHODS[run.method].queue, run.pk
-    transaction.on_commit(lambda: send("workers.tasks.execute_run", pk, queue))
+    transaction.on_commit(lambda: send("workers.tasks.execute_run", run.pk, "gpu"))

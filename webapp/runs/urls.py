@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from webapp.runs import comparing, downloads, queue, views
+from webapp.runs import comparing, downloads, queue, trash, views
 
 app_name = "runs"
 urlpatterns = [
@@ -20,6 +20,9 @@ urlpatterns = [
     path("runs/<int:pk>/pause/", views.pause, name="pause"),
     path("runs/<int:pk>/resume/", views.resume, name="resume"),
     path("runs/<int:pk>/again/", views.again, name="again"),
+    path("runs/<int:pk>/delete/", trash.delete, name="delete"),
+    path("runs/<int:pk>/restore/", trash.restore, name="restore"),
+    path("runs/<int:pk>/delete-for-good/", trash.delete_for_good, name="delete_for_good"),
     path("runs/<int:pk>/review/", views.review, name="review"),
     path("runs/<int:pk>/pictures/<slug:name>.png", downloads.picture, name="picture"),
     path("runs/<int:pk>/package/", downloads.package, name="package"),

@@ -13,7 +13,7 @@ from core.errors import ConfigError, DataError
 from core.settings import describe
 from webapp.audit.trail import record
 from webapp.collections.permissions import get_own_collection
-from webapp.runs import figures, further, histograms, starting
+from webapp.runs import deletion, figures, further, histograms, starting
 from webapp.runs import live as state
 from webapp.runs.forms import RunForm
 from webapp.runs.models import Run
@@ -22,6 +22,7 @@ from webapp.runs.recommendation import obstacle, recommend_method
 from webapp.runs.starting import question_of, start_again
 from webapp.runs.timeline import timeline
 from webapp.sharing.access import collections_of
+from webapp.sharing.models import Role
 from webapp.spot_checks import outcome as spot_checks
 
 POINTS_A_PAGE = 2000
@@ -63,7 +64,11 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a run: live until it is over, then its result."""
     run = get_visible_run(request, pk)
     run.end_if_abandoned()
-    return render(request, "runs/detail.html", _context(run) | {"others": further.named(run, request.user)})
+    context = _context(run) | {"others": further.named(run, request.user)}
+    if run.is_terminal and run.role == Role.OWNER:
+        context |= {"kept_for": deletion.obstacle(run), "labelled_count": deletion.count_labelled(run),
+                    "trash_days": deletion.TRASH_LIFETIME.days}
+    return render(request, "runs/detail.html", context)
 
 
 @require_GET

@@ -223,6 +223,7 @@ def test_labels_come_as_csv_and_as_json_lines(signed_in, collection):
     assert [json.loads(line)["label"] for line in lines] == [row["label"] for row in table]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_under_asgi_labels_stream_in_pieces(alice, collection):
     rows.add_images(collection, 2500)
     mine = rows.run(collection)

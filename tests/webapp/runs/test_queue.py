@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tests.webapp.runs import rows
-from webapp.runs.live import place
+from webapp.runs.live import place, worker_notice
 from webapp.runs.models import Run
 from webapp.runs.presence import beat
 
@@ -79,6 +79,29 @@ def test_a_run_goes_later_and_sooner_and_its_page_says_where_it_stands(signed_in
     assert re.search(r"1 Another person’s run 2 Pets at home .* low ", shown(signed_in))
     signed_in.post(reverse("runs:prioritise", args=[mine.pk]), {"priority": "0"})
     assert place(Run.objects.get(pk=mine.pk)).waiting_ahead == 0
+
+
+def test_a_run_of_seconds_waits_for_none_but_its_kind_where_the_quick_lane_is_there(collection, theirs):
+    beat("gpu.0.1@box", "gpu")
+    rows.run(theirs, status="running")
+    rows.run(theirs, "kmeans", status="running")
+    waiting(theirs, 9)
+    waiting(theirs, 8, method="zeroshot")
+    mine, long = waiting(collection, 5, method="zeroshot"), waiting(collection, 1)
+    assert str(place(mine)) == "Number 3 in the queue; ahead of it: 2 running and 2 waiting."
+    beat("quick.0.1@box", "quick")
+    assert str(place(mine)) == ("Number 2 in the queue; ahead of it: 1 running and 1 waiting. It takes seconds, so it "
+                                "does not wait for the long ones.")
+    assert str(place(long)) == "Number 4 in the queue; ahead of it: 2 running and 3 waiting."
+    Run.objects.exclude(pk__in=[mine.pk, long.pk]).delete()
+    assert str(place(mine)) == "Next in line. It takes seconds, so it does not wait for the long ones."
+
+
+def test_the_quick_lane_alone_is_a_worker_for_runs_of_seconds_only(collection):
+    quick, long = waiting(collection, 5, method="zeroshot"), waiting(collection, 5)
+    beat("quick.0.1@box", "quick")
+    assert worker_notice(quick) == ""
+    assert "No worker has been heard of yet" in worker_notice(long)
 
 
 def test_only_an_administrator_goes_before_everybody_else(signed_in, collection, alice):
