@@ -17,7 +17,7 @@ os.environ["LABELFREE_HOME"] = str(HOME)
 os.environ["DJANGO_SETTINGS_MODULE"] = "webapp.config.settings"
 os.environ["HF_HUB_OFFLINE"] = "1"
 for outside in ("DATABASE_URL", "REDIS_URL", "LABELFREE_URL_PREFIX", "LABELFREE_WEIGHTS", "LABELFREE_BUCKETS",
-                "DEBUG"):
+                "LABELFREE_IMAGE_CACHE", "LABELFREE_IMAGE_CACHE_GB", "DEBUG"):
     os.environ.pop(outside, None)
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: more threads than one would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -32,10 +32,14 @@ OWN = {
 }
 """Routes without an object: every signed-in person sees only what is theirs; each view's tests show it."""
 
+ADMINISTRATORS = {"accounts", "deactivate_account", "activate_account", "give_collections"}
+"""Routes of those who look after the installation, whatever role they have anywhere."""
+
 SCOPELESS = {"api/v1/", "api/v1/openapi.json"}
 """The API's own description, for every token."""
-REVIEWS = {"api/v1/runs/<pk>/corrections", "api/v1/runs/<pk>/spot-check", "api/v1/runs/<pk>/spot-check/answers",
-           "api/v1/runs/<pk>/spot-check/undo", "api/v1/runs/<pk>/spot-check/adopt"}
+REVIEWS = {"api/v1/runs/<pk>/corrections", "api/v1/runs/<pk>/labels", "api/v1/runs/<pk>/spot-check",
+           "api/v1/runs/<pk>/spot-check/answers", "api/v1/runs/<pk>/spot-check/undo",
+           "api/v1/runs/<pk>/spot-check/adopt"}
 """What takes the scope review."""
 
 NOBODY_ELSE = "nobody else"
@@ -47,7 +51,7 @@ RULES: dict[str, tuple[str, str]] = {
                      "sharing:people", "media:thumbnail", "media:image", "runs:compare", "runs:detail", "runs:live",
                      "runs:points", "runs:picture", "api/v1/runs/<pk>/pictures/<name>",
                      "runs:review", "runs:package", "runs:labels_csv", "runs:labels_jsonl", "runs:log", "review:map",
-                     "review:version", "spot_checks:detail", "class_lists:version", "api/v1/runs/<pk>",
+                     "review:version", "spot_checks:detail", "class_lists:version",
                      "api/v1/runs/<pk>/package",
                      "api/v1/runs/<pk>/labels.csv", "api/v1/runs/<pk>/labels.jsonl", "api/v1/runs/<pk>/predictions",
                      "api/v1/collections/<pk>/comparison", "api/v1/collections/<pk>/comparison/disputes"],
@@ -55,19 +59,22 @@ RULES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(["api/v1/collections/<pk>/recommendation"], ("owner", "")),
     **dict.fromkeys(["api/v1/runs/<pk>/spot-check"], ("viewer", "reviewer")),
     **dict.fromkeys(["sharing:leave"], ("", "viewer")),
-    **dict.fromkeys(["collections:restore", "collections:delete_for_good"], ("", IN_TRASH)),
+    **dict.fromkeys(["collections:restore", "collections:delete_for_good", "runs:restore", "runs:delete_for_good",
+                     "api/v1/runs/<pk>/restore"], ("", IN_TRASH)),
     **dict.fromkeys(["review:trials"], ("viewer", "viewer")),
     **dict.fromkeys(["runs:settle", "spot_checks:start", "spot_checks:answer", "spot_checks:undo",
-                     "spot_checks:adopt", "api/v1/runs/<pk>/corrections", "api/v1/runs/<pk>/spot-check/answers",
+                     "spot_checks:adopt", "review:import_labels", "api/v1/runs/<pk>/labels",
+                     "api/v1/runs/<pk>/corrections", "api/v1/runs/<pk>/spot-check/answers",
                      "api/v1/runs/<pk>/spot-check/undo", "api/v1/runs/<pk>/spot-check/adopt"], ("", "reviewer")),
-    **dict.fromkeys(["collections:question", "api/v1/collections/<pk>", "api/v1/collections/<pk>/runs"],
+    **dict.fromkeys(["collections:question", "api/v1/collections/<pk>", "api/v1/collections/<pk>/runs",
+                     "api/v1/runs/<pk>"],
                     ("viewer", "owner")),
     **dict.fromkeys(["collections:settings", "audit:history", "runs:new", "uploads:upload"], ("owner", "owner")),
     **dict.fromkeys(["collections:clear_refusals", "collections:truth", "collections:hold_out", "collections:delete",
                      "collections:discard_upload", "collections:set_aside", "collections:add_folder",
                      "collections:add_bucket", "collections:give_up",
                      "sharing:change", "sharing:invite", "sharing:withdraw",
-                     "runs:cancel", "runs:again", "runs:prioritise", "runs:pause", "runs:resume",
+                     "runs:cancel", "runs:again", "runs:prioritise", "runs:pause", "runs:resume", "runs:delete",
                      "api/v1/collections/<pk>/truth", "api/v1/collections/<pk>/held-out", "api/v1/runs/<pk>/cancel",
                      "api/v1/runs/<pk>/pause",
                      "api/v1/runs/<pk>/resume"],
@@ -78,7 +85,7 @@ RULES: dict[str, tuple[str, str]] = {
 }
 """What a route takes: the least role to read and to write there, "" where there is nothing to.
 
-`IN_TRASH`: 404 for all while the collection is not in the trash; `test_trash.py` has the rest.
+`IN_TRASH`: 404 for all while the thing is not in the trash; `test_trash.py` and `test_deletion.py` have the rest.
 `NOBODY_ELSE`: it is Alice's own, whatever role another has in her collection.
 """
 ROLES = ("viewer", "reviewer", "owner")
@@ -145,7 +152,8 @@ def objects(alice, brought_image) -> dict[str, object]:
     Invitation.objects.issue(image.collection, Role.VIEWER, alice)
     return {"collections": image.collection.pk, "class-lists": class_list.pk, "runs": run.pk, "uploads": upload.pk,
             "thumbnails": image.pk, "images": image.pk, "image": image.pk, "trials": trial.pk, "actions": action.pk,
-            "tokens": token.pk, "trash": image.collection.pk, "people": image.collection.memberships.get(user=alice).pk,
+            "accounts": alice.pk, "tokens": token.pk,
+            "trash": image.collection.pk, "people": image.collection.memberships.get(user=alice).pk,
             "invitations": image.collection.invitations.get().pk}
 
 
@@ -208,7 +216,7 @@ def rule(path: str, argument: str, kind: str, objects: dict[str, object]) -> obj
 
 def guarded(routes: list[Route]) -> list[Route]:
     """Return the routes that somebody's things stand behind."""
-    return [route for route in routes if route.name not in PUBLIC | OWN]
+    return [route for route in routes if route.name not in PUBLIC | OWN | ADMINISTRATORS]
 
 
 def ask(client: Client, method: str, route: Route, **headers: str):
@@ -222,9 +230,10 @@ def ask(client: Client, method: str, route: Route, **headers: str):
 
 def test_every_route_has_a_rule(routes):
     names = {route.name for route in routes}
-    assert names == PUBLIC | OWN | set(RULES), "say in RULES what a new route takes; take out one that is gone"
+    assert names == PUBLIC | OWN | ADMINISTRATORS | set(RULES), (
+        "say in RULES what a new route takes; take out one that is gone")
     assert all(route.has_object for route in guarded(routes))
-    assert not PUBLIC & OWN and not (PUBLIC | OWN) & set(RULES)
+    assert not PUBLIC & OWN and not (PUBLIC | OWN) & set(RULES) and not ADMINISTRATORS & (PUBLIC | OWN | set(RULES))
 
 
 def test_nobody_is_let_in_anywhere(routes, client):
@@ -280,6 +289,19 @@ def test_each_role_may_do_what_its_rule_says_and_no_more(routes, member, role):
                 forbidden += status == 403
     assert allowed > 30
     assert forbidden > (0 if role == "owner" else 10)
+
+
+def test_what_administrators_do_nobody_else_does_and_they_do_nothing_more(routes, member, stranger, django_user_model):
+    administrator = Client()
+    administrator.force_login(django_user_model.objects.create_user("root", is_staff=True, is_superuser=True))
+    for route in routes:
+        if route.name in ADMINISTRATORS:
+            for method in METHODS:
+                for client in (stranger, *map(member, ROLES)):
+                    assert ask(client, method, route).status_code == 403, (route, method)
+                assert ask(administrator, method, route).status_code in (200, 302, 405), (route, method)
+        elif route in guarded(routes):
+            assert ask(administrator, "get", route).status_code in (404, 405), "Alice's things are hers"
 
 
 @pytest.mark.parametrize("scope", ["read", "write", "review"])

@@ -71,9 +71,18 @@ browser.force_login(apps.get_model("auth.User").objects.get())
 opened |= {path: browser.get(path).status_code for path in (
     "/", "/collections/1/images/", "/collections/1/question/", "/collections/1/runs/", "/collections/1/people/",
     "/collections/2/settings/", "/collections/2/history/", "/runs/1/", "/runs/3/", "/runs/4/", "/runs/5/", "/account/")}
+from pathlib import Path
+from webapp.collections.deletion import empty_trash
+(Path(settings.RUNS_ROOT) / "3").mkdir(parents=True)
+(Path(settings.RUNS_ROOT) / "3" / "package.zip").write_bytes(b"of the old release")
+empty_trash()  # as the reaper does, who measures what was there before
+runs = apps.get_model("runs.Run").objects.filter(pk__in=[1, 3]).order_by("pk")
+measured = runs.values_list("stored_bytes", flat=True)
+deleted = [browser.post(f"/runs/3/{verb}/").status_code for verb in ("delete", "delete", "restore")]
 members = list(apps.get_model("sharing.Membership").objects.order_by("pk")
                .values_list("collection_id", "user__username", "role"))
-print(json.dumps({"counted": counted, "kept": kept, "opened": opened, "written": written, "members": members}))
+print(json.dumps({"counted": counted, "kept": kept, "opened": opened, "written": written, "members": members,
+                  "measured": list(measured), "deleted": deleted}))
 """
 
 
@@ -90,4 +99,6 @@ def test_an_upgrade_keeps_everything_and_everything_opens(tmp_path, new_database
     assert (found["kept"]["runs.Run"], found["kept"]["collections.Image"]) == (10, 6)
     assert set(found["opened"].values()) == {200}, found["opened"]
     assert found["written"] == 200  # a token of that release may do all that it could
+    assert found["measured"] == [0, len("of the old release")]
+    assert found["deleted"] == [302, 404, 302]
     assert found["members"] == [[1, "old", "owner"], [2, "old", "owner"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ninja import NinjaAPI
 
-from webapp.api import collections, comparing, recommending, runs, spot_checks
+from webapp.api import collections, comparing, correcting, recommending, runs, spot_checks
 from webapp.api.authentication import SignedIn, TokenOwner
 from webapp.api.errors import add_handlers
 
@@ -16,5 +16,5 @@ api = NinjaAPI(
 add_handlers(api)
 api.add_router("/collections", collections.router)
 api.add_router("/class-lists", collections.class_lists)
-for part in (runs, recommending, comparing, spot_checks):
+for part in (runs, correcting, recommending, comparing, spot_checks):
     api.add_router("", part.router)

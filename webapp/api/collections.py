@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from http import HTTPStatus
 
 from django.db import transaction
 from django.http import HttpRequest
@@ -12,7 +11,7 @@ from ninja import Router, Status
 
 from core.errors import DataError
 from core.names import parse_names, tidy
-from webapp.api.errors import ApiError
+from webapp.api.bodies import CSV_BODY, csv_body
 from webapp.api.schemas import (
     REFUSALS,
     ClassListIn,
@@ -38,7 +37,6 @@ from webapp.collections.permissions import (
     get_visible_class_list,
     get_visible_collection,
 )
-from webapp.collections.tables import MAX_BYTES
 from webapp.collections.truth import FILE, store_truth
 from webapp.sharing.access import collections_of
 
@@ -105,15 +103,11 @@ def change(request: HttpRequest, pk: int, payload: CollectionChange) -> Collecti
 
 @router.put("/{pk}/truth", response={200: TruthOut, REFUSALS: Error},
             summary="Send true labels as CSV (path,label); only evaluation reads them",
-            openapi_extra={"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}})
+            openapi_extra=CSV_BODY)
 def truth(request: HttpRequest, pk: int) -> TruthOut:
     """Make the request's body the collection's truth, in place of an earlier one."""
     collection = get_own_collection(request, pk)
-    content = request.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, FILE, f"more than {MAX_BYTES // 2**20} MB",
-                       "leave out what is neither path nor label")
-    report = store_truth(collection, content)
+    report = store_truth(collection, csv_body(request, FILE))
     record(request, collection, f"stored {report.labelled:,} true labels")
     return TruthOut(labelled=report.labelled, images=report.images, unknown_paths=list(report.unknown_paths),
                     unknown_path_count=report.unknown_path_count, unknown_names=list(report.unknown_names))

@@ -15,12 +15,9 @@ from core.catalog import METHODS
 from core.errors import DataError
 from core.presets.table import PRESETS
 from core.settings import defaults, describe
-from webapp.api.authentication import REVIEWING
 from webapp.api.errors import ApiError
 from webapp.api.schemas import (
     REFUSALS,
-    CorrectionIn,
-    CorrectionOut,
     Error,
     EstimateOut,
     MethodOut,
@@ -35,13 +32,13 @@ from webapp.api.schemas import (
 )
 from webapp.audit.trail import record
 from webapp.collections.permissions import get_own_collection, get_visible_class_list, get_visible_collection
-from webapp.review import actions
 from webapp.review.names import class_names, name_at
 from webapp.runs import figures, starting
+from webapp.runs.deletion import restore_run, trash_run
 from webapp.runs.downloads import labels_response, package_response, picture_response
 from webapp.runs.live import alarm, place, worker_notice
 from webapp.runs.models import Run
-from webapp.runs.permissions import get_own_run, get_reviewable_run, get_visible_run
+from webapp.runs.permissions import get_own_run, get_trashed_run, get_visible_run
 from webapp.runs.starting import Asked, start_run
 from webapp.spot_checks.outcome import standing
 
@@ -89,6 +86,31 @@ def start(request: HttpRequest, pk: int, payload: RunIn) -> Status[RunOut]:
                     start_from=start_from)
     record(request, collection, f"started run {run.pk}, {METHODS[run.method].title}")
     return Status(201, describe_run(request, run))
+
+
+@router.delete("/runs/{pk}", response={204: None, REFUSALS: Error},
+               summary="Put a run that has ended into the trash; for thirty days it can be restored")
+def delete(request: HttpRequest, pk: int) -> Status[None]:
+    """Delete a run; one that is not over, or that another run needs, is refused."""
+    run = get_own_run(request, pk)
+    try:
+        trash_run(run)
+    except DataError as error:
+        reason, _, fix = error.reason.partition("; ")
+        raise ApiError(HTTPStatus.CONFLICT, error.file, reason, fix) from None
+    record(request, run.collection, f"moved run {run.pk} to the trash")
+    return Status(204, None)
+
+
+@router.post("/runs/{pk}/restore", response={200: RunOut, REFUSALS: Error},
+             summary="Take a run out of the trash, with the baseline it is compared with")
+def restore(request: HttpRequest, pk: int) -> RunOut:
+    """Restore a run: its answers, its model and what people said in its review are there again."""
+    run = get_trashed_run(request, pk)
+    if not restore_run(run):
+        raise ApiError(HTTPStatus.CONFLICT, f"run {pk}", "is gone for good", "start another run")
+    record(request, run.collection, f"restored run {run.pk} from the trash")
+    return describe_run(request, get_own_run(request, pk))
 
 
 @router.get("/collections/{pk}/runs", response={200: RunListOut, REFUSALS: Error},
@@ -141,22 +163,6 @@ def resume(request: HttpRequest, pk: int) -> RunOut:
                        "start another run, or wait for this one")
     record(request, run.collection, f"resumed run {run.pk}")
     return describe_run(request, get_own_run(request, pk))
-
-
-@router.post("/runs/{pk}/corrections", response={201: CorrectionOut, REFUSALS: Error}, auth=REVIEWING,
-             summary="Label images by a person's word")
-def correct(request: HttpRequest, pk: int, payload: CorrectionIn) -> Status[CorrectionOut]:
-    """Record one correction of all these images, as Review does; it stands in the labels from now on."""
-    run = get_reviewable_run(request, pk)
-    names = class_names(run)
-    if payload.label not in names:
-        raise DataError("label", f"{payload.label!r} is no class of this run; send one of its class_names")
-    images = dict(run.collection.images.filter(number__in=payload.images).values_list("number", "pk"))
-    missing = [number for number in payload.images if number not in images]
-    if missing:
-        raise DataError("images", f"the collection has no image {missing[0]}; send numbers of its predictions")
-    action = actions.correct(run, request.user, images.values(), names.index(payload.label))
-    return Status(201, CorrectionOut(corrected=len(images), description=action.description))
 
 
 @router.get("/runs/{pk}/package", summary="The model package (zip)", response={REFUSALS: Error},

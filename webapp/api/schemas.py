@@ -152,21 +152,6 @@ class RunIn(Schema):
                                                      "the published weights")
 
 
-class CorrectionIn(Schema):
-    """A person's word for some images of a run."""
-
-    images: list[Annotated[int, Field(ge=0, le=NUMBER_AT_MOST)]] = Field(
-        description="their numbers in the collection", min_length=1, max_length=5000)
-    label: str = Field(description="one of the run's class names")
-
-
-class CorrectionOut(Schema):
-    """What was recorded; Review undoes it in one step."""
-
-    corrected: int
-    description: str
-
-
 class MeasuredOut(Schema):
     """Accuracy measured on a random sample with its 95 % interval, shares in 0 … 1."""
 

@@ -8,6 +8,8 @@ LABELFREE_URL_PREFIX  path under which a proxy shows the app, like /labelfree
 LABELFREE_FOLDERS     folders on the server from which people may take images, separated by colons; none
 LABELFREE_BUCKETS     S3 buckets from which people may take images, like NAME=https://HOST/BUCKET/PREFIX; none
 LABELFREE_QUOTA_GB    what each person may store, in GB; no bound
+LABELFREE_IMAGE_CACHE  folder of this machine in which its workers keep copies of the images they need; none
+LABELFREE_IMAGE_CACHE_GB  the most it may hold; 50
 DATABASE_URL          Postgres instead of the SQLite file in LABELFREE_HOME
 REDIS_URL             a Redis of one's own instead of the socket in LABELFREE_HOME (`workers.app` reads it)
 LABELFREE_SMTP        mail server of the notices, like smtps://user:password@mail.example.org; none sends no e-mail
@@ -187,6 +189,9 @@ SOURCE_BUCKETS = bucket_list.parse(os.environ.get("LABELFREE_BUCKETS", ""))
 """Everybody who may sign in may take images from these folders and buckets."""
 QUOTA_BYTES = int(float(os.environ.get("LABELFREE_QUOTA_GB") or 0) * 2**30)
 """What each person may store; 0 for no bound."""
+IMAGE_CACHE = Path(os.environ["LABELFREE_IMAGE_CACHE"]).resolve() if os.environ.get("LABELFREE_IMAGE_CACHE") else None
+IMAGE_CACHE_BYTES = int(float(os.environ.get("LABELFREE_IMAGE_CACHE_GB") or 50) * 2**30)
+"""Where this machine's workers keep copies of images, if anywhere, and the most that may be (`workers.image_cache`)."""
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 FILE_UPLOAD_PERMISSIONS = 0o600

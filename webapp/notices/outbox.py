@@ -54,13 +54,13 @@ def deliver(notice_id: int) -> None:
         return
     notice = Notice.objects.select_related("run__collection", "recipient").get(pk=notice_id)
     this = Notice.objects.filter(pk=notice_id)
-    wanted = NoticeSettings.objects.filter(user=notice.recipient_id).first()
+    wanted = NoticeSettings.objects.filter(user=notice.recipient_id, user__is_active=True).first()
     still_sees = notice.run.collection.memberships.filter(user=notice.recipient_id).exists()
     if notice.tries > len(PAUSES) + 1:  # each ended without a word: this process died, or the fault is ours
         this.update(status=Notice.Status.GIVEN_UP, error=f"{len(PAUSES) + 1} tries to send it broke off")
         return
     if wanted is None or not still_sees:
-        this.update(status=Notice.Status.GIVEN_UP, error="the person wants no notices, or left the collection")
+        this.update(status=Notice.Status.GIVEN_UP, error="the person wants no notices, or left")
         return
     try:
         CHANNELS[notice.channel](notice, wanted)

@@ -26,9 +26,9 @@ def edit(request: HttpRequest) -> HttpResponse:
         _record_changes(request, form)
         messages.success(request, "Saved. The next run of yours that succeeds or fails is told there.")
         return redirect("notices:edit")
-    recent = request.user.notices.select_related("run__collection").order_by("-pk")[:SHOWN_NOTICES]
+    recent = request.user.notices.filter(run__trashed_at=None).select_related("run__collection").order_by("-pk")
     return render(request, "notices/edit.html",
-                  {"section": "account", "form": form, "wanted": wanted, "recent": recent},
+                  {"section": "account", "form": form, "wanted": wanted, "recent": recent[:SHOWN_NOTICES]},
                   status=422 if request.method == "POST" else 200)
 
 

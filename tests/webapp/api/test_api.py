@@ -350,24 +350,3 @@ def test_the_description_is_served_and_no_page_of_a_cdn(api):
     assert set(labels["200"]["content"]) == {"text/csv"}
     for path in ("/docs", "/redoc", "/swagger"):
         assert api.get(V1 + path).status_code == 404
-
-
-def test_a_program_with_the_scope_corrects_many_images_at_once(api, collection):
-    run = rows.run(collection)
-    rows.answer(run)
-    status, made = send(api, "POST", f"/runs/{run.pk}/corrections", {"images": [0, 3], "label": "owl"})
-    assert (status, made) == (201, {"corrected": 2, "description": "labelled 2 images owl"})
-    lines = b"".join(api.get(f"{V1}/runs/{run.pk}/labels.jsonl")).decode().splitlines()
-    assert [json.loads(line)["label"] for line in lines[:4]] == ["owl", "dog", "owl", "owl"]
-
-
-@pytest.mark.parametrize(("body", "word"), [
-    ({"images": [0], "label": "eleven"}, "no class of this run"),
-    ({"images": [10**6], "label": "owl"}, "no image 1000000"),
-    ({"images": [10**30], "label": "owl"}, "less than or equal to 2147483647"),
-    ({"images": [], "label": "owl"}, "at least 1 item")])
-def test_a_correction_of_what_is_not_there_is_refused_by_name(api, collection, body, word):
-    run = rows.run(collection)
-    rows.answer(run)
-    status, error = refused(api, "POST", f"/runs/{run.pk}/corrections", body)
-    assert (status, word in error["reason"]) == (422, True)

@@ -63,7 +63,7 @@ def test_a_part_is_held_out_by_share_by_list_and_given_back(api, collection):
 
 
 @pytest.mark.parametrize(("body", "what"), [
-    ({}, "percent"), ({"percent": 10, "paths": ["photos/004.png"]}, "percent"), ({"percent": 95}, "share held out"),
+    ({}, "percent"), ({"percent": 10, "paths": ["photos/004.png"]}, "percent"), ({"percent": 95}, "percent"),
     ({"percent": 10, "seed": -1}, "seed"), ({"paths": ["photos/999.png"]}, "paths"), ({"paths": []}, "paths"),
     ({"paths": ["a\0"]}, "paths"), ({"paths": [f"photos/{number:03d}.png" for number in range(60)]}, "paths")])
 def test_a_part_that_cannot_be_held_out_is_refused_and_the_old_one_stays(api, collection, body, what):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 
 import pytest
-from django.db import connections
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, connection, connections
 from django.http import HttpResponse
 from django.test import override_settings
-from django.urls import path
+from django.urls import get_script_prefix, path
 
 from webapp.config import threads
 from webapp.config.threads import Handler
 
 SEEN: list[tuple[str, threading.Thread]] = []
+HELD: list[object] = []
+BEGUN = threading.Event()
 PASSED = threading.Event()
 
 
@@ -39,32 +41,61 @@ def quick(request):
 
 
 def slow(request):
+    BEGUN.set()
     PASSED.wait(20)
     SEEN.append(("slow", threading.current_thread()))
     return HttpResponse("slow")
 
 
-urlpatterns = [path("quick", quick), path("slow", slow)]
+def connected(request):
+    """Answer by the number of this thread's connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    HELD.append(connection.connection)  # so that no other gets its number
+    return HttpResponse(str(id(connection.connection)))
+
+
+def broken(request):
+    """Break this thread's connection, as a database that is restarted does."""
+    answer = connected(request)
+    connection.connection.close()
+    connection.errors_occurred = True
+    return answer
+
+
+def prefix(request):
+    return HttpResponse(get_script_prefix())
+
+
+urlpatterns = [path("quick", quick), path("slow", slow), path("connected", connected), path("broken", broken),
+               path("prefix", prefix)]
 
 
 @pytest.fixture(autouse=True)
 def _own_addresses():
     SEEN.clear()
+    HELD.clear()
+    BEGUN.clear()
     PASSED.clear()
     with override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=[
             f"{__name__}.outer", "django.middleware.common.CommonMiddleware", f"{__name__}.inner"]):
         yield
 
 
+async def begun() -> None:
+    """Wait until the slow view has begun."""
+    assert await asyncio.to_thread(BEGUN.wait, 20)
+
+
 async def ask(handler: Handler, place: str, stays: bool = True) -> list[dict]:
-    """Return what a client is sent; one that does not stay leaves as soon as it has asked."""
+    """Return what a client is sent; one that does not stay leaves as soon as the slow view has begun."""
     sent: list[dict] = []
     messages = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive():
         if messages:
             return messages.pop()
-        await asyncio.sleep(0 if not stays else 60)
+        await (asyncio.sleep(60) if stays else begun())
         return {"type": "http.disconnect"}
 
     async def send(message):
@@ -89,6 +120,11 @@ def test_one_thread_from_the_first_middleware_to_the_last_and_for_the_next_reque
     assert SEEN[0][1] is not threading.main_thread()
 
 
+def test_a_view_knows_the_prefix_that_a_proxy_puts_in_front() -> None:
+    with override_settings(FORCE_SCRIPT_NAME="/photographs"):
+        assert asyncio.run(ask(Handler(), "/photographs/prefix"))[1]["body"] == b"/photographs/"
+
+
 def test_nobody_waits_behind_a_view_whose_client_has_left() -> None:
     async def one_leaves():
         handler = Handler()
@@ -100,22 +136,41 @@ def test_nobody_waits_behind_a_view_whose_client_has_left() -> None:
     asyncio.run(one_leaves())
 
 
-def test_no_more_threads_are_kept_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "THREADS_KEPT", 2)
-    closed = []
-    monkeypatch.setattr(connections, "close_all", lambda: closed.append(threading.current_thread()))
+def test_more_requests_than_threads_wait_for_one_and_are_all_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "THREADS", 2)
 
     async def five():
         handler = Handler()
         asking = [asyncio.create_task(ask(handler, "/slow")) for _ in range(5)]
+        await begun()
         await asyncio.sleep(0.5)
+        assert len([name for name, _ in SEEN if name == "inner"]) == 2
         PASSED.set()
-        await asyncio.gather(*asking)
-        deadline = time.monotonic() + 20
-        while len(closed) < 3 and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
-        assert len(handler._free) == 2
+        assert [answer[1]["body"] for answer in await asyncio.gather(*asking)] == [b"slow"] * 5
 
     asyncio.run(five())
-    assert len({thread for name, thread in SEEN if name == "slow"}) == 5
-    assert len(set(closed)) == 3
+    assert len({thread for _, thread in SEEN}) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_keeps_its_connection_and_gives_up_one_that_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "THREADS", 1)
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", threads.CONNECTION_SECONDS)
+    monkeypatch.setitem(connections.settings["default"], "CONN_HEALTH_CHECKS", True)
+
+    async def four() -> list[bytes]:
+        handler = Handler()
+        try:
+            return [(await ask(handler, place))[1]["body"]
+                    for place in ("/connected", "/connected", "/broken", "/connected")]
+        finally:
+            handler._threads.submit(connections.close_all).result()
+
+    request_started.disconnect(close_old_connections)
+    request_finished.disconnect(close_old_connections)
+    try:
+        first, second, broken_one, after = asyncio.run(four())
+    finally:
+        request_started.connect(close_old_connections)
+        request_finished.connect(close_old_connections)
+    assert first == second == broken_one != after
