@@ -1,7 +1,7 @@
 """Measure every method on labelled targets: ``python -m benchmarks.accuracy --data DIR``.
 
 Resumable by (target, method, seed): a cell that is in ``results/accuracy.jsonl`` is not run again.
-Writes ``docs/results.md`` and ends with one line a bound. About 5 hours on 2 cores from nothing:
+Writes ``docs/results.md`` and ends with one line a bound. More than nine hours on 2 cores from nothing:
 a MUST run sees 20,000 images, TURTLE runs one setting.
 """
 
@@ -114,7 +114,7 @@ ATTEMPTS = tuple(
         ("MUST st+mim, 30 % hidden", must(align_weight=0.0, mask_ratio=0.3, mask_patch_px=16)),
         ("MUST st+mim, blocks of 16 px", must(align_weight=0.0, mask_patch_px=16)),
         ("MUST, blocks of 16 px", must(mask_patch_px=16))))
-"""Why recovering hidden patches brought nothing with blocks of 16 px, on targets that may be tuned on."""
+"""Why recovering hidden patches brings nothing, on targets that may be tuned on."""
 
 CONTENDERS = (
     Contender(title="zero-shot, 1 template", method="zeroshot", uses_names=True, seeds=(0,), settings=zero_shot("one")),

@@ -40,7 +40,7 @@ from benchmarks.roots import doors_to_packages
 
 FILES = ("Dockerfile", "compose.yaml", ".dockerignore", "pyproject.toml")
 """What the proof is of; while they stay as they were, it is not made again."""
-CHOSEN = {"POSTGRES_PASSWORD": "a-password-for-an-hour", "LABELFREE_PORT": "8123"}
+CHOSEN = {"POSTGRES_PASSWORD": "a-password-for-an-hour", "LABELFREE_PORT": "8123"}  # nosec B105 # of this proof alone
 PERSON, PASSWORD = "somebody", "a long sentence is a password"
 NEW_NETWORK = 0x40000000
 TIME_LIMIT_SECONDS = 3600
@@ -80,7 +80,7 @@ def main() -> int:
 def _folder() -> Iterator[Path]:
     """Give the folder of the roots; one that nobody named is removed in the end."""
     named = os.environ.get("LABELFREE_ROOTS")
-    folder = Path(named or tempfile.mkdtemp(prefix="labelfree-roots-", dir="/var/tmp"))
+    folder = Path(named or tempfile.mkdtemp(prefix="labelfree-roots-", dir="/var/tmp"))  # nosec B108 # mkdtemp
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     try:
@@ -107,7 +107,7 @@ def prove(folder: Path) -> None:
         if service.target:
             images[service.name] = _built(builder, service)
     _enter_own_network()
-    with (tempfile.TemporaryDirectory(prefix="labelfree-house-", dir="/var/tmp") as place,
+    with (tempfile.TemporaryDirectory(prefix="labelfree-house-", dir="/var/tmp") as place,  # nosec B108
           _trial("serve what compose.yaml says") as trial,
           running(services, images, Path(place), trial.figures, trial.wrong) as house):
         _go_the_way(house, trial)

@@ -13,8 +13,10 @@ LOAD_SECONDS  for how long the requests are timed; 120
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -67,6 +69,7 @@ def main() -> int:
 
 def measure(database: str) -> None:
     """Measure one database and keep the row."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # of each request, it would say that it was sent
     with tempfile.TemporaryDirectory(prefix="labelfree-load-") as folder, served(database) as url, house.running(
             "load", LIMIT_SECONDS, {"DATABASE_URL": url, "REDIS_URL": ""}) as app:
         say(f"{database}: five collections, their runs, fifty people …")
@@ -117,8 +120,10 @@ def make_people(api: Api, collections: list[int]) -> dict[str, int]:
 
 
 async def _events(base: str) -> dict[str, int]:
-    return await Reviewer(base, "reviewer-0", Desk(collection=0, images=0, run=0, live_run=0, events={}),
-                          Stopwatch()).events()
+    desk = Desk(collection=0, images=0, run=0, live_run=0, events={})
+    async with contextlib.aclosing(Reviewer(base, "reviewer-0", desk, Stopwatch())) as one:
+        await one.sign_in()
+        return await one.events()
 
 
 async def timed(api: Api, desks: list[Desk], live_run: int, archives: list[Path], sink: int, kind: str,

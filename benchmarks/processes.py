@@ -30,6 +30,7 @@ ROLES: Mapping[str, Callable[[Process], bool]] = {
     "web": lambda one: one.has("uvicorn"),
     "worker": lambda one: one.has("manage.py", "worker"),
     "node of the runs": lambda one: one.has("celery", "gpu"),
+    "node of the quick lane": lambda one: one.has("celery", "quick"),
     "node of the files": lambda one: one.has("celery", "cpu"),
     "reaper": lambda one: one.has("workers.reaper"),
     "child": lambda one: one.has("workers.child"),

@@ -2,28 +2,32 @@
 
 What a browser sends was read off a real one: the panel's page, two events as it opens, the sixty pictures of a page of
 answers, one event for each thing that a person does, and every five seconds a question whether others did something,
-which leads to one more event. An event is timed from its request to its answer in the event stream. Scripts
-and styles are fetched on the first visit.
+which leads to one more event. Scripts and styles are fetched on the first visit.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import math
 import random
 import re
 import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import httpx
 
 from benchmarks.stopwatch import Stopwatch, Wrong
 
-THINK_SECONDS = (0.5, 2.0)
-"""Between two things that a person does."""
+THINK_SECONDS = (1.0, 3.0)
+"""Between two things that a person does to an image: fast, and without a rest."""
+LOOK_SECONDS = (3.0, 9.0)
+"""At a page of sixty pictures: a tenth of a second each."""
 CONNECTIONS, FOR_PICTURES = 6, 4
 """What browsers open to one server at a time, and how many of them pictures take while events wait for answers."""
 PICTURES_IN_VIEW = 60
@@ -32,7 +36,9 @@ LIVE_SECONDS = 1.5
 ROUNDS_A_VISIT = 12
 NUM_CLASSES = 10
 PATIENCE_SECONDS = 60.0
-PASSWORD = "a long sentence is a password"  # noqa: S105
+ANSWERS, VERSION = 1, 5
+"""Where in a screen of the panel they stand; `webapp.panel.handlers.Screen`."""
+PASSWORD = secrets.token_urlsafe()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +62,15 @@ class Desk:
 class Reviewer:
     """One person at one browser."""
 
-    def __init__(self, base: str, name: str, desk: Desk, watch: Stopwatch) -> None:
+    def __init__(self, base: str, name: str, desk: Desk, watch: Stopwatch,
+                 cookies: Mapping[str, str] = MappingProxyType({})) -> None:
         self._name, self._desk, self._watch = name, desk, watch
         self._random = random.Random(name)
         self._kept: set[str] = set()
         self._free = asyncio.Semaphore(FOR_PICTURES)
         limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
         self._browser = httpx.AsyncClient(base_url=base, limits=limits, timeout=PATIENCE_SECONDS, trust_env=False,
-                                          verify=False, headers={"Accept": "text/html"})  # noqa: S501 - plain http
+                                          headers={"Accept": "text/html"}, cookies=dict(cookies))
         self._own = {"Origin": base, "Sec-Fetch-Site": "same-origin"}
 
     async def sign_in(self) -> None:
@@ -79,33 +86,39 @@ class Reviewer:
 
     async def events(self) -> dict[str, int]:
         """Return the panel's events by name, the first of each; a browser reads them out of the page."""
-        async with self._browser:
-            await self.sign_in()
-            told = (await self._send("GET", "/panel/config")).json()
+        told = (await self._send("GET", "/panel/config")).json()
         return {re.sub(r"_\d+$", "", one["api_name"]): one["id"] for one in reversed(told["dependencies"])}
 
+    async def aclose(self) -> None:
+        """Close the browser."""
+        await self._browser.aclose()
+
     async def work(self, until: float) -> None:
-        """Do what reviewers do, in an order of their own, until a time of `time.monotonic`."""
-        async with self._browser:
+        """Do what reviewers do, in an order of their own, until a time of `time.monotonic`; then close the browser."""
+        async with contextlib.aclosing(self):
             while time.monotonic() < until:
-                for doing in self._random.sample((self._look_at_wall, self._look_at_run, self._review), 3):
-                    if time.monotonic() < until:
-                        await doing()
+                await self.visit(until)
+
+    async def visit(self, until: float = math.inf) -> None:
+        """Look at the collection, at the run, and review, in some order; begin nothing after `until`."""
+        for doing in self._random.sample((self._look_at_wall, self._look_at_run, self._review), 3):
+            if time.monotonic() < until:
+                await doing()
 
     async def _look_at_wall(self) -> None:
         """Look through the collection's pictures, here and there."""
         place = f"/collections/{self._desk.collection}/images/"
         await self._pictures(await self._get("wall", place))
-        await self._think()
+        await self._look()
         for _ in range(2):
             after = self._random.randrange(self._desk.images)
             await self._pictures(await self._get("wall, next part", f"{place}wall/?after={after}&show=all&find="))
-            await self._think()
+            await self._look()
 
     async def _look_at_run(self) -> None:
         """Look at the result, then watch the run that is going on for a moment."""
         await self._get("result of a run", f"/runs/{self._desk.run}/")
-        await self._think()
+        await self._look()
         await self._get("run going on", f"/runs/{self._desk.live_run}/")
         for _ in range(4):
             await asyncio.sleep(LIVE_SECONDS)
@@ -120,6 +133,7 @@ class Reviewer:
         panel = Panel(self._browser, self._own, self._desk, self._watch)
         await asyncio.gather(panel.ask("panel, open", "show"), panel.ask("panel, open", "show"))
         await self._pictures(panel.answers)
+        await self._look()
         ticking = asyncio.create_task(panel.tick())
         for _ in range(ROUNDS_A_VISIT):
             await self._think()
@@ -134,6 +148,7 @@ class Reviewer:
             panel.page = self._random.randrange(1, 10)
             await panel.ask("panel, turn page", "show")
             await self._pictures(panel.answers)
+            await self._look()
         elif kind < 0.3:
             await panel.ask("panel, undo", "undo")
         elif panel.images:
@@ -144,7 +159,7 @@ class Reviewer:
                             class_index=self._random.randrange(NUM_CLASSES))
 
     async def _pictures(self, page: str) -> None:
-        """Fetch what comes into view and is not kept, six at a time."""
+        """Fetch what comes into view and is not kept, four at a time."""
         fresh = [path for path in dict.fromkeys(re.findall(r'src="(/media/thumbnails/\d+)"', page))
                  if path not in self._kept][:PICTURES_IN_VIEW]
         await asyncio.gather(*(self._keep("thumbnail", path) for path in fresh))
@@ -175,6 +190,9 @@ class Reviewer:
     async def _think(self) -> None:
         await asyncio.sleep(self._random.uniform(*THINK_SECONDS))
 
+    async def _look(self) -> None:
+        await asyncio.sleep(self._random.uniform(*LOOK_SECONDS))
+
 
 class Panel:
     """The review panel in one tab: what it shows, and the events that it sends."""
@@ -183,9 +201,6 @@ class Panel:
         self._browser, self._own, self._desk, self._watch = browser, own, desk, watch
         self._session = secrets.token_hex(6)
         self._version = ""
-        self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        self._early: dict[str, dict[str, Any]] = {}
-        self._stream: asyncio.Task[None] | None = None
         self.page = 1
         self.answers = ""
 
@@ -218,54 +233,18 @@ class Panel:
         body = {"fn_index": self._desk.events[event], "session_hash": self._session, "data": form, "event_data": None}
         with self._watch.timing(kind):
             try:
-                said = await self._answer(body)
+                answer = await self._browser.post(f"/panel/gradio_api/run/{event}?run={self._desk.run}", json=body,
+                                                  headers=self._own)
             except httpx.TransportError as error:
                 raise Wrong(f"{type(error).__name__} {error}") from error
-            if not said.get("success"):
-                raise Wrong(f"Gradio says {said.get('output')}")
+            if answer.status_code != 200:
+                raise Wrong(f"answered {answer.status_code}")
             if event != "inspect":
-                self._take(said["output"]["data"])
-
-    async def _answer(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the message in which Gradio answers an event."""
-        joined = await self._browser.post(f"/panel/gradio_api/queue/join?run={self._desk.run}", json=body,
-                                          headers=self._own)
-        if joined.status_code != 200:
-            raise Wrong(f"joining was answered {joined.status_code}")
-        number = joined.json()["event_id"]
-        if number in self._early:
-            return self._early.pop(number)
-        self._waiting[number] = asyncio.get_running_loop().create_future()
-        if self._stream is None or self._stream.done():
-            self._stream = asyncio.create_task(self._read())
-        return await asyncio.wait_for(self._waiting[number], PATIENCE_SECONDS)
-
-    async def _read(self) -> None:
-        """Read the session's one stream while answers are awaited; the server closes it when it has none to give."""
-        while self._waiting:
-            path = f"/panel/gradio_api/queue/data?session_hash={self._session}"
-            try:
-                async with self._browser.stream("GET", path) as stream:
-                    async for line in stream.aiter_lines():
-                        if line.startswith("data: "):
-                            self._hear(json.loads(line.removeprefix("data: ")))
-            except httpx.TransportError as error:
-                for one in self._waiting.values():
-                    one.set_exception(Wrong(f"the stream: {type(error).__name__} {error}"))
-                self._waiting.clear()
-
-    def _hear(self, message: dict[str, Any]) -> None:
-        """Hand an answer to whoever awaits it; some come before the answer to the request that asked for them."""
-        if message.get("msg") == "process_completed":
-            awaited = self._waiting.pop(message["event_id"], None)
-            if awaited is None:
-                self._early[message["event_id"]] = message
-            elif not awaited.done():
-                awaited.set_result(message)
+                self._take(answer.json()["data"])
 
     def _take(self, screen: list[Any]) -> None:
         """Show what an answer holds; what it leaves as it is, is no text."""
-        if isinstance(screen[1], str):
-            self.answers = screen[1]
-        if isinstance(screen[-1], str):
-            self._version = screen[-1]
+        if isinstance(screen[ANSWERS], str):
+            self.answers = screen[ANSWERS]
+        if isinstance(screen[VERSION], str):
+            self._version = screen[VERSION]

@@ -24,7 +24,7 @@ class Row:
         settings: what the method was given, as `core.catalog.parse` accepts it.
         metrics: shares in 0 … 1, by name.
         label_free_score: of the result, or None where the method has none.
-        seconds: wall time of the method on `machine`.
+        seconds: of the method: wall time, or of the processor where the bench says so.
         weights: first digits of the SHA-256 of the backbone's weight file: other weights, other row.
         label_free: what the answers show without labels, by name (`core.evaluation.signals`); rows from
             before 2026-11-21 have none.

@@ -19,7 +19,7 @@ DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "e
 ARCHIVES = ("art-painting", "cartoon", "cifar10", "satellite", "traffic-signs", "trash", "sign-digits")
 TARGETS = (DIGITS, *ARCHIVES)
 TUNED_ON = ("digits", "art-painting", "trash")
-"""Settings may be tuned on these; the other targets are run once with the chosen preset."""
+"""Settings may be tuned on these; on the other targets the chosen preset is only measured."""
 MIRROR_CHANGES_MEANING = ("digits", "traffic-signs")
 """What a user would know at once: a mirrored 2 is no 2, "turn left" becomes "turn right"."""
 
@@ -61,6 +61,7 @@ def load(name: str, data: Path | None, cache: Path) -> Target:
         archive = (data or Path()) / f"target-{name}.tar"
         if data is None or not archive.exists():
             raise DataError(str(archive), "no such target: pass DATA=DIR, the folder that holds target-*.tar")
+        cache.mkdir(parents=True, exist_ok=True)
         if not folder.exists():  # whole or not at all: another bench may be killed while it unpacks
             with tempfile.TemporaryDirectory(dir=cache) as part, tarfile.open(archive) as tar:
                 tar.extractall(Path(part) / name, filter="data")

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks import rows
-from benchmarks.bounds import ACCURACY, BACKBONE, BASELINE, Bound, Table
+from benchmarks.bounds import ACCURACY, BACKBONE, BASELINE, ENCODERS, Bound, Table
 from benchmarks.targets import ARCHIVES
 from core.evaluation import estimate
 from core.evaluation.estimate import Calibration, Known
@@ -26,7 +26,8 @@ from webapp.runs.recommendation import Question, recommend_method
 KINDS = {"names": "accuracy", "groups": "hungarian_accuracy"}
 """What a method is given -> what its results are scored by."""
 BASELINES = {"names": BASELINE, "groups": "k-means"}
-TITLES = {"names": {"zeroshot": BASELINE, "must": "MUST"}, "groups": {"kmeans": "k-means", "turtle": "TURTLE"}}
+TITLES = {"names": {"zeroshot": BASELINE, "must": "MUST"},
+          "groups": {"kmeans": "k-means", "turtle": "TURTLE", "maect": "MAE-CT"}}
 """What a person can choose from with names or with a number, and which rows say how good it is."""
 SAMPLE, SAMPLES = 50, 1_000
 CLOSE = 2.0
@@ -126,13 +127,19 @@ def guard_lines(found: list[rows.Row]) -> Iterator[str]:
     yield f"      rejected {len(rejected)}, of them {good} that had gained; means of seeds: {listed or 'none'}"
 
 
-def recommender_lines(found: list[rows.Row]) -> Iterator[str]:
-    """Yield on how many of the seven targets the recommended method is close to the best of those measured."""
-    table = Table(found)
+def recommender_lines(found: list[rows.Row], encoders: list[rows.Row]) -> Iterator[str]:
+    """Yield on how many of the seven targets the recommended method is close to the best of those measured.
+
+    Args:
+        found: rows of methods that answer.
+        encoders: rows of methods that make an encoder; k-means on its features answers.
+    """
+    answers, clusters = Table(found), Table(encoders, ("clusters",))
     for kind, titles in TITLES.items():
         behind = {}
         for target in ARCHIVES:
-            means = {method: table.mean(target, title) for method, title in titles.items()}
+            means = {method: answers.mean(target, title) or clusters.mean(target, title)
+                     for method, title in titles.items()}
             measured = {method: mean for method, mean in means.items() if mean is not None}
             if len(measured) == len(titles):
                 question = _question(found, target, kind)
@@ -159,7 +166,9 @@ def main() -> int:
     parser.add_argument("--write", metavar="DAY", help="fit and write the calibration that ships, with this date")
     given = parser.parse_args()
     found = list(rows.current(rows.read(ACCURACY)))
-    lines = [*estimate_lines(found), str(spot_check_bound(found)), *guard_lines(found), *recommender_lines(found)]
+    encoders = list(rows.current(rows.read(ENCODERS)))
+    lines = [*estimate_lines(found), str(spot_check_bound(found)), *guard_lines(found),
+             *recommender_lines(found, encoders)]
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     if given.write:
         estimate.write(estimates(found), given.write)

@@ -54,6 +54,8 @@ def run(house: House, patient: Patient, pk: int, expected: Mapping[str, Answers]
 
 def traces(house: House, pk: int) -> list[object]:
     """Return all that a run has written, to be held against the same at another time."""
-    of = {"runs_run": "id", "runs_prediction": "run_id", "runs_progresspoint": "run_id", "notices_notice": "run_id"}
-    return [house.ledger.ask(f"select * from {table} where {key} = ? order by id", pk)  # noqa: S608  (our own names)
-            for table, key in of.items()]
+    questions = ("select * from runs_run where id = ? order by id",
+                 "select * from runs_prediction where run_id = ? order by id",
+                 "select * from runs_progresspoint where run_id = ? order by id",
+                 "select * from notices_notice where run_id = ? order by id")
+    return [house.ledger.ask(question, pk) for question in questions]

@@ -66,10 +66,23 @@ def test_the_recommended_method_is_compared_with_the_best() -> None:
         gain = -0.1 if target in ("trash", "cartoon", "cifar10") else 0.1
         found += [row(target, trust.BASELINE, 0.5, 0.9), row(target, "MUST", 0.5 + gain, 0.9)]
     seen = {"images": 900.0, "classes": 7.0}
-    names, groups = trust.recommender_lines([replace(one, label_free=seen) for one in found])
+    names, groups = trust.recommender_lines([replace(one, label_free=seen) for one in found], [])
     assert names.startswith("short recommended with names") and "targets of seven: +4.0" in names
     assert names.endswith("behind by 10.0")
     assert groups.startswith("short recommended with groups") and "not measured" in groups
+
+
+def test_groups_of_a_tuned_encoder_are_among_those_the_recommended_method_is_compared_with() -> None:
+    found, encoders = [], []
+    for target in trust.ARCHIVES:
+        for method, score in (("k-means", 0.3), ("TURTLE", 0.4)):
+            found.append(replace(row(target, method, score, 0.9), metrics={"hungarian_accuracy": score},
+                                 label_free={"images": 900.0, "classes": 7.0}))
+        clusters = 0.5 if target == "trash" else 0.2
+        encoders.append(replace(row(target, "MAE-CT", 0.0, 0.9), metrics={"clusters": clusters}))
+    *_, groups = trust.recommender_lines(found, encoders)
+    assert groups.startswith("ok    recommended with groups") and "targets of seven: +6.0" in groups
+    assert groups.endswith("trash behind by 10.0")
 
 
 def test_the_calibration_that_ships_is_what_the_committed_rows_say() -> None:
