@@ -20,7 +20,7 @@ def thumbnails() -> str:
 @require_safe
 def thumbnail(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Answer with an image's thumbnail; a page asks for sixty."""
-    found = get_visible_image(request, pk, "thumbnail")
+    found = get_visible_image(request, pk)
     return file_response(request, settings.MEDIA_ROOT / found.thumbnail, immutable=True)
 
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.template.loader import render_to_string
-from django.utils.html import format_html, format_html_join
 
 from core.catalog import METHODS
 from webapp.collections.media import thumbnails
+from webapp.config.prepared import prepared
 from webapp.panel.access import Visit
-from webapp.review.actions import redoable, undoable
-from webapp.review.models import Correction, ReviewAction
+from webapp.review.actions import next_redo, next_undo
+from webapp.review.models import Correction
 from webapp.review.names import class_names, has_class_list, name_at
 from webapp.review.queries import (
     NO_CLASS,
     ClassCount,
     Filter,
     answers,
+    answers_shown,
     class_counts,
     matched_classes,
     surest,
@@ -32,13 +35,14 @@ TILES_A_PAGE = 60
 CLASSES_A_PAGE = 50
 SUREST_SHOWN = 6
 NAMES_SUGGESTED = 5
+CORRECTIONS_SHOWN = 5
 
 
 TILE = """<button type="button" class="lf-tile{}" data-image="{}" aria-pressed="false" title="{}">
   <img src="{}" alt="{}" loading="lazy" width="112" height="112">
   <span class="lf-label">{}{}</span>{}{}
 </button>"""
-CHECK = format_html('<span class="lf-check" title="{}">✓</span> ', "a person’s answer")
+CHECK = '<span class="lf-check" title="a person’s answer">✓</span> '
 SURE = """<span class="lf-sure"><span class="lf-bar"><i style="width:{}%"></i></span>
   <span class="lf-number">{} %</span></span>"""
 SAID = '<span class="lf-sub">{}</span>'
@@ -46,27 +50,44 @@ OTHERWISE = '<span class="lf-sub lf-baseline" title="{} answered">≠ {}</span>'
 SHOWN = ("image_id", "image__path", "class_index", "confidence", "corrected", "standing", "baseline_class")
 
 
-def grid(run: Run, chosen: Filter, page: int, view: str) -> str:
-    """Draw one page of tiles with what stands around them.
+def grid(run: Run, chosen: Filter, page: int, view: str, images: int) -> str:
+    """Draw one page of tiles with what stands around them; the run has `images`.
 
     It is drawn after every answer that a person gives: the tiles without a template, of no more than they show.
     """
-    found = Paginator(answers(run, chosen).values_list(*SHOWN, named=True), TILES_A_PAGE).get_page(page)
+    found = Paginator(_Answers(run, chosen, images), TILES_A_PAGE).get_page(page)
     names, place, baseline = class_names(run), thumbnails(), _baseline_title(run)
-    tiles = format_html_join("\n", "{}", ((_tile(row, names, place, baseline),) for row in found.object_list))
+    tiles = "\n".join(_tile(row, names, place, baseline) for row in found.object_list)
     return _draw("grid", {"tiles": tiles, "page": found, "view": view, "run": run, "baseline_title": baseline})
 
 
+class _Answers(Sequence[Any]):
+    """The answers that a filter asks for, as a paginator takes them: how many they are, and slices of them."""
+
+    def __init__(self, run: Run, chosen: Filter, images: int) -> None:
+        self._run = run
+        self._chosen = chosen
+        self._images = images
+
+    def __len__(self) -> int:
+        return self._images if self._chosen.is_whole else answers(self._run, self._chosen).count()
+
+    def __getitem__(self, shown: Any) -> Any:
+        return answers_shown(self._run, self._chosen, SHOWN, shown)
+
+
 def _tile(row: Any, names: tuple[str, ...], place: str, baseline: str) -> str:
-    """Draw one image: what it is, how sure that is or who said it, and the baseline's answer where it differs."""
+    """Draw one image: what it is, how sure that is or who said it, and the baseline's answer where it differs.
+
+    Every text that comes from people is escaped here; the template takes the tiles as they are.
+    """
     label, model, by_person = name_at(names, row.standing), name_at(names, row.class_index), row.corrected is not None
-    percent, otherwise = round(100 * row.confidence), _baseline(names, row)
-    return format_html(
-        TILE, " lf-by-person" if by_person else "", row.image_id, row.image__path, f"{place}{row.image_id}",
-        row.image__path, CHECK if by_person else "", label,
-        format_html(SAID, "confirmed" if label == model else f"model: {model}") if by_person
-        else format_html(SURE, percent, percent),
-        format_html(OTHERWISE, baseline, otherwise) if otherwise else "")
+    percent, otherwise, path = round(100 * row.confidence), _baseline(names, row), escape(row.image__path)
+    said = "confirmed" if label == model else f"model: {escape(model)}"
+    return TILE.format(
+        " lf-by-person" if by_person else "", row.image_id, path, f"{place}{row.image_id}", path,
+        CHECK if by_person else "", escape(label), SAID.format(said) if by_person else SURE.format(percent, percent),
+        OTHERWISE.format(escape(baseline), escape(otherwise)) if otherwise else "")
 
 
 def classes(run: Run, page: int) -> str:
@@ -85,19 +106,28 @@ def classes(run: Run, page: int) -> str:
 
 def detail(run: Run, image_id: int) -> str:
     """Draw one image closely: the five likeliest answers, the baseline's, and what people said."""
-    answer = with_standing(run).select_related("image").filter(image_id=image_id).first()
+    answer = next(iter(_answer(run.pk, image_id)), None)
     if answer is None:
         return _draw("detail", {"answer": None})
     names = class_names(run)
-    said = Correction.objects.filter(action__run=run, image_id=image_id).select_related(
-        "action__author").order_by("-action_id")[:5]
     theirs = Prediction.objects.filter(run=run.baseline_id, image_id=image_id).first() if run.baseline_id else None
     return _draw("detail", {
         "answer": answer, "label": name_at(names, answer.standing), "by_person": answer.corrected is not None,
         "margin": round(100 * answer.margin), "top": _top(names, answer), "title": METHODS[run.method].title,
         "baseline_title": _baseline_title(run), "baseline_top": _top(_baseline_names(run, names), theirs),
         "said": [{"name": name_at(names, one.class_index), "author": one.action.author, "at": one.action.created_at,
-                  "undone": one.action.undone_at is not None} for one in said]})
+                  "undone": one.action.undone_at is not None} for one in _said(run.pk, image_id)]})
+
+
+@prepared
+def _answer(run: int, image: int, /) -> QuerySet[Prediction, Any]:
+    return with_standing(run).select_related("image").filter(image_id=image)
+
+
+@prepared
+def _said(run: int, image: int, /) -> QuerySet[Correction]:
+    return Correction.objects.filter(action__run=run, image_id=image).select_related("action__author").order_by(
+        "-action_id")[:CORRECTIONS_SHOWN]
 
 
 def summary(visit: Visit, counts: list[ClassCount], seen: str) -> str:
@@ -110,9 +140,10 @@ def summary(visit: Visit, counts: list[ClassCount], seen: str) -> str:
     """
     images = sum(count.images for count in counts)
     by_person = sum(count.by_person for count in counts)
+    undo, redo = next_undo(visit.run, visit.user), next_redo(visit.run, visit.user)
     return _draw("summary", {
         "run": visit.run, "images": images, "by_person": by_person, "version": seen,
-        "undo": _next(undoable(visit.run, visit.user)), "redo": _next(redoable(visit.run, visit.user)),
+        "undo": undo.description if undo else "", "redo": redo.description if redo else "",
         "percent": round(100 * by_person / images) if images else 0, "num_classes": len(counts),
         "names": zlib.crc32("\n".join(count.name for count in counts).encode()),
         "found": sum(count.images > 0 for count in counts)})
@@ -121,12 +152,6 @@ def summary(visit: Visit, counts: list[ClassCount], seen: str) -> str:
 def missing(reason: str) -> str:
     """Draw the only thing a person sees where there is nothing for them."""
     return _draw("missing", {"reason": reason})
-
-
-def _next(actions: QuerySet[ReviewAction]) -> str:
-    """Return what would be undone or redone, "" for nothing."""
-    action = actions.first()
-    return action.description if action else ""
 
 
 def _baseline(names: tuple[str, ...], row: Any) -> str:

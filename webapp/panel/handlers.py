@@ -156,10 +156,11 @@ def no_detail() -> str:
 def _screen(visit: Visit, form: Form, command: Command) -> Screen:
     run = visit.run
     seen, counts = version(run.pk), class_counts(run)  # what comes in between is drawn once more
+    images = sum(count.images for count in counts)
     drawn: dict[str, Callable[[], str]] = {
-        "answers": lambda: drawing.grid(run, form.chosen, command.page, "answers"),
+        "answers": lambda: drawing.grid(run, form.chosen, command.page, "answers", images),
         "classes": lambda: drawing.classes(run, command.page),
-        "disagreements": lambda: drawing.grid(run, form.in_view(command), command.page, "disagreements"),
+        "disagreements": lambda: drawing.grid(run, form.in_view(command), command.page, "disagreements", images),
     }
     parts = {view: draw() if view == command.view else "" for view, draw in drawn.items()}
     return Screen(

@@ -7,13 +7,15 @@ Undo and redo are a person's own: they take back what *that author* did last, ne
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from core.errors import ConfigError, DataError
+from webapp.config.prepared import prepared
 from webapp.review.models import ClusterName, Correction, ReviewAction
 from webapp.review.names import class_names, has_class_list
 from webapp.review.queries import with_standing
@@ -84,7 +86,7 @@ def name_cluster(run: Run, author: AbstractBaseUser, class_index: int, name: str
 def undo(run: Run, author: AbstractBaseUser) -> ReviewAction | None:
     """Take back what this author did last in this run; return it, or None when there is nothing."""
     with transaction.atomic():
-        action = _own(run, author).filter(undone_at=None).order_by("-pk").first()
+        action = next_undo(run, author)
         if action is not None:
             action.undone_at = timezone.now()
             action.save(update_fields=["undone_at"])
@@ -97,26 +99,42 @@ def redo(run: Run, author: AbstractBaseUser) -> ReviewAction | None:
     As in an editor, doing something new forgets what had been undone before it.
     """
     with transaction.atomic():
-        action = redoable(run, author).first()
+        action = next_redo(run, author)
         if action is not None:
             action.undone_at = None
             action.save(update_fields=["undone_at"])
     return action
 
 
-def redoable(run: Run, author: AbstractBaseUser) -> QuerySet[ReviewAction]:
-    """Return the author's undone actions that can come back, next first."""
-    newest = _own(run, author).aggregate(at=Max("created_at"))["at"] or timezone.now()
-    return _own(run, author).filter(undone_at__gte=newest).order_by("pk")
+def next_undo(run: Run, author: AbstractBaseUser) -> ReviewAction | None:
+    """Return the author's newest action that stands."""
+    return next(iter(_standing_actions(run.pk, author.pk)), None)
 
 
-def undoable(run: Run, author: AbstractBaseUser) -> QuerySet[ReviewAction]:
-    """Return the author's actions that stand, newest first."""
-    return _own(run, author).filter(undone_at=None).order_by("-pk")
+def next_redo(run: Run, author: AbstractBaseUser) -> ReviewAction | None:
+    """Return the author's undone action that comes back next: none where their newest one stands."""
+    newest = next(iter(_actions(run.pk, author.pk)), None)
+    if newest is None or newest.undone_at is None:
+        return None
+    return next(iter(_undone_since(run.pk, author.pk, newest.created_at)), None)
 
 
-def _own(run: Run, author: AbstractBaseUser) -> QuerySet[ReviewAction]:
-    return ReviewAction.objects.filter(run=run, author_id=author.pk)
+@prepared
+def _actions(run: int, author: int, /) -> QuerySet[ReviewAction]:
+    """Return the author's newest action."""
+    return ReviewAction.objects.filter(run=run, author=author).order_by("-pk")[:1]
+
+
+@prepared
+def _standing_actions(run: int, author: int, /) -> QuerySet[ReviewAction]:
+    """Return the author's newest action that stands."""
+    return ReviewAction.objects.filter(run=run, author=author, undone_at=None).order_by("-pk")[:1]
+
+
+@prepared
+def _undone_since(run: int, author: int, newest: datetime, /) -> QuerySet[ReviewAction]:
+    """Return the author's oldest action that was undone since they did something new."""
+    return ReviewAction.objects.filter(run=run, author=author, undone_at__gte=newest).order_by("pk")[:1]
 
 
 def _record(run: Run, author: AbstractBaseUser, description: str, answers: Mapping[int, int]) -> ReviewAction:
@@ -136,11 +154,18 @@ def _checked_name(run: Run, class_index: int) -> str:
 
 def _of_run(run: Run, image_ids: Iterable[int]) -> list[int]:
     ids = list(dict.fromkeys(image_ids))
-    found: set[int] = set()
-    for batch in _batches(ids):
-        found.update(Prediction.objects.filter(run=run, image_id__in=batch).values_list("image_id", flat=True))
+    if len(ids) == 1:
+        found = set(_answer_to(run.pk, ids[0]))
+    else:
+        found = {one for batch in _batches(ids) for one in Prediction.objects.filter(
+            run=run, image_id__in=batch).values_list("image_id", flat=True)}
     _refuse_strangers(ids, found)
     return ids
+
+
+@prepared
+def _answer_to(run: int, image: int, /) -> QuerySet[Prediction, int]:
+    return Prediction.objects.filter(run=run, image_id=image).values_list("image_id", flat=True)
 
 
 def _standing(run: Run, image_ids: Iterable[int]) -> dict[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import (
@@ -23,6 +24,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce, RowNumber
 
+from webapp.config.prepared import prepared
 from webapp.review.models import Correction, ReviewAction
 from webapp.review.names import class_names, has_class_list
 from webapp.runs.models import Prediction, Run
@@ -41,9 +43,14 @@ NO_CLASS = -1
 
 def version(run_id: int) -> str:
     """Return a text that changes with every action, undo and redo of a run."""
-    actions = ReviewAction.objects.filter(run=run_id)
-    done = actions.aggregate(newest=Max("pk"), undone=Count("undone_at"), at=Max("undone_at"))
-    return f"{run_id}-{done['newest'] or 0}-{done['undone']}-{done['at'].timestamp() if done['at'] else 0}"
+    newest, undone, at = next(iter(_done(run_id)), (0, 0, None))
+    return f"{run_id}-{newest}-{undone}-{at.timestamp() if at else 0}"
+
+
+@prepared
+def _done(run: int, /) -> QuerySet[ReviewAction, tuple[int, int, datetime | None]]:
+    return ReviewAction.objects.filter(run=run).order_by().values("run").annotate(
+        newest=Max("pk"), undone=Count("undone_at"), at=Max("undone_at")).values_list("newest", "undone", "at")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +72,13 @@ class Filter:
     order: str = "Least sure first"
     disagreeing: bool = False
 
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether nothing is left out."""
+        return self == Filter(order=self.order)
 
-def with_standing(run: Run) -> QuerySet[Prediction, Any]:
+
+def with_standing(run: Run | int) -> QuerySet[Prediction, Any]:
     """Return the run's predictions, each with `corrected` (a person's class or None) and `standing` (what counts)."""
     newest = Correction.objects.filter(
         image=OuterRef("image"), action__run=run, action__undone_at=None).order_by("-action_id")
@@ -83,9 +95,14 @@ def with_baseline(answers: QuerySet[Prediction, Any], run: Run) -> QuerySet[Pred
 def with_answers_of(answers: QuerySet[Prediction, Any], run: Run, other: Run | None, field: str,
                     ) -> QuerySet[Prediction, Any]:
     """Add another run's answers as `field`, in the run's own numbering: None where it has no answer."""
+    return _with_answers(answers, other, field, matched_classes(run, other))
+
+
+def _with_answers(answers: QuerySet[Prediction, Any], other: Run | int | None, field: str,
+                  matched: Mapping[int, int] | None) -> QuerySet[Prediction, Any]:
+    """Add another run's answers as `field`; `matched` is their class -> the run's, None where both are the same."""
     theirs = Prediction.objects.filter(run=other, image=OuterRef("image"))
     answers = answers.annotate(**{f"{field}_raw": Subquery(theirs.values("class_index")[:1])})
-    matched = matched_classes(run, other)
     if matched is None:
         return answers.annotate(**{field: F(f"{field}_raw")})
     whens = [When(**{f"{field}_raw": theirs_index}, then=Value(ours)) for theirs_index, ours in matched.items()]
@@ -139,7 +156,26 @@ def agreement(run: Run, other: Run) -> float | None:
 
 def answers(run: Run, chosen: Filter) -> QuerySet[Prediction, Any]:
     """Return the predictions a filter asks for, in its order, with `corrected`, `standing` and `baseline_class`."""
-    found = with_baseline(with_standing(run), run)
+    return _chosen(with_baseline(with_standing(run), run), chosen)
+
+
+def answers_shown(run: Run, chosen: Filter, fields: tuple[str, ...], shown: slice) -> list[Any]:
+    """Return a slice of `answers`, of each a named tuple of some fields: what every event of review asks for."""
+    if matched_classes(run, run.baseline) is None:
+        return _shown(run.pk, run.baseline_id or 0, chosen=chosen, fields=fields, first=shown.start, last=shown.stop,
+                      is_compared=run.baseline is not None)
+    return list(answers(run, chosen).values_list(*fields, named=True)[shown])
+
+
+@prepared
+def _shown(run: int, baseline: int, /, *, chosen: Filter, fields: tuple[str, ...], first: int, last: int,
+           is_compared: bool) -> QuerySet[Prediction, Any]:
+    found = _with_answers(with_standing(run), baseline if is_compared else None, "baseline_class", None)
+    return _chosen(found, chosen).values_list(*fields, named=True)[first:last]
+
+
+def _chosen(found: QuerySet[Prediction, Any], chosen: Filter) -> QuerySet[Prediction, Any]:
+    """Return what of predictions that have `corrected`, `standing` and `baseline_class` a filter asks for, in order."""
     if chosen.class_index is not None:
         found = found.filter(standing=chosen.class_index)
     by_person = SOURCES[chosen.source]
@@ -170,10 +206,9 @@ def class_counts(run: Run) -> list[ClassCount]:
     The model's answers are counted by an index, and what people said is moved: `with_standing` would look for a
     correction of each image.
     """
-    images = Counter(dict(Prediction.objects.filter(run=run).values_list("class_index").annotate(
-        images=Count("pk")).order_by()))
+    images = Counter(dict(_answered(run.pk)))
     by_person: Counter[int] = Counter()
-    for said, answered, count in _said(run):
+    for said, answered, count in _said(run.pk):
         images[answered] -= count
         images[said] += count
         by_person[said] += count
@@ -181,7 +216,14 @@ def class_counts(run: Run) -> list[ClassCount]:
             for index, name in enumerate(class_names(run))]
 
 
-def _said(run: Run) -> QuerySet[Correction, tuple[int, int, int]]:
+@prepared
+def _answered(run: int, /) -> QuerySet[Prediction, tuple[int, int]]:
+    """Return (class that the run answers, images)."""
+    return Prediction.objects.filter(run=run).values_list("class_index").annotate(images=Count("pk")).order_by()
+
+
+@prepared
+def _said(run: int, /) -> QuerySet[Correction, tuple[int, int, int]]:
     """Return (class that a person says, class that the run answers, images), of the corrections that stand."""
     standing = Correction.objects.filter(action__run=run, action__undone_at=None)
     later = standing.filter(image=OuterRef("image"), action_id__gt=OuterRef("action_id"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from webapp.config.prepared import prepared
 from webapp.runs.deletion import trashed_runs
 from webapp.runs.models import Run
-from webapp.sharing.access import collections_of, find
+from webapp.sharing.access import collections_of, find, first_granted, seen_by
 from webapp.sharing.models import Role
 
 
@@ -18,7 +19,7 @@ def get_visible_run(request: HttpRequest, pk: int) -> Run:
 
 def get_visible_run_number(request: HttpRequest, pk: int) -> int:
     """Return a run's number, without its row; the same right."""
-    return find(request, Run.objects.only("pk"), pk, Role.VIEWER, through="collection").pk
+    return first_granted(_number(request.user.pk, pk), Role.VIEWER).pk
 
 
 def get_reviewable_run(request: HttpRequest, pk: int) -> Run:
@@ -57,7 +58,17 @@ def may_hurry(request: HttpRequest) -> bool:
 
 
 def _find(request: HttpRequest, pk: int, least: Role) -> Run:
-    runs = Run.objects.select_related("collection", "baseline", "class_list_version__class_list")
-    run = find(request, runs, pk, least, through="collection")
+    run = first_granted(_run(request.user.pk, pk), least)
     run.collection.role = run.role  # pages of a run show its collection's actions too
     return run
+
+
+@prepared
+def _run(user: int, pk: int, /) -> QuerySet[Run]:
+    runs = Run.objects.filter(pk=pk).select_related("collection", "baseline", "class_list_version__class_list")
+    return seen_by(user, runs, through="collection")
+
+
+@prepared
+def _number(user: int, pk: int, /) -> QuerySet[Run]:
+    return seen_by(user, Run.objects.filter(pk=pk).only("pk"), through="collection")

@@ -7,13 +7,13 @@ is refused with the role it takes (403).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, Model, QuerySet
-from django.http import HttpRequest
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest
 
 from webapp.collections.models import Collection
 from webapp.sharing.models import Role
@@ -47,12 +47,26 @@ def find(request: HttpRequest, things: QuerySet[Thing], pk: object, least: Role,
         Http404: if there is none, or the person has no role there.
         PermissionDenied: if their role is too low; the message is for them.
     """
+    return first_granted(list(seen_by(request.user, things.filter(pk=pk), through)), least)
+
+
+def seen_by(user: AbstractBaseUser | int, things: QuerySet[Thing], through: str = "") -> QuerySet[Thing]:
+    """Return those of the things in whose collection a person has a role, each with their `role`."""
     prefix = f"{through}__" if through else ""
-    seen = (things.filter(**{f"{prefix}memberships__user": request.user, f"{prefix}trashed_at": None})
+    return (things.filter(**{f"{prefix}memberships__user": user, f"{prefix}trashed_at": None})
             .annotate(role=F(f"{prefix}memberships__role")))
-    found = get_object_or_404(seen, pk=pk)
-    role = Role(found.role)  # type: ignore[attr-defined]
+
+
+def first_granted(found: Sequence[Thing], least: Role) -> Thing:
+    """Return the first of what `seen_by` found, if their role there is at least `least`.
+
+    Raises:
+        Http404, PermissionDenied: as for `find`.
+    """
+    if not found:
+        raise Http404("there is no such thing, or it is not theirs")
+    role = Role(found[0].role)  # type: ignore[attr-defined]
     if not role.includes(least):
         raise PermissionDenied(f"In this collection you are a {role.label.lower()}; this takes the role "
                                f"{least.label.lower()}. An owner of it can change your role.")
-    return found
+    return found[0]

@@ -7,7 +7,9 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from core.errors import ConfigError, DataError
 from tests.webapp.review.gallery import Gallery
@@ -234,7 +236,7 @@ def test_each_role_may_cause_the_events_of_its_rule_and_no_more(
     """Generated from the page: an event of a new handler fails until it is in one of the two sets."""
     from webapp.sharing.models import Membership
 
-    monkeypatch.setattr(access, "close_old_connections", lambda: None)  # the test's own, which it still needs
+    monkeypatch.setattr(access, "look_after_connections", lambda: None)  # the test's own, which it still needs
     Membership.objects.create(collection=gallery.collection, user=gallery.stranger, role=role)
     request = _request(gallery.stranger.pk, gallery.run.pk)
     events = [one.fn for one in within_a_loop(build).fns.values() if one.fn is not None]
@@ -262,3 +264,20 @@ def test_a_viewer_changes_no_label(gallery: Gallery) -> None:
     assert _spoken(gallery) == {}
     screen = looking(handlers.show, handlers.no_screen)(_request(gallery.stranger.pk, gallery.run.pk), *_form())
     assert "data-looking" in screen.summary
+
+
+@pytest.mark.parametrize(("event", "most"), [
+    ("show", 8), ("refresh", 9), ("confirm", 13), ("correct", 13), ("undo", 13), ("inspect", 4)])
+def test_an_event_asks_the_database_little(gallery: Gallery, event: str, most: int) -> None:
+    image = gallery.baseline.predictions.first().image_id
+    form = _form({"ids": [image], "image_id": image if event == "inspect" else None, "class_index": 3})
+    values = form[:1] if event == "inspect" else form
+
+    def ask() -> None:
+        answer = looking(getattr(handlers, event), handlers.no_screen)
+        answer(_request(gallery.owner.pk, gallery.baseline.pk), *values)
+
+    ask()
+    with CaptureQueriesContext(connection) as asked:
+        ask()
+    assert len(asked) <= most, "\n".join(one["sql"] for one in asked)
