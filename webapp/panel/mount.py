@@ -14,6 +14,7 @@ from django.conf import settings
 from fastapi import FastAPI, Request
 
 from webapp.panel.app import HEAD, THEME, build
+from webapp.panel.assets import Assets
 from webapp.panel.guard import USER_KEY, Application, Guard, Receive, Scope, Send
 from webapp.panel.loops import within_a_loop
 from webapp.panel.sessions import SessionOwners
@@ -25,7 +26,7 @@ def mount(django_application: Any) -> Application:
     """Return one ASGI application that answers the panel's paths by Gradio and all others by Django."""
     prefix = settings.FORCE_SCRIPT_NAME or ""
     parent = within_a_loop(lambda: gradio_application(prefix))
-    panel = Guard(_below(parent, prefix), SessionOwners())
+    panel = Guard(Assets(_below(parent, prefix)), SessionOwners())
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

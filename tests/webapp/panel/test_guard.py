@@ -130,6 +130,23 @@ def test_what_a_hash_names_is_kept_by_browsers_and_nothing_else(server: Server) 
             assert "immutable" not in answer.headers.get("cache-control", "")
 
 
+def test_scripts_and_styles_come_packed_to_who_takes_them_so(server: Server) -> None:
+    with server.client(server.owner) as client:
+        page = client.get("/panel/", headers=HTML).text
+        for place in set(re.findall(r'"\./(assets/[^"]+\.(?:js|css))"', page)):
+            packed = client.get(f"/panel/{place}", headers={"Accept-Encoding": "br, gzip"})
+            plain = client.get(f"/panel/{place}", headers={"Accept-Encoding": "identity"})
+            assert (packed.status_code, plain.status_code) == (200, 200)
+            assert packed.headers["content-encoding"] == "gzip"
+            assert "content-encoding" not in plain.headers
+            assert packed.content == plain.content
+            assert packed.headers["content-type"].split(";")[0] == plain.headers["content-type"].split(";")[0]
+            assert int(packed.headers["content-length"]) < len(plain.content) / 2
+            assert packed.headers["cache-control"] == plain.headers["cache-control"]
+    with server.client(None) as client:
+        assert client.get(f"/panel/{place}").status_code == 401
+
+
 def test_a_deep_link_is_not_followed(server: Server) -> None:
     with server.client(server.owner) as client:
         assert client.get("/panel/?deep_link=secret").status_code == 404
