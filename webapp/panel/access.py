@@ -12,14 +12,14 @@ from typing import Any
 
 import gradio as gr
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
-from django.db import close_old_connections
 from django.http import Http404, HttpRequest
 from django.urls import set_script_prefix
 
 from core.errors import LabelfreeError
+from webapp.accounts.sessions import Accounts
+from webapp.config.threads import look_after_connections
 from webapp.panel.guard import REFUSED_KEY
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_reviewable_run, get_visible_run
@@ -80,12 +80,12 @@ def in_a_thread(answer: Callable[..., Any], parts: int | None = None) -> Callabl
         parts: how many of its values Gradio is to send, if not the one that it is.
     """
     def answered(request: gr.Request, *values: Any) -> Any:
-        close_old_connections()
+        look_after_connections()
         try:
             answered = answer(request, *values)
             return answered if parts is None else answered[:parts]
         finally:
-            close_old_connections()
+            look_after_connections()
 
     answered.__name__ = answer.__name__
     answered.__doc__ = answer.__doc__
@@ -104,7 +104,7 @@ def visit(request: gr.Request, find: Find = get_visible_run) -> Visit:
     number = str(request.query_params.get("run", ""))
     if not user_id.isdecimal() or not number.isdecimal() or len(number) > 18:
         raise Http404
-    user = get_user_model().objects.filter(pk=int(user_id), is_active=True).first()
+    user = Accounts().get_user(int(user_id))
     if user is None:
         raise Http404
     own = HttpRequest()

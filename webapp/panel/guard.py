@@ -28,10 +28,10 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
-from django.db import close_old_connections
 from django.shortcuts import resolve_url
 
 from webapp.config.headers import PANEL_POLICY
+from webapp.config.threads import look_after_connections
 from webapp.panel.sessions import SessionOwners
 
 Scope = MutableMapping[str, Any]
@@ -141,13 +141,13 @@ def signed_in_user_id(scope: Scope) -> int | None:
     session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     if not session_key:
         return None
-    close_old_connections()
+    look_after_connections()
     try:
         request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
         user = get_user(request)
         return int(user.pk) if user.is_authenticated and user.is_active else None
     finally:
-        close_old_connections()
+        look_after_connections()
 
 
 def _request(scope: Scope) -> ASGIRequest:

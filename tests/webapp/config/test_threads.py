@@ -174,3 +174,34 @@ def test_a_thread_keeps_its_connection_and_gives_up_one_that_is_broken(monkeypat
         request_started.connect(close_old_connections)
         request_finished.connect(close_old_connections)
     assert first == second == broken_one != after
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_is_tried_again_after_a_while_and_not_for_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+    monkeypatch.setattr(type(connections["default"]), "is_usable", lambda self: tried.append(self) or True)
+    monkeypatch.setattr(threads, "THREADS", 1)
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", threads.CONNECTION_SECONDS)
+    monkeypatch.setitem(connections.settings["default"], "CONN_HEALTH_CHECKS", True)
+
+    async def seven() -> list[int]:
+        handler = Handler()
+        counts = []
+        try:
+            for seconds in (60.0, 60.0, 60.0, 60.0, 0.0, 0.0, 60.0):
+                monkeypatch.setattr(threads, "TRIED_SECONDS", seconds)
+                await ask(handler, "/connected")
+                counts.append(len(tried))
+            return counts
+        finally:
+            handler._threads.submit(connections.close_all).result()
+
+    request_started.disconnect(close_old_connections)
+    request_finished.disconnect(close_old_connections)
+    try:
+        counts = asyncio.run(seven())
+    finally:
+        request_started.connect(close_old_connections)
+        request_finished.connect(close_old_connections)
+    assert counts[0] == counts[3]
+    assert (counts[4] - counts[3], counts[5] - counts[4], counts[6] - counts[5]) == (1, 1, 0)
