@@ -17,22 +17,25 @@ from webapp.config.prepared import prepared
 from webapp.sharing.access import collections_of, find, first_granted, seen_by, trashed_collections_of
 from webapp.sharing.models import Role
 
-COLLECTIONS = Collection.objects.select_related("class_list_version__class_list")
-
 
 def get_visible_collection(request: HttpRequest, pk: int) -> Collection:
     """Return a collection; the right to look at it and download from it."""
-    return find(request, COLLECTIONS.all(), pk, Role.VIEWER)
+    return first_granted(_collection(request.user.pk, pk), Role.VIEWER)
 
 
 def get_reviewable_collection(request: HttpRequest, pk: int) -> Collection:
     """Return a collection; the right to confirm and correct in it."""
-    return find(request, COLLECTIONS.all(), pk, Role.REVIEWER)
+    return first_granted(_collection(request.user.pk, pk), Role.REVIEWER)
 
 
 def get_own_collection(request: HttpRequest, pk: int) -> Collection:
     """Return a collection; the right to do everything with it."""
-    return find(request, COLLECTIONS.all(), pk, Role.OWNER)
+    return first_granted(_collection(request.user.pk, pk), Role.OWNER)
+
+
+@prepared
+def _collection(user: int, pk: int, /) -> QuerySet[Collection]:
+    return seen_by(user, Collection.objects.filter(pk=pk).select_related("class_list_version__class_list"))
 
 
 def get_trashed_collection(request: HttpRequest, pk: int) -> Collection:

@@ -82,8 +82,9 @@ def _wall(request: HttpRequest, collection: Collection) -> dict[str, object]:
     if kind not in wall.KINDS or not re.fullmatch("-?[0-9]{1,11}", after):
         raise Http404("no such page of the wall")
     found = wall.page(collection, int(after), kind, words)
-    return {"images": found, "kind": kind, "flag_title": wall.TITLES.get(kind, ""), "words": words,
-            "thumbnails": thumbnails(), "is_full": len(found) == wall.PAGE,
+    place = reverse("collections:images", args=[collection.pk])
+    return {"images": found, "drawn": wall.draw(found, place, thumbnails()), "kind": kind,
+            "flag_title": wall.TITLES.get(kind, ""), "words": words, "is_full": len(found) == wall.PAGE,
             "last": found[-1].number if found else int(after)}
 
 

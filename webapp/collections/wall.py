@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from html import escape
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from core.data import looks
 from webapp.collections.models import Collection, Image, Upload
+from webapp.config.prepared import prepared
 from webapp.runs.presence import is_present
 
 PAGE = 120
+TINY_PX = 20
+SHOWN = ("pk", "number", "path", "width_px", "height_px", "duplicate_of_id", "set_aside", "held_out")
 STALLED_AFTER = timedelta(seconds=45)
 REFUSALS_SHOWN = 200
 UNFINISHED_SHOWN = 20
@@ -27,12 +33,45 @@ KINDS = {"all": Q(), "duplicates": Q(duplicate_of__isnull=False), "held-out": Q(
 TITLES = {"dark": "Dark", "light": "Light", "blurred": "Blurred", "empty": "Little to see", "set-aside": "Set aside"}
 
 
-def page(collection: Collection, after: int = -1, kind: str = "all", words: str = "") -> list[Image]:
-    """Return the images after number `after`: a keyset page, as quick at the end as at the start."""
-    found: QuerySet[Image] = collection.images.filter(KINDS[kind], number__gt=after)
-    if words:
-        found = found.filter(path__icontains=words)
-    return list(found.order_by("number")[:PAGE])
+def page(collection: Collection, after: int = -1, kind: str = "all", words: str = "") -> list[Any]:
+    """Return `SHOWN` of the images after number `after`: a keyset page, as quick at the end as at the start."""
+    if not words:
+        return _after(collection.pk, after, kind=kind, count=PAGE)
+    return list(_shown(collection.pk, kind).filter(number__gt=after, path__icontains=words)[:PAGE])
+
+
+@prepared
+def _after(collection: int, after: int, /, *, kind: str, count: int) -> QuerySet[Image, Any]:
+    return _shown(collection, kind).filter(number__gt=after)[:count]
+
+
+def _shown(collection: int, kind: str) -> QuerySet[Image, Any]:
+    images = Image.objects.filter(KINDS[kind], collection=collection).order_by("number")
+    return images.values_list(*SHOWN, named=True)
+
+
+def draw(images: Iterable[Any], place: str, thumbnails: str) -> str:
+    """Return the images of a page as HTML, without a template: there are many, each with little to it.
+
+    Every text that comes from people is escaped here; the template takes them as they are.
+
+    Args:
+        images: what `page` returned.
+        place: what stands before an image's number in the address of its page.
+        thumbnails: what stands before its id in that of its thumbnail.
+    """
+    return "\n".join(_draw_one(image, place, thumbnails) for image in images)
+
+
+def _draw_one(image: Any, place: str, thumbnails: str) -> str:
+    path = escape(image.path)
+    tiny = ' class="tiny"' if max(image.width_px, image.height_px) <= TINY_PX else ""
+    aside = ' class="aside"' if image.set_aside else ""
+    mark = ("duplicate" if image.duplicate_of_id else "set aside" if image.set_aside
+            else "held out" if image.held_out else "")
+    return (f'<figure{aside}><a href="{place}{image.number}/">'
+            f'<img src="{thumbnails}{image.pk}" alt="{path}" loading="lazy"{tiny}></a><figcaption>{path}</figcaption>'
+            + (f'<span class="mark">{mark}</span>' if mark else "") + "</figure>")
 
 
 def counts(collection: Collection) -> list[tuple[str, str, int]]:
