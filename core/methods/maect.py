@@ -130,7 +130,7 @@ class _Tuning:
 
         loop.train(loop.Stage(
             name=plan.name, first=first, steps=steps, total=self.total, images_per_step=self.batch_size,
-            batches=lambda begun: self._batches(plan, begun),
+            batches=lambda begun: self._batches(plan, first + begun),
             learning_rate=lambda step: optim.cosine(step, steps, peak, 0.0, warm_up), objective=objective,
             optimiser=torch.optim.AdamW(self._groups(plan), betas=BETAS, fused=True), after_step=after_step,
             memory=self._memory(), identity=self.identity), self.run)
@@ -208,7 +208,10 @@ class _Tuning:
         return groups
 
     def _batches(self, plan: Plan, first: int) -> Iterator[Batch]:
-        """Yield the batches of the steps from `first` on: functions of the seed, the step and the images alone."""
+        """Yield the batches from the run's step `first` on: functions of the seed, the step and the images alone.
+
+        Counted through all stages, so that tuning does not repeat the very views that prepared its head.
+        """
         images, run, patches = self.problem.images, self.run, self._encoder.patch_embed.num_patches
         nearest = max(1, min(plan.nearest, len(self.queue.owners) - 2))  # an image has two rows there at most
         for step, indices, views in training_batches(images, plan.views, self.batch_size, run.seed, first):

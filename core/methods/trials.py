@@ -33,13 +33,14 @@ FOLD_STEPS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What is tried: K, outer steps, and the settings that the search may vary."""
+    """What is tried: K, outer steps, the settings that the search may vary, and which of the starts it is."""
 
     num_classes: int
     steps: int
     outer_learning_rate: float
     inner_learning_rate: float
     warm_start: bool
+    start: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +133,7 @@ class Trials:
             self.features, trial.num_classes, inner_steps=settings.inner_steps, sample_size=settings.sample_size,
             outer_learning_rate=trial.outer_learning_rate, inner_learning_rate=trial.inner_learning_rate,
             warm_start=trial.warm_start, entropy_weight=settings.entropy_weight,
-            seed=self.run.generator("turtle").initial_seed())
+            seed=self.run.generator(f"turtle, start {trial.start}" if trial.start else "turtle").initial_seed())
 
     def _search(self, trial: Trial, index: int) -> LabelingSearch:
         """Return a new search, or the one that the checkpoint was saved in the middle of."""

@@ -41,8 +41,8 @@ class Listener:
     def result(self, title, values) -> None: ...
 
 
-def local_run(folder, listener=None) -> LocalRun:
-    return LocalRun(device=torch.device("cpu"), seed=5, folder=folder, listener=listener)
+def local_run(folder, listener=None, seed=5) -> LocalRun:
+    return LocalRun(device=torch.device("cpu"), seed=seed, folder=folder, listener=listener)
 
 
 @pytest.fixture
@@ -132,6 +132,24 @@ def test_an_unknown_number_of_classes_is_swept_and_every_score_kept(grouped, dig
     assert "trying 4 classes" in {progress.stage for progress in listener.seen}
 
 
+def test_of_several_starts_the_one_with_the_best_score_is_kept(grouped, digit_images, tmp_path, monkeypatch):
+    found = trained(monkeypatch)
+    hasty = dataclasses.replace(QUICK, steps=2)  # so that chance decides
+    problem = Problem(images=digit_images, num_classes=3)
+    one = turtle.adapt(hasty, problem, local_run(tmp_path / "one", seed=2))
+    several = turtle.adapt(dataclasses.replace(hasty, starts=4), problem, local_run(tmp_path / "several", seed=2))
+    tried = several.settings["trials"]
+    assert [trial["start"] for trial in tried] == [0, 1, 2, 3]
+    assert len({trial["score"] for trial in tried}) > 1
+    best = max(tried, key=lambda trial: (trial["classes_found"], trial["score"]))
+    assert several.settings["clusters_found"] == best["classes_found"]
+    assert best["start"] > 0  # with this seed; else the next line would say nothing
+    assert not torch.equal(found[0], found[1])
+    again = turtle.adapt(dataclasses.replace(hasty, starts=2), problem, local_run(tmp_path / "again", seed=2))
+    assert again.settings["trials"][0] == tried[0]
+    assert one.settings["trials"][0] == {**tried[0], "score": None}
+
+
 def test_the_search_tries_no_more_settings_than_allowed_and_keeps_the_best(grouped, digit_images, tmp_path):
     settings = dataclasses.replace(QUICK, search=True, search_limit=4)
     classifier = turtle.adapt(settings, Problem(images=digit_images, num_classes=3), local_run(tmp_path))
@@ -156,7 +174,7 @@ def test_a_search_that_lost_classes_does_not_win_by_its_higher_score(monkeypatch
     assert turtle._search(Told(), [trial] * 3).score == 0.93
 
 
-@pytest.mark.parametrize(("stage", "after"), [("finding classes, setting 2", 9), ("trying 5 classes: scoring", 4),
+@pytest.mark.parametrize(("stage", "after"), [("finding classes, trial 2", 9), ("trying 5 classes: scoring", 4),
                                               ("naming", 0)])
 def test_stopped_anywhere_it_goes_on_to_the_same_answer(stage, after, grouped, digit_images, tmp_path, monkeypatch):
     settings = dataclasses.replace(QUICK, classes_to=6, search=True, search_limit=2, sample_size=40)
