@@ -22,6 +22,10 @@ from django.http.response import HttpResponseBase
 THREADS = 12
 """With so many connections to the database. More requests at once wait for a thread; six and 24 answered fifty people
 as fast, as far as could be told. A view that waits for a bucket, or for SQLite's one writer, holds one."""
+PICTURES = "/media/"
+PICTURE_THREADS = 2
+"""A page asks for sixty pictures, and fifty people open pages: what somebody does meanwhile is not to wait behind them.
+Two threads answer as many pictures a second as twelve, for the interpreter lets one compute at a time."""
 CONNECTION_SECONDS = 300
 TRIED_SECONDS = 1.0
 """For so long a connection that was tried is taken to be whole. Should it break meanwhile, one request is answered 503,
@@ -34,6 +38,7 @@ class Handler(ASGIHandler):
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self._picture_threads = ThreadPoolExecutor(PICTURE_THREADS, thread_name_prefix="picture")
         super().__init__()
 
     def load_middleware(self, is_async: bool = False) -> None:
@@ -46,7 +51,8 @@ class Handler(ASGIHandler):
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         """Go through the whole chain in one thread; a view goes on there though its client has left."""
-        return await sync_to_async(self._answer, thread_sensitive=False, executor=self._threads)(request)
+        threads = self._picture_threads if request.path_info.startswith(PICTURES) else self._threads
+        return await sync_to_async(self._answer, thread_sensitive=False, executor=threads)(request)
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         """Answer with a connection that is whole, and leave none that is not."""

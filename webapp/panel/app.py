@@ -28,6 +28,9 @@ DIRECT: dict[str, Any] = {"queue": False, "preprocess": False, "postprocess": Fa
 """How every event is sent: in one request, which its answer comes back in, and its values as they are. By Gradio's
 queue it takes two requests, a stream and a thread for each value: twice the time of the processor, as measured."""
 
+EVENT_THREADS = 4
+"""Events that compute at once; Gradio's 40 would all wait for one another, for the interpreter lets one compute."""
+
 
 def build() -> gr.Blocks:
     """Return the panel. It holds no one's data: every value comes by an event, for one run and one person."""
@@ -85,6 +88,8 @@ def build() -> gr.Blocks:
         inspect.click(in_a_thread(looking(handlers.inspect, handlers.no_detail)), [command], [detail],
                       js="() => lf.command()", trigger_mode="always_last", **DIRECT)
     blocks._queue.sleep_when_free = 1.0  # nothing is queued, and Gradio would look a thousand times a second
+    blocks.max_threads = EVENT_THREADS
+    blocks.create_limiter()
     return blocks
 
 

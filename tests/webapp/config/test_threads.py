@@ -68,7 +68,7 @@ def prefix(request):
 
 
 urlpatterns = [path("quick", quick), path("slow", slow), path("connected", connected), path("broken", broken),
-               path("prefix", prefix)]
+               path("prefix", prefix), path("media/slow", slow)]
 
 
 @pytest.fixture(autouse=True)
@@ -150,6 +150,20 @@ def test_more_requests_than_threads_wait_for_one_and_are_all_answered(monkeypatc
 
     asyncio.run(five())
     assert len({thread for _, thread in SEEN}) == 2
+
+
+def test_nobody_waits_behind_pictures() -> None:
+    async def many():
+        handler = Handler()
+        asking = [asyncio.create_task(ask(handler, "/media/slow")) for _ in range(threads.THREADS + 8)]
+        await begun()
+        assert (await asyncio.wait_for(ask(handler, "/quick"), 10))[1]["body"] == b"quick"
+        assert not any(name == "slow" for name, _ in SEEN)
+        PASSED.set()
+        assert [answer[1]["body"] for answer in await asyncio.gather(*asking)] == [b"slow"] * (threads.THREADS + 8)
+
+    asyncio.run(many())
+    assert len({thread for name, thread in SEEN if name == "slow"}) == threads.PICTURE_THREADS
 
 
 @pytest.mark.django_db(transaction=True)
