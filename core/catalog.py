@@ -132,7 +132,7 @@ class TurtleSettings:
                            "Tries several learning rates, warm and cold, and keeps the best score.")
     search_limit: int = setting(6, "Settings tried at most", low=1, high=50)
     starts: int = setting(1, "Starts", "Begins so often anew with the same settings, and keeps the best label-free "
-                          "score.", low=1, high=20)
+                          "score; a choice of settings begins once with each.", low=1, high=20)
     classes_from: int = setting(0, "Fewest classes to try", "With 'don't know': the sweep's lower end; 0 chooses it.",
                                 low=0, high=10_000)
     classes_to: int = setting(0, "Most classes to try", low=0, high=10_000)

@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import Any
 
-from core.catalog import Settings, learns_from_labels
+from core.catalog import Settings, TurtleSettings, learns_from_labels
 from core.errors import CheckpointError
 from core.problem import Problem
 from core.run import Run
@@ -18,6 +18,8 @@ def identity(settings: Settings, problem: Problem, seed: int) -> str:
     values = dataclasses.asdict(settings)
     if not values.get("names_from_labels"):  # a run without is called what it was before there was that setting
         values.pop("names_from_labels", None)
+    if isinstance(settings, TurtleSettings) and settings.starts == 1:  # as well
+        values.pop("starts")
     labelled = sorted(problem.labelled.items()) if learns_from_labels(settings) else []
     said = [values, problem.images.fingerprint, problem.class_names, problem.num_classes, seed,
             problem.replay.fingerprint if problem.replay else "", labelled,

@@ -67,7 +67,8 @@ class Outcome:
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Outcome:
         """Read what `record` returned."""
-        trial = Trial(**{name: record[name] for name in Trial.__dataclass_fields__})
+        known = [name for name in Trial.__dataclass_fields__ if name in record]  # older ones do not name the start
+        trial = Trial(**{name: record[name] for name in known})
         return cls(trial=trial, **{name: record[name] for name in ("classes_found", "largest_share", "score")})
 
 

@@ -13,6 +13,7 @@ from core.errors import CheckpointError
 from core.evaluation.metrics import hungarian_accuracy
 from core.losses.agreement import labeling
 from core.methods import trials, turtle
+from core.methods.identity import identity
 from core.methods.spaces import Space
 from core.methods.trials import Outcome, Trial, Trials, steps_of
 from core.problem import Problem
@@ -214,3 +215,17 @@ def test_a_scored_trial_counts_its_folds_as_steps():
     assert steps_of(trial, scored=False, num_spaces=2) == 7
     assert steps_of(trial, scored=True, num_spaces=2) == 7 + 2 * steps_of(
         dataclasses.replace(trial, steps=0), scored=True, num_spaces=1)
+
+
+def test_a_checkpoint_from_before_there_were_several_starts_is_gone_on_with(digit_images, monkeypatch):
+    problem = Problem(images=digit_images, num_classes=3)
+    now = {starts: identity(dataclasses.replace(QUICK, starts=starts), problem, 5) for starts in (1, 2)}
+    before = dataclasses.asdict(QUICK)
+    del before["starts"]
+    monkeypatch.setattr("core.methods.identity.dataclasses.asdict", lambda settings: dict(before))
+    monkeypatch.setattr("core.methods.identity.TurtleSettings", ())
+    assert now[1] == identity(QUICK, problem, 5) != now[2]
+    trial = Trial(num_classes=3, steps=1, outer_learning_rate=1, inner_learning_rate=1, warm_start=False)
+    record = Outcome(trial=trial, classes_found=3, largest_share=0.5, score=None).record()
+    del record["start"]
+    assert Outcome.from_record(record).trial.start == 0
