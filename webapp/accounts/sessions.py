@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
@@ -12,6 +15,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from webapp.config.prepared import prepared
+
+DJANGOS_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class SessionStore(DatabaseStore):
@@ -23,6 +28,13 @@ class SessionStore(DatabaseStore):
         if not found:
             self._session_key = None
         return found[0] if found else None
+
+    def decode(self, session_data: str) -> dict[str, Any]:
+        """Return what a session holds; one from before there were `Accounts` stays signed in."""
+        held = super().decode(session_data)
+        if held.get(BACKEND_SESSION_KEY) == DJANGOS_BACKEND:
+            held[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+        return held
 
 
 class Accounts(ModelBackend):

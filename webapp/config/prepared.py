@@ -56,6 +56,7 @@ class Prepared(Generic[Row]):
             self._sql, self._parameters = self._compiler.as_sql()
         except EmptyResultSet:  # the ORM knows without the database that there is nothing, like in a slice of nothing
             self._sql, self._parameters = "", ()
+        self._compiler.connection = None  # of this thread, and to be closed with it
 
     def ask(self, values: dict[str, Any]) -> list[Row]:
         """Return the rows, as the queryset would give them, with `values` by the names of their places.

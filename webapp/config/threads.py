@@ -20,16 +20,17 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 THREADS = 12
-"""With so many connections to the database. More requests at once wait for a thread; six and 24 answered fifty people
-as fast, as far as could be told. A view that waits for a bucket, or for SQLite's one writer, holds one."""
+"""With so many connections to the database, and those of pictures and of the panel's events. More requests at once wait
+for a thread; six and 24 answered fifty people as fast, as far as could be told. A view that waits for a bucket, or for
+SQLite's one writer, holds one."""
 PICTURES = "/media/"
 PICTURE_THREADS = 2
 """A page asks for sixty pictures, and fifty people open pages: what somebody does meanwhile is not to wait behind them.
 Two threads answer as many pictures a second as twelve, for the interpreter lets one compute at a time."""
 CONNECTION_SECONDS = 300
 TRIED_SECONDS = 1.0
-"""For so long a connection that was tried is taken to be whole. Should it break meanwhile, one request is answered 503,
-and the next has a new connection."""
+"""For so long a connection that was tried is taken to be whole. Should it break meanwhile, one request of its thread is
+told that the database is away, and the next has a new connection."""
 _TRIED: WeakKeyDictionary[BaseDatabaseWrapper, float] = WeakKeyDictionary()
 
 
@@ -51,7 +52,9 @@ class Handler(ASGIHandler):
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         """Go through the whole chain in one thread; a view goes on there though its client has left."""
-        threads = self._picture_threads if request.path_info.startswith(PICTURES) else self._threads
+        # A token's use is written down, and may wait for SQLite's one writer: those who ask by one hold nobody up.
+        is_picture = request.path_info.startswith(PICTURES) and "Authorization" not in request.headers
+        threads = self._picture_threads if is_picture else self._threads
         return await sync_to_async(self._answer, thread_sensitive=False, executor=threads)(request)
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
@@ -60,7 +63,13 @@ class Handler(ASGIHandler):
         try:
             return self.get_response(request)
         finally:
-            look_after_connections()
+            close_broken_connections()
+
+
+def close_broken_connections() -> None:
+    """Close this thread's connections if they are broken or old."""
+    for one in connections.all(initialized_only=True):
+        one.close_if_unusable_or_obsolete()
 
 
 def look_after_connections() -> None:
@@ -68,8 +77,8 @@ def look_after_connections() -> None:
 
     Django's own, which it stands in for, has each request try its connection first: a question more for each picture.
     """
+    close_broken_connections()
     for one in connections.all(initialized_only=True):
-        one.close_if_unusable_or_obsolete()
         now = time.monotonic()
         if now - _TRIED.get(one, -TRIED_SECONDS) < TRIED_SECONDS:
             one.health_check_done = True

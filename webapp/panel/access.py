@@ -14,16 +14,18 @@ import gradio as gr
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest
 from django.urls import set_script_prefix
 
 from core.errors import LabelfreeError
 from webapp.accounts.sessions import Accounts
-from webapp.config.threads import look_after_connections
+from webapp.config.threads import close_broken_connections, look_after_connections
 from webapp.panel.guard import REFUSED_KEY
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_reviewable_run, get_visible_run
 
+AWAY = "The database does not answer, or its disk is full: this was not done. Try again in a minute."
 MISSING = "There is no such run here: it was deleted, or it belongs to somebody else."
 
 Find = Callable[[HttpRequest, int], Run]
@@ -62,14 +64,21 @@ def _with_visit(handler: Callable[..., Any], missing: Callable[[], Any], find: F
         except Http404:
             return missing()
         except (LabelfreeError, PermissionDenied) as error:
-            if request.request is not None:
-                request.request.scope[REFUSED_KEY].append(str(error))
-            raise gr.Error(str(error), print_exception=False) from error
+            raise _refused(request, str(error)) from error
+        except (OperationalError, InterfaceError) as error:
+            raise _refused(request, AWAY) from error
 
     answer.__name__ = handler.__name__
     answer.__doc__ = handler.__doc__
     answer.checks_run = True  # type: ignore[attr-defined]
     return answer
+
+
+def _refused(request: gr.Request, reason: str) -> gr.Error:
+    """Return the error that tells the page, and leave the reason for the guard."""
+    if request.request is not None:
+        request.request.scope[REFUSED_KEY].append(reason)
+    return gr.Error(reason, print_exception=False)
 
 
 def in_a_thread(answer: Callable[..., Any], parts: int | None = None) -> Callable[..., Any]:
@@ -85,7 +94,7 @@ def in_a_thread(answer: Callable[..., Any], parts: int | None = None) -> Callabl
             answered = answer(request, *values)
             return answered if parts is None else answered[:parts]
         finally:
-            look_after_connections()
+            close_broken_connections()
 
     answered.__name__ = answer.__name__
     answered.__doc__ = answer.__doc__

@@ -1,4 +1,4 @@
-"""The panel's HTML, drawn by Django's templates (which escape) from the review's queries."""
+"""The panel's HTML, drawn from the review's queries by Django's templates (which escape), and tiles by `_tile`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from webapp.review.queries import (
     NO_CLASS,
     ClassCount,
     Filter,
-    answers,
     answers_shown,
     class_counts,
+    count_answers,
     matched_classes,
     surest,
     with_standing,
@@ -70,10 +70,10 @@ class _Answers(Sequence[Any]):
         self._images = images
 
     def __len__(self) -> int:
-        return self._images if self._chosen.is_whole else answers(self._run, self._chosen).count()
+        return self._images if self._chosen.is_whole else count_answers(self._run, self._chosen)
 
-    def __getitem__(self, shown: Any) -> Any:
-        return answers_shown(self._run, self._chosen, SHOWN, shown)
+    def __getitem__(self, page: Any) -> Any:
+        return answers_shown(self._run, self._chosen, SHOWN, page.start, TILES_A_PAGE)
 
 
 def _tile(row: Any, names: tuple[str, ...], place: str, baseline: str) -> str:

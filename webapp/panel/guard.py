@@ -28,10 +28,11 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
+from django.db import InterfaceError, OperationalError
 from django.shortcuts import resolve_url
 
 from webapp.config.headers import PANEL_POLICY
-from webapp.config.threads import look_after_connections
+from webapp.config.threads import close_broken_connections, look_after_connections
 from webapp.panel.sessions import SessionOwners
 
 Scope = MutableMapping[str, Any]
@@ -101,7 +102,10 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         try:
-            user_id = await self._user_id(scope)
+            try:
+                user_id = await self._user_id(scope)
+            except (OperationalError, InterfaceError) as error:
+                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer.") from error
             if user_id is None:
                 await _answer_nobody(scope, send)
                 return
@@ -147,7 +151,7 @@ def signed_in_user_id(scope: Scope) -> int | None:
         user = get_user(request)
         return int(user.pk) if user.is_authenticated and user.is_active else None
     finally:
-        look_after_connections()
+        close_broken_connections()
 
 
 def _request(scope: Scope) -> ASGIRequest:

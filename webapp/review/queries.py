@@ -159,19 +159,26 @@ def answers(run: Run, chosen: Filter) -> QuerySet[Prediction, Any]:
     return _chosen(with_baseline(with_standing(run), run), chosen)
 
 
-def answers_shown(run: Run, chosen: Filter, fields: tuple[str, ...], shown: slice) -> list[Any]:
-    """Return a slice of `answers`, of each a named tuple of some fields: what every event of review asks for."""
-    if matched_classes(run, run.baseline) is None:
-        return _shown(run.pk, run.baseline_id or 0, chosen=chosen, fields=fields, first=shown.start, last=shown.stop,
+def answers_shown(run: Run, chosen: Filter, fields: tuple[str, ...], first: int, count: int) -> list[Any]:
+    """Return `count` of `answers` from the one at `first`, of each a named tuple of some fields: a page of review."""
+    matched = matched_classes(run, run.baseline)
+    if matched is None:
+        return _shown(run.pk, run.baseline_id or 0, chosen=chosen, fields=fields, first=first, count=count,
                       is_compared=run.baseline is not None)
-    return list(answers(run, chosen).values_list(*fields, named=True)[shown])
+    found = _chosen(_with_answers(with_standing(run), run.baseline, "baseline_class", matched), chosen)
+    return list(found.values_list(*fields, named=True)[first:first + count])
 
 
 @prepared
-def _shown(run: int, baseline: int, /, *, chosen: Filter, fields: tuple[str, ...], first: int, last: int,
+def _shown(run: int, baseline: int, /, *, chosen: Filter, fields: tuple[str, ...], first: int, count: int,
            is_compared: bool) -> QuerySet[Prediction, Any]:
     found = _with_answers(with_standing(run), baseline if is_compared else None, "baseline_class", None)
-    return _chosen(found, chosen).values_list(*fields, named=True)[first:last]
+    return _chosen(found, chosen).values_list(*fields, named=True)[first:first + count]
+
+
+def count_answers(run: Run, chosen: Filter) -> int:
+    """Return how many `answers` there are; the baseline is asked only where the filter is about it."""
+    return answers(run, chosen).count() if chosen.disagreeing else _chosen(with_standing(run), chosen).count()
 
 
 def _chosen(found: QuerySet[Prediction, Any], chosen: Filter) -> QuerySet[Prediction, Any]:

@@ -1,8 +1,8 @@
 """May this person do this here? The one answer, for pages, API, uploads, pictures, panel and polling alike.
 
-The rights of collections, runs and trials are named in the `permissions` of their apps; all of them
-ask `find`. What a person may not even look at does not exist (404); what they may look at but not do
-is refused with the role it takes (403).
+The rights of collections, runs and trials are named in the `permissions` of their apps; all of them ask
+`find`, or `seen_by` and `first_granted`, of which it is made. What a person may not even look at does not
+exist (404); what they may look at but not do is refused with the role it takes (403).
 """
 
 from __future__ import annotations

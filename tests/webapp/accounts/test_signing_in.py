@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
+from django.contrib.auth import BACKEND_SESSION_KEY
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import User
 from django.core.cache import cache
@@ -228,3 +229,14 @@ def test_an_old_form_is_refused_in_words(ada):
     response = client.post("/collections/create/", {"name": "x"})
     assert response.status_code == 403
     assert "reload the page" in response.content.decode()
+
+
+def test_a_session_from_before_the_accounts_had_their_own_backend_stays_signed_in(client, ada):
+    client.force_login(ada)
+    session = client.session
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session.save()
+    assert client.get("/").status_code == 200
+    session[BACKEND_SESSION_KEY] = "somebody.elses.Backend"
+    session.save()
+    assert client.get("/").status_code == 302

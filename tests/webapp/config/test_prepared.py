@@ -12,7 +12,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.test.utils import CaptureQueriesContext
 
 from webapp.collections.models import Collection
-from webapp.config.prepared import SHAPES_AT_MOST, prepared
+from webapp.config.prepared import SHAPES_AT_MOST, Prepared, prepared
 
 BUILT: list[object] = []
 DAY = datetime(2026, 5, 1, tzinfo=UTC)
@@ -58,6 +58,10 @@ def test_it_is_built_once_and_answers_each_value(people: list[User]) -> None:
         assert [named(name) for name in ("ada", "bea", "it's", "")] == [[people[0]], [people[1]], [], []]
     assert not BUILT
     assert len(asked) == 4
+
+
+def test_it_keeps_no_threads_connection_open(people: list[User]) -> None:
+    assert Prepared(User.objects.filter(pk=people[0].pk))._compiler.connection is None
 
 
 def test_models_are_whole(people: list[User]) -> None:

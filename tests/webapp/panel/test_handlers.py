@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -236,7 +236,8 @@ def test_each_role_may_cause_the_events_of_its_rule_and_no_more(
     """Generated from the page: an event of a new handler fails until it is in one of the two sets."""
     from webapp.sharing.models import Membership
 
-    monkeypatch.setattr(access, "look_after_connections", lambda: None)  # the test's own, which it still needs
+    for name in ("look_after_connections", "close_broken_connections"):
+        monkeypatch.setattr(access, name, lambda: None)  # the test's own, which it still needs
     Membership.objects.create(collection=gallery.collection, user=gallery.stranger, role=role)
     request = _request(gallery.stranger.pk, gallery.run.pk)
     events = [one.fn for one in within_a_loop(build).fns.values() if one.fn is not None]
@@ -266,18 +267,28 @@ def test_a_viewer_changes_no_label(gallery: Gallery) -> None:
     assert "data-looking" in screen.summary
 
 
-@pytest.mark.parametrize(("event", "most"), [
-    ("show", 8), ("refresh", 9), ("confirm", 13), ("correct", 13), ("undo", 13), ("inspect", 4)])
-def test_an_event_asks_the_database_little(gallery: Gallery, event: str, most: int) -> None:
-    image = gallery.baseline.predictions.first().image_id
+@pytest.mark.parametrize(("run_name", "event", "most"), [
+    ("baseline", "show", 8), ("baseline", "refresh", 9), ("baseline", "confirm", 13), ("baseline", "correct", 13),
+    ("baseline", "undo", 13), ("baseline", "inspect", 4), ("run", "show", 9), ("clusters", "show", 11)])
+def test_an_event_asks_the_database_little(gallery: Gallery, run_name: str, event: str, most: int) -> None:
+    run = getattr(gallery, run_name)
+    image = run.predictions.first().image_id
     form = _form({"ids": [image], "image_id": image if event == "inspect" else None, "class_index": 3})
     values = form[:1] if event == "inspect" else form
 
     def ask() -> None:
         answer = looking(getattr(handlers, event), handlers.no_screen)
-        answer(_request(gallery.owner.pk, gallery.baseline.pk), *values)
+        answer(_request(gallery.owner.pk, run.pk), *values)
 
     ask()
     with CaptureQueriesContext(connection) as asked:
         ask()
     assert len(asked) <= most, "\n".join(one["sql"] for one in asked)
+
+
+def test_a_database_that_is_away_is_told_in_words(gallery: Gallery) -> None:
+    def show(visit: Visit, *values: Any) -> handlers.Screen:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with pytest.raises(gr.Error, match="The database does not answer"):
+        looking(show, handlers.no_screen)(_request(gallery.owner.pk, gallery.run.pk), *_form())
