@@ -2,7 +2,7 @@
 
 Resumable by (target, method, seed): a cell that is in ``results/accuracy.jsonl`` is not run again.
 Writes ``docs/results.md`` and ends with one line a bound. More than nine hours on 2 cores from nothing:
-a MUST run sees 20,000 images, TURTLE runs one setting.
+a MUST run sees 20,000 images, TURTLE runs one setting from three starts.
 """
 
 from __future__ import annotations

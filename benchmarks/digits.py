@@ -21,7 +21,8 @@ GIVEN_UP = "Tried 3 times"
 """How the words of a run begin that used up its attempts; a person may let it go on."""
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "must": {"settings": {"mirror": False, "batch_size": 10, "epochs": 4.0, "templates": "one"}},
-    "turtle": {"num_classes": len(NAMES), "settings": {"steps": 1000, "sample_size": COUNT, "search": False}},
+    "turtle": {"num_classes": len(NAMES), "settings": {
+        "steps": 1000, "sample_size": COUNT, "search": False, "starts": 1}},
 }
 """What is asked of each method; with MUST comes zero-shot, with TURTLE k-means, as the baselines they are."""
 Answers = dict[str, tuple[str, float]]

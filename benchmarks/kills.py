@@ -48,7 +48,8 @@ ROLES = ("web", "worker", "node of the runs", "node of the quick lane", "node of
 CONNECTIONS = "connections"
 CANCEL_SECONDS = 10.0
 """The endless run is cancelled so long after it began, at most."""
-ENDLESS = {"num_classes": len(NAMES), "settings": {"steps": 100_000, "sample_size": 30, "search": False}}
+ENDLESS = {"num_classes": len(NAMES), "settings": {
+    "steps": 100_000, "sample_size": 30, "search": False, "starts": 1}}
 """A TURTLE run that nobody waits for: it is there to be cancelled."""
 OPEN = ("queued", "running", "paused")
 

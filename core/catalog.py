@@ -131,8 +131,9 @@ class TurtleSettings:
     search: bool = setting(False, "Choose settings by the label-free score",
                            "Tries several learning rates, warm and cold, and keeps the best score.")
     search_limit: int = setting(6, "Settings tried at most", low=1, high=50)
-    starts: int = setting(1, "Starts", "Begins so often anew with the same settings, and keeps the best label-free "
-                          "score; a choice of settings begins once with each.", low=1, high=20)
+    starts: int = setting(1, "Starts", "Begins this many times from different random starts and keeps the labels "
+                          "with the best label-free score. Where settings are chosen by that score, each is tried from "
+                          "one start.", low=1, high=20)
     classes_from: int = setting(0, "Fewest classes to try", "With 'don't know': the sweep's lower end; 0 chooses it.",
                                 low=0, high=10_000)
     classes_to: int = setting(0, "Most classes to try", low=0, high=10_000)

@@ -18,7 +18,7 @@ def identity(settings: Settings, problem: Problem, seed: int) -> str:
     values = dataclasses.asdict(settings)
     if not values.get("names_from_labels"):  # a run without is called what it was before there was that setting
         values.pop("names_from_labels", None)
-    if isinstance(settings, TurtleSettings) and settings.starts == 1:  # as well
+    if isinstance(settings, TurtleSettings) and settings.starts == 1:  # called what it was before there were starts
         values.pop("starts")
     labelled = sorted(problem.labelled.items()) if learns_from_labels(settings) else []
     said = [values, problem.images.fingerprint, problem.class_names, problem.num_classes, seed,

@@ -14,7 +14,7 @@ PAPER = Preset(
     cost="unmeasured here", expected="the paper: 26 data sets, by backbone")
 
 SMALL_COLLECTION = Preset(
-    settings={**PAPER, "steps": 3000, "starts": 3},  # of one start, or 1000 steps, more is left to chance
+    settings={**PAPER, "steps": 3000, "starts": 3},  # with one start, or 1000 steps, more depends on the seed
     source="ours, for a few thousand images on two CPU cores", cost="about three minutes on 2 CPU cores",
     expected="see docs/results.md")
 

@@ -1,8 +1,8 @@
 """Queries that Django's ORM builds once, and that are then asked again and again with other values.
 
 To build a query and write its SQL takes the ORM several times as long as the database takes to answer it. With fifty
-people at work that was most of what the web did, so the questions that every picture and every event of review asks
-are prepared: the builder is called once, with places in place of values, and the SQL is kept.
+people at work that was most of what a picture or an event of review took in its thread, so what each of them asks is
+prepared: the builder is called once, with places in place of values, and the SQL is kept.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class Prepared(Generic[Row]):
         self._compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         try:
             self._sql, self._parameters = self._compiler.as_sql()
-        except EmptyResultSet:  # the ORM knows without the database that there is nothing, like in a slice of nothing
+        except EmptyResultSet:  # the ORM knows without the database that there is nothing, as of a slice of nothing
             self._sql, self._parameters = "", ()
-        self._compiler.connection = None  # of this thread, and to be closed with it
+        self._compiler.connection = None  # it is this thread's, and would be kept from being closed with it
 
     def ask(self, values: dict[str, Any]) -> list[Row]:
         """Return the rows, as the queryset would give them, with `values` by the names of their places.

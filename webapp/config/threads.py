@@ -9,29 +9,30 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connections, reset_queries
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 THREADS = 12
-"""With so many connections to the database, and those of pictures and of the panel's events. More requests at once wait
-for a thread; six and 24 answered fifty people as fast, as far as could be told. A view that waits for a bucket, or for
-SQLite's one writer, holds one."""
+"""Each has a connection to the database; so have the threads of pictures, of the panel's events (`webapp.panel.app`)
+and of its guard (asyncio's own: four more than cores, 32 at most). More requests at once wait for a thread; six and 24
+answered fifty people on SQLite as fast, as far as could be told. A view that waits for a bucket, or for SQLite's one
+writer, holds one."""
 PICTURES = "/media/"
 PICTURE_THREADS = 2
 """A page asks for sixty pictures, and fifty people open pages: what somebody does meanwhile is not to wait behind them.
-Two threads answer as many pictures a second as twelve, for the interpreter lets one compute at a time."""
+Two, for the interpreter lets one thread compute at a time; on Postgres pictures may wait for them
+(docs/decisions.md, 2026-11-30)."""
 CONNECTION_SECONDS = 300
 TRIED_SECONDS = 1.0
 """For so long a connection that was tried is taken to be whole. Should it break meanwhile, one request of its thread is
 told that the database is away, and the next has a new connection."""
-_TRIED: WeakKeyDictionary[BaseDatabaseWrapper, float] = WeakKeyDictionary()
+TRIED_AT = "labelfree_tried_at"
+"""The attribute of a connection that says when, by `time.monotonic`."""
 
 
 class Handler(ASGIHandler):
@@ -80,14 +81,14 @@ def look_after_connections() -> None:
     close_broken_connections()
     for one in connections.all(initialized_only=True):
         now = time.monotonic()
-        if now - _TRIED.get(one, -TRIED_SECONDS) < TRIED_SECONDS:
+        if now - getattr(one, TRIED_AT, -TRIED_SECONDS) < TRIED_SECONDS:
             one.health_check_done = True
         else:
-            _TRIED[one] = now
+            setattr(one, TRIED_AT, now)
 
 
 def keep_connections() -> None:
-    """Let each thread keep its connection to the database, tried before a request uses it again.
+    """Let each thread keep its connection to the database, tried again at most once in `TRIED_SECONDS`.
 
     `Handler` looks after them where the request is answered; Django would in another thread.
     """

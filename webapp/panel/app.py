@@ -29,7 +29,8 @@ DIRECT: dict[str, Any] = {"queue": False, "preprocess": False, "postprocess": Fa
 queue it takes two requests, a stream and a thread for each value: twice the time of the processor, as measured."""
 
 EVENT_THREADS = 4
-"""Events that compute at once; Gradio's 40 would all wait for one another, for the interpreter lets one compute."""
+"""Events that are computed at once. Gradio's 40 would only wait for one another, for the interpreter lets one thread
+compute at a time; but four that wait for SQLite's one writer hold up all others."""
 
 
 def build() -> gr.Blocks:

@@ -7,7 +7,8 @@ but what this list names:
 - a route that the panel does not use (uploads, ``file=``, ``proxy=``, monitoring, streams, ``call``, the queue,
   ``cancel``, components' server functions …): 404, whoever asks;
 - a foreign ``Origin``, or an unsafe request that a browser does not mark as our own: 403;
-- a session hash that another user showed first: 403.
+- a session hash that another user showed first: 403;
+- the database is away: 503, whoever asks with a session.
 
 The user's id is put into the ASGI scope under `USER_KEY`; Gradio hands it on as ``request.username``.
 """

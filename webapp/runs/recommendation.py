@@ -19,6 +19,9 @@ GPU_FLOPS = 1e13
 """A cautious figure for a data-centre GPU, reading images included."""
 
 START_UP_SECONDS = 5.0
+SWEEP_TRIALS, SWEEP_STEPS, SCORING_STEPS = 14, 300, 100
+"""TURTLE's, as in `core.methods.turtle` and `core.methods.trials`, which know torch: a trial for each number of classes
+that is tried, its steps, and how many more it takes to score one."""
 EPOCHS = ("epochs", "warming_epochs", "preparing_epochs", "pretraining_epochs")
 """Settings that say how often a method sees the images."""
 
@@ -156,14 +159,18 @@ def _forward_operations(backbone: str) -> float:
 
 
 def _search_operations(settings: Mapping[str, Value], question: Question, spaces: int) -> float:
-    """Return the operations of TURTLE's inner and outer steps over all that it tries."""
-    sample = min(question.num_images, int(settings["sample_size"] or 0))
-    tried = int(settings.get("search_limit") or 1) if settings.get("search") else 1
+    """Return the operations of TURTLE's inner and outer steps over all that it tries, as many as fit its seconds.
+
+    The overhead an image was fitted to the seconds of `docs/results.md`: the classifiers are small.
+    """
+    steps, scoring = float(settings["steps"] or 0), SCORING_STEPS * spaces
+    tried = int(settings.get("search_limit" if settings.get("search") else "starts") or 1)
+    outer = tried * (steps + (scoring if tried > 1 else 0))
     if question.count is None:
-        tried *= 8
-    width, overhead = 512, 2e7
-    each = 6 * sample * width * (question.count or 10) * spaces + overhead
-    return tried * float(settings["steps"] or 0) * (int(settings["inner_steps"] or 0) + 1) * each
+        outer += SWEEP_TRIALS * (min(SWEEP_STEPS, steps) + scoring)
+    sample, width, overhead = min(question.num_images, int(settings["sample_size"] or 0)), 512, 9e4
+    each = sample * (6 * width * (question.count or 10) * spaces + overhead)
+    return outer * (int(settings["inner_steps"] or 0) + 1) * each
 
 
 def _duration(seconds: float) -> str:

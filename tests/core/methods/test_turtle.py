@@ -175,7 +175,7 @@ def test_a_search_that_lost_classes_does_not_win_by_its_higher_score(monkeypatch
     assert turtle._search(Told(), [trial] * 3).score == 0.93
 
 
-@pytest.mark.parametrize(("stage", "after"), [("finding classes, trial 2", 9), ("trying 5 classes: scoring", 4),
+@pytest.mark.parametrize(("stage", "after"), [("finding classes, try 2", 9), ("trying 5 classes: scoring", 4),
                                               ("naming", 0)])
 def test_stopped_anywhere_it_goes_on_to_the_same_answer(stage, after, grouped, digit_images, tmp_path, monkeypatch):
     settings = dataclasses.replace(QUICK, classes_to=6, search=True, search_limit=2, sample_size=40)

@@ -3,8 +3,19 @@ from __future__ import annotations
 import pytest
 
 from core.catalog import METHODS
+from core.evaluation.label_free import FOLDS
+from core.methods import turtle
+from core.methods.trials import FOLD_STEPS
 from core.settings import defaults
-from webapp.runs.recommendation import Question, cost, obstacle, recommend_method
+from webapp.runs.recommendation import (
+    SCORING_STEPS,
+    SWEEP_STEPS,
+    SWEEP_TRIALS,
+    Question,
+    cost,
+    obstacle,
+    recommend_method,
+)
 
 
 @pytest.mark.parametrize(("question", "method"), [
@@ -61,6 +72,17 @@ def test_every_epoch_costs(method, more):
     assert cost(method, settings | more, question).cpu_seconds > 1.5 * cost(
         method, settings | {name: value for name, value in more.items() if name == "epochs"} | {"mode": "target"},
         question).cpu_seconds
+
+
+def test_turtles_cost_counts_what_it_tries():
+    assert (SWEEP_TRIALS, SWEEP_STEPS, SCORING_STEPS) == (turtle.SWEEP_TRIALS, turtle.SWEEP_STEPS, FOLDS * FOLD_STEPS)
+    settings = defaults(METHODS["turtle"].settings) | {"steps": 3000}
+    question = Question(num_images=1797, num_classes=10)
+    one = cost("turtle", settings, question).cpu_seconds
+    assert 40 < one < 70  # 47 to 54 s in docs/results.md
+    assert 2.5 * one < cost("turtle", settings | {"starts": 3}, question).cpu_seconds < 3.5 * one
+    assert one < cost("turtle", settings, Question(num_images=1797)).cpu_seconds < 4 * one
+    assert cost("turtle", settings | {"search": True}, question).cpu_seconds > 5 * one
 
 
 def test_the_cost_is_said_in_words():
