@@ -19,6 +19,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 for outside in ("DATABASE_URL", "REDIS_URL", "LABELFREE_URL_PREFIX", "LABELFREE_WEIGHTS", "LABELFREE_BUCKETS",
                 "LABELFREE_IMAGE_CACHE", "LABELFREE_IMAGE_CACHE_GB", "DEBUG"):
     os.environ.pop(outside, None)
+if "LABELFREE_TEST_DATABASE_URL" in os.environ:  # all that needs a database uses a new one there, not SQLite
+    os.environ["DATABASE_URL"] = os.environ["LABELFREE_TEST_DATABASE_URL"]
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: more threads than one would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -108,10 +110,14 @@ def _refuse_skip(report):
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
-    """Keep the test database in a file, the one that child processes of the worker open as well."""
+    """Keep the test database where child processes of the worker open it as well."""
     from django.db import connections
 
-    connections["default"].settings_dict["TEST"]["NAME"] = HOME / "db.sqlite3"
+    name = HOME / "db.sqlite3"
+    if server := os.environ.get("DATABASE_URL"):
+        name = f"labelfree_tests_{os.getpid()}"
+        os.environ["DATABASE_URL"] = f"{server.rpartition('/')[0]}/{name}"
+    connections["default"].settings_dict["TEST"]["NAME"] = name
 
 
 @pytest.fixture(scope="session")

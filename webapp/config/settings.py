@@ -112,6 +112,10 @@ TEMPLATES = [
 
 if os.environ.get("DATABASE_URL"):
     DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])}
+    if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+        # Postgres keeps what `webapp.config.prepared` asks from the first time on, connection by connection. A pooler
+        # between that does not know prepared statements wants ?prepare_threshold=1000000000 at the end of DATABASE_URL.
+        DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 0)
 else:
     # Measured: with IMMEDIATE and WAL no writer meets "database is locked"; either alone does not do. FULL: what is
     # committed outlives a power cut, for what a commit makes superfluous (a read upload's bytes) is removed after it.

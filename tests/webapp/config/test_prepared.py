@@ -1,7 +1,10 @@
-"""A prepared query answers what the queryset would, whatever was asked before, in every thread."""
+"""A prepared query answers what the queryset would, whatever was asked before, in every thread, on both databases."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +17,9 @@ from django.test.utils import CaptureQueriesContext
 from webapp.collections.models import Collection
 from webapp.config.prepared import SHAPES_AT_MOST, Prepared, prepared
 
+ASKING = ("config/test_prepared.py", "panel/test_handlers.py", "review/test_queries.py", "review/test_actions.py",
+          "collections/test_media.py", "collections/test_pages.py")
+"""Tests, in ``tests/webapp``, of all that asks by prepared queries."""
 BUILT: list[object] = []
 DAY = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -58,6 +64,24 @@ def test_it_is_built_once_and_answers_each_value(people: list[User]) -> None:
         assert [named(name) for name in ("ada", "bea", "it's", "")] == [[people[0]], [people[1]], [], []]
     assert not BUILT
     assert len(asked) == 4
+
+
+def test_postgres_keeps_it_too(people: list[User]) -> None:
+    named("ada")
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%auth_user%username%'")
+            assert cursor.fetchone()[0] >= 1
+
+
+@pytest.mark.postgres
+def test_all_that_asks_so_does_on_postgres(postgres_url: str) -> None:
+    outside = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-m", "not postgres",
+         *(f"tests/webapp/{one}" for one in ASKING)],
+        env={**outside, "LABELFREE_TEST_DATABASE_URL": postgres_url}, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-5000:] + ran.stderr[-2000:]
 
 
 def test_it_keeps_no_threads_connection_open(people: list[User]) -> None:
