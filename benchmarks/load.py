@@ -147,7 +147,7 @@ async def timed(api: Api, desks: list[Desk], live_run: int, archives: list[Path]
         machine, watch.is_running = Machine(), True
         await asyncio.sleep(TIMED_SECONDS)
         watch.is_running = False
-        own, others = machine.busy_cores()
+        own, others, stolen = machine.busy_cores()
         await asyncio.gather(*working)
     after = state(api, live_run, sink)
     wrong = [*watch.wrong, *sent.wrong]
@@ -160,7 +160,8 @@ async def timed(api: Api, desks: list[Desk], live_run: int, archives: list[Path]
     figures |= {"any_p95_ms": watch.overall_p95_milliseconds(), "requests_per_second": watch.count / TIMED_SECONDS,
                 "uploaded_mb": sent.megabytes, "images_read": after.images - before.images,
                 "run_steps": after.run_step - before.run_step, "cores": os.cpu_count() or 0,
-                "busy_cores_ours": own, "busy_cores_of_others": others, "load_average": os.getloadavg()[0]}
+                "busy_cores_ours": own, "busy_cores_of_others": others, "stolen_cores": stolen,
+                "load_average": os.getloadavg()[0]}
     return rows.TrialRow(kind=kind, trial=sum(row.kind == kind for row in rows.read_trials(reliability.LOAD)),
                          count=watch.count, wrong=wrong, version=commit.current(),
                          figures={name: round(value, 2) for name, value in figures.items()})

@@ -63,24 +63,26 @@ def percentile(values: Iterable[float], share: float) -> float:
 
 
 class Machine:
-    """What keeps this machine's processors busy, since `Machine()`: we, and others."""
+    """What keeps this machine's processors busy, since `Machine()`: we, others, and those that share its host."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
-        self._busy, self._own = busy_seconds(), own_seconds()
+        (self._busy, self._stolen), self._own = busy_seconds(), own_seconds()
 
-    def busy_cores(self) -> tuple[float, float]:
-        """Return how many cores were busy on average with ours, and with the work of others."""
+    def busy_cores(self) -> tuple[float, float, float]:
+        """Return how many cores on average were busy with ours, with the work of others, and stolen by the host."""
         seconds = time.monotonic() - self._began
         ours = {number: used - self._own.get(number, 0.0) for number, used in own_seconds().items()}
         own = sum(ours.values()) / seconds
-        return own, max(0.0, (busy_seconds() - self._busy) / seconds - own)
+        busy, stolen = busy_seconds()
+        return own, max(0.0, (busy - self._busy) / seconds - own), (stolen - self._stolen) / seconds
 
 
-def busy_seconds() -> float:
-    """Return for how long this machine's processors have worked since it started, all together."""
-    user, nice, system, _idle, _wait, interrupt, soft, *_ = map(int, Path("/proc/stat").read_text().split()[1:11])
-    return (user + nice + system + interrupt + soft) / TICKS_A_SECOND
+def busy_seconds() -> tuple[float, float]:
+    """Return the seconds that this machine's processors have worked since it started, and that its host stole."""
+    user, nice, system, _idle, _wait, interrupt, soft, stolen = map(
+        int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + interrupt + soft) / TICKS_A_SECOND, stolen / TICKS_A_SECOND
 
 
 def own_seconds() -> dict[int, float]:
