@@ -63,9 +63,9 @@ class Prepared(Generic[Row]):
     def ask(self, values: dict[str, Any]) -> list[Row]:
         """Return the rows, as the queryset would give them, with `values` by the names of their places.
 
-        A number that no column can hold is found nowhere.
+        A number that no column can hold is found nowhere, and so is a text that Postgres cannot.
         """
-        if not self._sql or any(isinstance(value, int) and abs(value) > LARGEST for value in values.values()):
+        if not self._sql or any(map(_is_held_by_no_column, values.values())):
             return []
         connection = connections[DEFAULT_DB_ALIAS]
         parameters = tuple(one.output_field.get_db_prep_value(values[one.name], connection)
@@ -77,6 +77,10 @@ class Prepared(Generic[Row]):
                                 model=self._queryset.model, _fields=self._queryset._fields,  # type: ignore[attr-defined]
                                 _known_related_objects={}, _hints={})
         return list(self._queryset._iterable_class(asked))  # type: ignore[attr-defined]
+
+
+def _is_held_by_no_column(value: object) -> bool:
+    return (isinstance(value, int) and abs(value) > LARGEST) or (isinstance(value, str) and "\0" in value)
 
 
 class _Preparing:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from core.errors import ConfigError, DataError
+from webapp.config.prepared import LARGEST
 from webapp.review.queries import ORDERS, SOURCES, Filter, answers
 from webapp.runs.models import Run
 
@@ -53,7 +54,9 @@ def parse_command(text: str) -> Command:
             name=str(sent.get("name") or ""))
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise DataError("selection", "the page sent something unreadable: reload it") from error
-    if command.view not in VIEWS or len(command.ids) > IDS_AT_MOST or command.page > 10**7:
+    numbers = (*command.ids, command.image_id or 0, command.class_index or 0)
+    if (command.view not in VIEWS or len(command.ids) > IDS_AT_MOST or command.page > 10**7
+            or any(abs(one) > LARGEST for one in numbers)):
         raise DataError("selection", "the page sent something unreadable: reload it")
     return command
 

@@ -124,6 +124,11 @@ def test_sign_ins_that_worked_do_not_pause_their_address(client, ada, monkeypatc
     assert sign_in(Client(REMOTE_ADDR="10.0.0.9"), "ada", PASSWORD).status_code == 302
 
 
+def test_a_cookie_that_no_database_holds_is_nobodys(client, db):
+    client.cookies["labelfree_session"] = "\0aaaaaaaa"
+    assert client.get("/").status_code == 302
+
+
 def test_it_signs_out(signed_in):
     assert signed_in.get("/sign-out/").status_code == 405
     signed_in.post("/sign-out/")

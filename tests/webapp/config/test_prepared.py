@@ -17,8 +17,8 @@ from django.test.utils import CaptureQueriesContext
 from webapp.collections.models import Collection
 from webapp.config.prepared import SHAPES_AT_MOST, Prepared, prepared
 
-ASKING = ("config/test_prepared.py", "panel/test_handlers.py", "review/test_queries.py", "review/test_actions.py",
-          "collections/test_media.py", "collections/test_pages.py")
+ASKING = ("config/test_prepared.py", "accounts/test_signing_in.py", "panel/test_handlers.py", "review/test_queries.py",
+          "review/test_actions.py", "collections/test_media.py", "collections/test_pages.py")
 """Tests, in ``tests/webapp``, of all that asks by prepared queries."""
 BUILT: list[object] = []
 DAY = datetime(2026, 5, 1, tzinfo=UTC)
@@ -117,6 +117,10 @@ def test_relations_what_is_left_out_and_subqueries_are_as_the_queryset_gives_the
 
 def test_a_number_that_no_column_holds_is_found_nowhere(people: list[User]) -> None:
     assert collections_with_owner(10**30) == []
+
+
+def test_a_text_that_postgres_cannot_hold_is_found_nowhere(people: list[User]) -> None:
+    assert named("ada\0") == []
 
 
 def test_a_slice_of_nothing_is_nothing(people: list[User]) -> None:

@@ -200,7 +200,8 @@ def test_an_image_of_another_run_is_not_shown(gallery: Gallery) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["{", "[]", '{"view": "x"}', '{"ids": ["a"]}', '{"page": 1e400}', '{"ids": 3}', "3"])
+    "command", ["{", "[]", '{"view": "x"}', '{"ids": ["a"]}', '{"page": 1e400}', '{"ids": 3}', "3",
+                '{"ids": [1000000000000000000000000000000]}', '{"image_id": -1000000000000000000000000000000}'])
 def test_a_command_that_is_none_is_refused(gallery: Gallery, command: str) -> None:
     with pytest.raises(DataError, match="reload"):
         handlers.show(_visit(gallery), *_form()._replace(command=command))
