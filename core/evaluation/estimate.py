@@ -42,6 +42,8 @@ SET_ASIDE: Mapping[str, str] = {
     "label_free_score": "generalisation score (Gadetsky et al. 2024)",
 }
 """Signs that made the estimate worse on collections left out; `make bench-trust` shows each alone."""
+CLASSES = "classes"
+"""Among what is shown without labels: how many there are."""
 FILE = Path(__file__).with_name("estimate.json")
 LEVEL = 0.9
 """Of the interval."""
@@ -104,6 +106,7 @@ class Calibration:
         covered: share of results whose interval held the truth, leave-one-collection-out.
         collections, results: what it was fitted on.
         backbone: whose answers they were; how sure another's are means something else.
+        fewest, most: how many classes the results had. Of two classes, groups confirm half by chance, whatever is right.
     """
 
     lines: Mapping[str, Line]
@@ -113,6 +116,8 @@ class Calibration:
     collections: int
     results: int
     backbone: str = ""
+    fewest: int = 0
+    most: int = 0
 
     @property
     def holds(self) -> bool:
@@ -137,9 +142,11 @@ def calibrate(results: Sequence[Known], kind: str, backbone: str = "") -> Calibr
     left_out = list(left_out_estimates(results, estimators))
     errors = [abs(estimate.accuracy - one.accuracy) for one, estimate in left_out]
     covered = [estimate.low <= one.accuracy <= estimate.high for one, estimate in left_out]
+    classes = [int(one.shown[CLASSES]) for one in results if CLASSES in one.shown]
     return Calibration(lines=_weighted_lines(results, estimators), half_width=_half_width(results, estimators),
                        error=float(np.mean(errors)), covered=float(np.mean(covered)), collections=len(collections),
-                       results=len(left_out), backbone=backbone)
+                       results=len(left_out), backbone=backbone, fewest=min(classes, default=0),
+                       most=max(classes, default=0))
 
 
 def left_out_estimates(results: Sequence[Known], estimators: Sequence[str]) -> Iterator[tuple[Known, Estimate]]:
@@ -156,8 +163,8 @@ def left_out_estimates(results: Sequence[Known], estimators: Sequence[str]) -> I
 def of_result(kind: str, backbone: object, shown: Mapping[str, float | None]) -> Estimate | None:
     """Return the estimated accuracy of a result; None where none is good enough to be shown (`make bench-trust` tells).
 
-    Nor is one for another foundation model than the one that was calibrated, nor where a sign that the calibration
-    reads is missing, as of a run of an earlier release: its error would not be the one known.
+    Nor is one for another foundation model than the one that was calibrated, nor for fewer or more classes, nor where a
+    sign that the calibration reads is missing, as of a run of an earlier release: its error would not be the one known.
 
     Args:
         kind: "names" or "groups".
@@ -167,6 +174,7 @@ def of_result(kind: str, backbone: object, shown: Mapping[str, float | None]) ->
     calibration = read().get(kind)
     given = {name: value for name, value in shown.items() if value is not None}
     if (calibration is None or not calibration.holds or backbone != calibration.backbone
+            or not calibration.fewest <= given.get(CLASSES, 0) <= calibration.most
             or not given.keys() >= calibration.lines.keys()):
         return None
     return calibration.estimate(given)

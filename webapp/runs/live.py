@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db.models import Q
 from django.utils import timezone
 
+from core.catalog import learns_from_labels, parse
 from core.evaluation import guard
 from webapp.collections.models import Image
 from webapp.review.names import class_names, name_at
@@ -80,9 +81,14 @@ def worker_notice(run: Run) -> str:
 
 
 def alarm(run: Run) -> str:
-    """Return what in the answers so far looks like the beginning of a collapse, once half of the images have one."""
+    """Return what in the answers so far looks like the beginning of a collapse, once half of the images have one.
+
+    Nothing of a run that learns from a person's labels: answers as uneven as the person's are none (`guard.objection`).
+    """
     before = (run.baseline.result.get("histogram") or []) if run.baseline else []
     if run.status != Run.Status.RUNNING or not before or sum(run.histogram) < sum(before) / 2:
+        return ""
+    if learns_from_labels(parse(run.method, run.settings)):
         return ""
     return guard.crowding(run.histogram, before)
 

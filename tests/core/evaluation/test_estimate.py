@@ -12,6 +12,7 @@ from core.evaluation.estimate import (
     calibrate,
     left_out_estimates,
     log_odds,
+    of_result,
     read,
     write,
 )
@@ -32,7 +33,7 @@ def results(noise: float, collections: int = 8, seed: int = 0) -> list[Known]:
         off = random.normal(0, noise)
         for _ in range(4):
             accuracy = float(random.uniform(0.1, 0.9))
-            shown = dict.fromkeys(SIGNS, sign(accuracy, off))
+            shown = dict.fromkeys(SIGNS, sign(accuracy, off)) | {"classes": 6.0 + collection}
             found.append(Known(collection=str(collection), accuracy=accuracy, shown=shown))
     return found
 
@@ -93,6 +94,15 @@ def test_a_result_that_shows_one_sign_is_estimated_from_that() -> None:
     estimate = found.estimate({"nuclear_norm": sign(0.5)})
     assert estimate is not None and estimate.accuracy == pytest.approx(0.5)
     assert found.estimate({"images": 100.0}) is None
+
+
+@pytest.mark.parametrize(("classes", "is_known"), [(2, False), (5, False), (6, True), (13, True), (14, False)])
+def test_of_more_or_fewer_classes_than_were_calibrated_nothing_is_estimated(
+        monkeypatch: pytest.MonkeyPatch, classes: int, is_known: bool) -> None:
+    found = calibrate(results(noise=0.0), "names", "starter-clip")
+    monkeypatch.setattr("core.evaluation.estimate.read", lambda: {"names": found})
+    shown = {**dict.fromkeys(SIGNS, sign(0.5)), "classes": float(classes)}
+    assert (of_result("names", "starter-clip", shown) is not None) is is_known
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

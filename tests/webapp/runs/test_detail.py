@@ -63,6 +63,12 @@ def test_a_run_that_crowds_its_images_is_called_a_collapse_while_it_runs(histogr
     assert ("may be collapsing" in page(mine)) is alarmed
 
 
+def test_a_run_that_learns_from_labels_may_be_as_uneven_as_they_are(collection, page):
+    baseline = rows.run(collection, "zeroshot", result=rows.result(histogram=(30, 20, 10)))
+    mine = rows.run(collection, "semimae", status="running", baseline=baseline, histogram=[30, 4, 1])
+    assert "may be collapsing" not in page(mine)
+
+
 def test_a_running_run_shows_where_it_is(collection, page):
     baseline = rows.run(collection, "zeroshot", result=rows.result(histogram=(30, 20, 10)))
     mine = rows.run(collection, status="running", baseline=baseline, stage="adapting", step=30, total=120, log=LOG,
@@ -291,12 +297,12 @@ def calibrated(monkeypatch):
     lines = {"nuclear_norm": Line(intercept=0.0, slope=1.0),
              "baseline_group_agreement": Line(intercept=0.0, slope=1.0, weight=1e-9)}
     found = Calibration(lines=lines, half_width=0.05, error=0.04, covered=0.9, collections=8, results=40,
-                        backbone="starter-clip")
+                        backbone="starter-clip", fewest=3, most=10)
     monkeypatch.setattr(estimate, "read", lambda: {"names": found})
 
 
 def sure(share, **more):
-    return rows.result(**more) | {"signals": {"nuclear_norm": share, "group_agreement": 0.5}}
+    return rows.result(**more) | {"signals": {"nuclear_norm": share, "group_agreement": 0.5, "classes": 3.0}}
 
 
 def test_an_estimate_that_holds_is_drawn_with_its_ends_beside_the_baselines(calibrated, collection, page):
