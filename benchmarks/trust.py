@@ -26,9 +26,10 @@ from webapp.runs.recommendation import Question, recommend_method
 KINDS = {"names": "accuracy", "groups": "hungarian_accuracy"}
 """What a method is given -> what its results are scored by."""
 BASELINES = {"names": BASELINE, "groups": "k-means"}
-TITLES = {"names": {"zeroshot": BASELINE, "must": "MUST"},
+TITLES = {"names": {"zeroshot": BASELINE, "must": "MUST", "turtle": "TURTLE"},
           "groups": {"kmeans": "k-means", "turtle": "TURTLE", "maect": "MAE-CT"}}
-"""What a person can choose from with names or with a number, and which rows say how good it is."""
+"""What a person can choose from with names or with a number, and which rows say how good it is. With names, TURTLE's
+groups get those that fit best; its rows are matched to the truth one to one, which is the most that such names give."""
 SAMPLE, SAMPLES = 50, 1_000
 CLOSE = 2.0
 
@@ -153,11 +154,13 @@ def recommender_lines(found: list[rows.Row], encoders: list[rows.Row]) -> Iterat
 
 
 def _question(found: list[rows.Row], target: str, kind: str) -> Question:
-    """Return what a person with this target would ask."""
-    shown = next((row.label_free for row in found if row.target == target and row.label_free), {})
+    """Return what a person with this target would ask, once zero-shot has answered."""
+    shown = next((row.label_free for row in found if (row.target, row.method) == (target, BASELINE) and row.label_free),
+                 {})
     count = int(shown.get("classes", 2))
     names = tuple(f"class {number}" for number in range(count)) if kind == "names" else ()
-    return Question(num_images=int(shown.get("images", 0)), class_names=names, num_classes=count)
+    return Question(num_images=int(shown.get("images", 0)), class_names=names, num_classes=count,
+                    confirmed=shown.get("group_agreement") if names else None)
 
 
 def main() -> int:
