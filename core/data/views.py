@@ -143,7 +143,9 @@ class StrongView(CropView):
 class ShiftedView:
     """Seven eighths of each side, anywhere, mirrored or not; RandAugment after it, or not: FixMatch's two views.
 
-    Sohn et al., 2020, arXiv:2001.07685, section 2.3: "flip and shift" by up to an eighth.
+    Sohn et al., 2020, arXiv:2001.07685, section 2.3: "flip and shift" by up to an eighth. Departure: FixMatch ends its
+    strong view with Cutout. Semi-MAE does not say what its strong view is; here it is RandAugment alone, as MUST's, for
+    Semi-MAE and for FixMatch beside it.
 
     Attributes:
         image_size_px: side of the square.
