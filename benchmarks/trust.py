@@ -155,8 +155,8 @@ def recommender_lines(found: list[rows.Row], encoders: list[rows.Row]) -> Iterat
 
 def _question(found: list[rows.Row], target: str, kind: str) -> Question:
     """Return what a person with this target would ask, once zero-shot has answered."""
-    shown = next((row.label_free for row in found if (row.target, row.method) == (target, BASELINE) and row.label_free),
-                 {})
+    shown = next((row.label_free for row in found if row.label_free
+                  and (row.target, row.method) == (target, BASELINES[kind])), {})
     count = int(shown.get("classes", 2))
     names = tuple(f"class {number}" for number in range(count)) if kind == "names" else ()
     return Question(num_images=int(shown.get("images", 0)), class_names=names, num_classes=count,

@@ -64,12 +64,23 @@ def test_the_recommended_method_is_compared_with_the_best() -> None:
     found = []
     for target in trust.ARCHIVES:
         gain = -0.1 if target in ("trash", "cartoon", "cifar10") else 0.1
-        found += [row(target, trust.BASELINE, 0.5, 0.9), row(target, "MUST", 0.5 + gain, 0.9)]
+        found += [row(target, trust.BASELINE, 0.5, 0.9), row(target, "MUST", 0.5 + gain, 0.9),
+                  row(target, "TURTLE", 0.2, 0.9)]
     seen = {"images": 900.0, "classes": 7.0}
     names, groups = trust.recommender_lines([replace(one, label_free=seen) for one in found], [])
     assert names.startswith("short recommended with names") and "targets of seven: +4.0" in names
     assert names.endswith("behind by 10.0")
     assert groups.startswith("short recommended with groups") and "not measured" in groups
+
+
+def test_with_names_that_zero_shot_shows_to_fit_no_groups_turtle_is_recommended() -> None:
+    found = []
+    for target in trust.ARCHIVES:
+        found += [replace(row(target, method, score, 0.9), label_free={
+            "images": 900.0, "classes": 7.0, "group_agreement": 0.2})
+            for method, score in ((trust.BASELINE, 0.2), ("MUST", 0.2), ("TURTLE", 0.5))]
+    names, _ = trust.recommender_lines(found, [])
+    assert names.startswith("ok    recommended with names") and "targets of seven: +7.0" in names
 
 
 def test_groups_of_a_tuned_encoder_are_among_those_the_recommended_method_is_compared_with() -> None:
