@@ -106,7 +106,7 @@ class Calibration:
         covered: share of results whose interval held the truth, leave-one-collection-out.
         collections, results: what it was fitted on.
         backbone: whose answers they were; how sure another's are means something else.
-        fewest, most: how many classes the results had. Of two classes, groups confirm half by chance, whatever is right.
+        fewest, most: how many classes the results had; of two, groups confirm half by chance, whatever is right.
     """
 
     lines: Mapping[str, Line]
