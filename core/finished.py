@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +13,11 @@ from typing import Any
 from core.catalog import METHODS
 from core.errors import DataError
 from core.labels import read_confidences, read_labels
+from core.names import decode_text
 
 RESULT, LABELS, BASELINE, MODEL = "result.json", "labels.csv", "baseline.csv", "model"
+SOURCE, PERSON = "source", "person"
+"""Column and word by which a labels.csv from the browser says that a person corrected an answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +49,19 @@ class Finished:
     @property
     def reads_names(self) -> bool:
         """Tell whether its answers begin with class names, and not with groups that were named afterwards."""
-        return METHODS[self.method].needs == "names"
+        return not answers_in_groups(self.method)
 
     def same_words(self, other: Finished) -> bool:
         """Tell whether both answer in the same class names."""
         return self.reads_names and other.reads_names and self.class_names == other.class_names
+
+
+def answers_in_groups(method: str) -> bool:
+    """Tell whether a method only counts, so that its groups' names were found afterwards, by a guess or a person.
+
+    False for a method that this release does not know: of its answers nothing is claimed.
+    """
+    return method in METHODS and METHODS[method].needs != "names"
 
 
 def read_finished(folder: Path) -> Finished:
@@ -74,15 +87,36 @@ def read_finished(folder: Path) -> Finished:
                     confidences=read_confidences(folder / LABELS), result=result)
 
 
-def taught(given: Path) -> frozenset[str]:
-    """Return the paths of the images whose labels a run learnt from; none where no result.json is there to say so.
+def taught(given: Path) -> frozenset[str] | None:
+    """Return the paths of the images whose labels a run learnt from; None where no result.json is there to say so.
 
     Args:
         given: the run's folder, or its model, package or labels in there.
     """
     place = given if (given / RESULT).is_file() else given.parent
     said = read_object(place / RESULT).get("taught") if (place / RESULT).is_file() else None
-    return frozenset(said or ())
+    return None if said is None else frozenset(said)
+
+
+def model_beside(labels: Path) -> Mapping[str, Any]:
+    """Return what settings.json says of the model beside labels that ``adapt`` wrote; {} where there is none."""
+    file = labels.parent / MODEL / "settings.json"
+    said = read_object(file) if file.is_file() else {}
+    return said if str(said.get("method")) in METHODS else {}
+
+
+def said_by_people(labels: Path) -> frozenset[str]:
+    """Return the paths of a CSV of labels that a person answered, by its column source; none where it has none.
+
+    Raises:
+        DataError: naming the file, where it is no text.
+    """
+    reader = csv.DictReader(io.StringIO(decode_text(labels.read_bytes(), str(labels)), newline=""))
+    names = {name.strip().lower(): name for name in reader.fieldnames or ()}
+    if not {"path", SOURCE} <= names.keys():
+        return frozenset()
+    return frozenset((row[names["path"]] or "").strip() for row in reader
+                     if (row[names[SOURCE]] or "").strip().lower() == PERSON)
 
 
 def write_result(run: Finished, more: Mapping[str, object]) -> None:

@@ -24,6 +24,7 @@ from core.errors import ConfigError, DataError
 from core.evaluation import metrics
 from core.evaluation.foundation import foundation_models, zero_shot_twin
 from core.evaluation.label_free import stratified_folds
+from core.finished import answers_in_groups
 from core.run import Run
 
 Backbone = ClipBackbone | TimmBackbone
@@ -34,6 +35,7 @@ NEEDS: Mapping[str, str] = {
     "images": "looks at images: give --images with --model or --backbone",
     "answers": "needs answers: give --labels or --model, or with --truth a --backbone that reads class names",
     "answering model": "needs a model that answers: give --model, or with --truth a --backbone that reads class names",
+    "class names": "needs a method that reads class names, as zero-shot and MUST do; the names of groups are a guess",
     "source": "needs the collection to remember: give --source and --source-truth",
     "folder": "draws a picture: give --out DIR for it",
 }
@@ -60,6 +62,7 @@ class Evidence:
         backbones: those whose features are measured; () where only labels are compared.
         classifier: what answers, or None.
         given: answers that were read from a file, or None.
+        method: whose `given` are, a key of `core.catalog.METHODS`; "" where nobody knows.
         adapted: whether `classifier` is an adapted model, rather than the zero-shot one of a foundation model.
         beside: other models to be shown beside this one.
         source: the collection that should not have been forgotten; its truth is known.
@@ -74,6 +77,7 @@ class Evidence:
     backbones: tuple[Backbone, ...] = ()
     classifier: Classifier | None = None
     given: Answers | None = None
+    method: str = ""
     adapted: bool = False
     beside: Mapping[str, Classifier] = field(default_factory=dict)
     source: Evidence | None = None
@@ -84,8 +88,8 @@ class Evidence:
         """Return what is missing of `needs`, in words and with the fix; None where all is there."""
         there = {"truth": bool(self.true_names), "images": self.images is not None,
                  "answers": self.given is not None or self.classifier is not None,
-                 "answering model": self.classifier is not None, "source": self.source is not None,
-                 "folder": self.has_folder}
+                 "answering model": self.classifier is not None, "class names": not self.in_groups,
+                 "source": self.source is not None, "folder": self.has_folder}
         return next((NEEDS[need] for need in needs if not there[need]), None)
 
     @cached_property
@@ -163,10 +167,15 @@ class Evidence:
         """Return the classifier that the class names alone make of the backbone, or None where there is none."""
         return zero_shot_twin(self.answering) if self.adapted else self.classifier
 
+    @property
+    def in_groups(self) -> bool:
+        """Tell whether what answers is known to only count; its groups may bear class names, but by a guess."""
+        return answers_in_groups(self.method if self.classifier is None else self.classifier.method)
+
     @cached_property
     def named(self) -> bool:
-        """Tell whether answers and truth share a name; clusters do not, and are matched with classes one to one."""
-        return bool(set(self.answers.names) & set(self.true_names))
+        """Tell whether answers and truth share names that are no guess; groups are matched with classes one to one."""
+        return not self.in_groups and bool(set(self.answers.names) & set(self.true_names))
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from core.evaluation.evidence import NEEDS, Answers, Evidence, Finding
 from core.evaluation.foundation import zero_shot
 from core.evaluation.measures import GROUPS, MEASURES
 from core.export import unpacked
-from core.finished import taught
+from core.finished import SOURCE, model_beside, said_by_people, taught
 from core.labels import read_confidences, read_labels
 from core.shell import Listener, LocalRun, best_device
 
@@ -127,7 +127,7 @@ def _evidence(request: EvaluateRequest, run: LocalRun, listener: Listener) -> Ev
     truth = _untaught(read_labels(request.truth), request, listener) if request.truth else {}
     only = set(request.only.read_text(encoding="utf-8").splitlines()) if request.only else None
     if request.labels is not None:
-        return _of_labels(request, truth, only, run)
+        return _of_labels(request, truth, only, run, listener)
     if request.images is None:
         raise ConfigError("images", "a model looks at images: give --images DIR")
     if (request.source is None) != (request.source_truth is None):
@@ -140,6 +140,8 @@ def _evidence(request: EvaluateRequest, run: LocalRun, listener: Listener) -> Ev
                 for number, one in enumerate(request.beside)})
     if request.model is not None:
         model = Classifier.load(unpacked(request.model, run.folder / "model"))
+        if truth:
+            _tell_of_unknown_lessons(request.model, model.settings, listener)
         return dataclasses.replace(evidence, classifier=model, adapted=True,
                                    backbones=tuple(member.backbone for member in model.members))
     backbone = load_backbone(request.backbone or "")
@@ -150,7 +152,7 @@ def _evidence(request: EvaluateRequest, run: LocalRun, listener: Listener) -> Ev
 
 def _untaught(truth: dict[str, str], request: EvaluateRequest, listener: Listener) -> dict[str, str]:
     """Return the truth without the images whose labels the run learnt from: what it was told is no measure of it."""
-    learnt = frozenset().union(*(taught(one) for one in (request.labels, request.model) if one is not None))
+    learnt = frozenset().union(*(taught(one) or () for one in (request.labels, request.model) if one is not None))
     left = {path: name for path, name in truth.items() if path not in learnt}
     if len(left) < len(truth):
         listener.note(f"images whose labels this run learnt from are left out: {len(truth) - len(left):,}")
@@ -159,19 +161,47 @@ def _untaught(truth: dict[str, str], request: EvaluateRequest, listener: Listene
     return left
 
 
-def _of_labels(request: EvaluateRequest, truth: dict[str, str], only: set[str] | None, run: LocalRun) -> Evidence:
-    """Return the labels of a file beside the truth, by path."""
+def _tell_of_unknown_lessons(given: Path, settings: Mapping[str, Any], listener: Listener) -> None:
+    """Say how many labelled images were learnt from where nobody knows which, for they cannot be left out."""
+    count = int(settings.get("labelled_images") or 0)
+    if count and taught(given) is None:
+        listener.note(f"this run learnt from {count:,} labelled image(s), and no result.json beside {given} says "
+                      "which: those that the truth names are measured too, so the figures may be too high")
+
+
+def _of_labels(request: EvaluateRequest, truth: dict[str, str], only: set[str] | None, run: LocalRun,
+               listener: Listener) -> Evidence:
+    """Return the model's labels of a file beside the truth, by path."""
     if request.labels is None or request.truth is None:
         raise ConfigError("truth", "labels are compared with true ones: give --truth CSV")
     given, confidence = read_labels(request.labels), read_confidences(request.labels)
-    paths = tuple(path for path in given if path in truth and (only is None or path in only))
-    if not paths:
+    shared = tuple(path for path in given if path in truth and (only is None or path in only))
+    if not shared:
         raise DataError(str(request.truth), f"names none of the images in {request.labels}; both must give paths the "
                                             "same way")
+    paths, model = _unspoken(shared, request.labels, listener), model_beside(request.labels)
+    _tell_of_unknown_lessons(request.labels, model.get("settings") or {}, listener)
     sure = np.array([confidence[path] for path in paths]) if all(path in confidence for path in paths) else None
     return Evidence(run=run, paths=paths, true_names=tuple(truth[path] for path in paths),
-                    has_folder=request.out is not None,
+                    has_folder=request.out is not None, method=str(model.get("method", "")),
                     given=Answers(names=tuple(given[path] for path in paths), confidence=sure))
+
+
+def _unspoken(paths: tuple[str, ...], labels: Path, listener: Listener) -> tuple[str, ...]:
+    """Return the paths that no person answered: what people said is no measure of the model.
+
+    Raises:
+        DataError: where none is left.
+    """
+    spoken = said_by_people(labels)
+    left = tuple(path for path in paths if path not in spoken)
+    if len(left) < len(paths):
+        listener.note("images that a person answered are left out, for the model's own answers are not in the file: "
+                      f"{len(paths) - len(left):,}; if those were mistakes, the figures are too high")
+    if not left:
+        raise DataError(str(labels), f"has only a person's answers to the images of the truth, by its column {SOURCE}; "
+                                     "measure on others")
+    return left
 
 
 def _of_images(source: Path, truth_file: Path | None, truth: dict[str, str], only: set[str] | None, run: LocalRun,

@@ -10,6 +10,7 @@ from core.backbones.load import load_backbone
 from core.backbones.vit import TimmBackbone
 from core.catalog import ZeroShotSettings
 from core.classifier import Classifier, Member, cluster_names
+from core.finished import answers_in_groups
 from core.methods.zeroshot import class_embeddings, template_sentences
 
 
@@ -26,13 +27,14 @@ def zero_shot(backbone: ClipBackbone, class_names: Sequence[str], settings: Mapp
 def zero_shot_twin(classifier: Classifier) -> Classifier | None:
     """Return the zero-shot classifier of an adapted model's backbone and class names.
 
-    None for one of several backbones, of one that reads no class names, or of clusters that nobody has named.
+    None for one of several backbones, of one that reads no class names, or of groups: their names, if any, are a guess.
 
     Raises:
         WeightsUnavailable: when the foundation model cannot be had.
     """
     backbone = classifier.members[0].backbone
     if (len(classifier.members) > 1 or not isinstance(backbone, ClipBackbone)
+            or answers_in_groups(classifier.method)
             or classifier.class_names == cluster_names(len(classifier.class_names))):
         return None
     whole = load_backbone(backbone.name)

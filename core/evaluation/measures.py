@@ -62,7 +62,7 @@ MEASURES: Mapping[str, Measure] = {
     "colours": _row("Colour histogram read off the class token", "colours:colour_histogram", "images",
                     "error, 1 is the uniform histogram's; higher is better", f"{MAE_CT}, Figure 5"),
     "corruptions": _row("15 common corruptions at 5 severities", "robustness:corruptions",
-                        "truth, images, answering model", "percent of the zero-shot model's errors",
+                        "truth, images, answering model, class names", "percent of the zero-shot model's errors",
                         f"Hendrycks & Dietterich (1903.12261); {MUST}, Table 8"),
     "forgetting": _row("Source collection before and after", "forgetting:source_forgetting", "images, source", SHARE,
                        f"{UFT}, section 3"),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from core.__main__ import main
+from core.backbones.load import load_backbone
+from core.classifier import Classifier, Member
 from core.errors import ConfigError
 from core.evaluation.evidence import NEEDS
 from core.evaluation.examination import EvaluateRequest, _called, evaluate
@@ -34,6 +38,14 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int
     events = [json.loads(line) for line in said.out.splitlines()]
     return (code, {event["measure"]: event for event in events if event["event"] == "result"},
             [event["text"] for event in events if event["event"] == "note"], said.err)
+
+
+def classifier(method: str, names: tuple[str, ...], settings: dict[str, object]) -> Classifier:
+    """Return a classifier of the starter with a head at random."""
+    backbone = load_backbone("starter-clip")
+    weight = torch.randn(backbone.width, len(names), generator=torch.Generator().manual_seed(0))
+    return Classifier(members=(Member(backbone=backbone, weight=weight),), class_names=names, method=method,
+                      settings=settings)
 
 
 def test_several_measures_at_once(starters: Path, digits: Digits, truth: Path, tmp_path: Path,
@@ -97,6 +109,74 @@ def test_images_whose_labels_a_run_learnt_from_are_no_measure_of_it(tmp_path: Pa
     code, _, _, errors = run(capsys, "--labels", labels, "--truth", truth)
     assert code == 2
     assert "names only images whose labels this run learnt from" in errors
+
+
+def test_what_people_corrected_is_no_answer_of_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels, truth = tmp_path / "labels.csv", tmp_path / "truth.csv"
+    labels.write_text("path,label,confidence,margin,source\na,cat,0.9,0.8,model\nb,dog,0.6,0.2,model\nc,dog,,,person\n")
+    truth.write_text("path,label\na,cat\nb,cat\nc,dog\n")
+    code, found, notes, _ = run(capsys, "--labels", labels, "--truth", truth, "--measure", "agreement,calibration")
+    assert (code, found["agreement"]["accuracy"], found["agreement"]["images"]) == (0, 0.5, 2)
+    assert found["calibration"]["mean_confidence"] == pytest.approx(0.75)
+    assert notes == ["images that a person answered are left out, for the model's own answers are not in the file: 1; "
+                     "if those were mistakes, the figures are too high"]
+    labels.write_text("Path, Label, Source\na,cat,Person\nb,dog,person\n")
+    code, _, _, errors = run(capsys, "--labels", labels, "--truth", truth)
+    assert code == 2
+    assert "has only a person's answers to the images of the truth, by its column source" in errors
+
+
+def test_labels_that_were_learnt_and_are_not_known_are_said(
+        starters: Path, digits: Digits, truth: Path, digit_names: tuple[str, ...], tmp_path: Path,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    learnt = classifier("semimae", digit_names, {"labelled_images": 12})
+    learnt.save(tmp_path / "sent" / "model")
+    package = Path(shutil.make_archive(str(tmp_path / "sent" / "run-7-model"), "zip", tmp_path / "sent" / "model"))
+    (tmp_path / "sent" / "labels.csv").write_text("path,label\ndigit-0000.png,zero\n")
+    given = ("--model", package, "--images", digits[0], "--measure")
+    for asked in ((*given, "agreement"), ("--labels", tmp_path / "sent" / "labels.csv")):
+        code, _, notes, errors = run(capsys, *asked, "--truth", truth)
+        assert code == 0, errors
+        assert [note.partition(", and no result.json")[0] for note in notes] == [
+            "this run learnt from 12 labelled image(s)"]
+        assert notes[0].endswith("those that the truth names are measured too, so the figures may be too high")
+    assert run(capsys, *given, "invariance", "--sample", "2")[2] == []  # without a truth nothing is held against it
+    (tmp_path / "sent" / "result.json").write_text(json.dumps({"taught": ["digit-0001.png"]}))
+    _, found, notes, _ = run(capsys, *given, "agreement", "--truth", truth)
+    assert notes[0] == "images whose labels this run learnt from are left out: 1"
+    assert found["agreement"]["images"] == 59
+    assert not any("labelled image(s)" in note for note in notes)
+
+
+def test_guessed_names_of_groups_are_not_taken_for_class_names(tmp_path: Path,
+                                                               capsys: pytest.CaptureFixture[str]) -> None:
+    labels, truth = tmp_path / "labels.csv", tmp_path / "truth.csv"
+    labels.write_text("path,label\na,dog\nb,cat\nc,cat\nd,owl\n")
+    truth.write_text("path,label\na,cat\nb,dog\nc,dog\nd,owl\n")
+    _, found, _, _ = run(capsys, "--labels", labels, "--truth", truth)
+    assert found["agreement"]["accuracy"] == 0.25  # nobody knows whose answers these are
+    (tmp_path / "model").mkdir()
+    for method, figure, value in (("kmeans", "hungarian_accuracy", 1.0), ("must", "accuracy", 0.25),
+                                  ("somebody's", "accuracy", 0.25)):
+        (tmp_path / "model" / "settings.json").write_text(json.dumps({"method": method, "settings": {}}))
+        code, found, _, errors = run(capsys, "--labels", labels, "--truth", truth)
+        assert code == 0, errors
+        assert found["agreement"][figure] == value
+        assert {"accuracy", "hungarian_accuracy"} & found["agreement"].keys() == {figure}
+
+
+def test_a_model_of_groups_is_matched_and_refused_where_names_are_needed(
+        starters: Path, digits: Digits, truth: Path, digit_names: tuple[str, ...], tmp_path: Path,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    classifier("kmeans", digit_names, {}).save(tmp_path / "model")
+    given = ("--model", tmp_path, "--images", digits[0], "--truth", truth, "--measure")
+    code, found, _, errors = run(capsys, *given, "agreement")
+    assert code == 0, errors
+    assert "hungarian_accuracy" in found["agreement"]
+    assert "accuracy" not in found["agreement"]
+    code, _, _, errors = run(capsys, *given, "corruptions")
+    assert code == 2
+    assert errors == f"error: corruptions: {NEEDS['class names']}\n"
 
 
 def test_models_beside_are_told_apart_by_their_folders() -> None:

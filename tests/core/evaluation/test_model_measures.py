@@ -99,6 +99,15 @@ def test_clusters_have_no_zero_shot_twin(tiny: Evidence) -> None:
         robustness.corruptions(lost)
 
 
+def test_groups_that_were_given_names_have_no_zero_shot_twin_and_are_matched(tiny: Evidence) -> None:
+    answering = tiny.answering
+    for method, named in (("must", True), ("turtle", False), ("kmeans", False), ("of a later release", True)):
+        adapted = Classifier(members=answering.members, class_names=SHAPES, method=method)
+        found = Evidence(run=tiny.run, paths=tiny.paths, images=tiny.images, true_names=tiny.true_names, adapted=True,
+                         classifier=adapted, backbones=tiny.backbones)
+        assert (found.named, found.zero_shot is not None) == (named, named)
+
+
 def test_finetuning_changes_a_copy_and_says_which_shots_cannot_be(
         tiny: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finetuning, "EPOCHS", 3)
