@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from core.classifier import cluster_names
@@ -130,6 +130,7 @@ def _take(run: Finished, sheet: Path, listener: Listener) -> None:
         listener.note("nothing is measured: a person could tell too few of the images; draw a larger sample")
         listener.result(f"{len(said)} images labelled, {run.folder}", values)
         return
+    measured = replace(measured, unsure=len(said) - len(told))
     listener.note(sentence(measured))
     ends = {"accuracy": measured.accuracy, "low": measured.low, "high": measured.high}
     before = _of_baseline(run, sample, told)

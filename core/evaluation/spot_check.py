@@ -46,17 +46,40 @@ class Stratum:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Measured accuracy with its 95 % interval, shares in 0 … 1, and the answers behind it."""
+    """Measured accuracy with its 95 % interval, shares in 0 … 1, and the answers behind it.
+
+    Attributes:
+        answered: images of the sample that a person gave an answer for.
+        unsure: images of it that the person could not tell; what is left is no random sample of the whole.
+        draw: which of the samples drawn of the run it is, from 1.
+        draws: how many were drawn, so that drawing until one pleases is seen.
+        seed: of the draw; None where it is not known.
+    """
 
     accuracy: float
     low: float
     high: float
     answered: int
+    unsure: int = 0
+    draw: int = 1
+    draws: int = 1
+    seed: int | None = None
 
     @property
     def width(self) -> float:
         """Return how wide the interval is; 0 where every image was asked about."""
         return self.high - self.low
+
+    @property
+    def provisos(self) -> tuple[str, ...]:
+        """Return what is to be known beside the figure, a clause each: () for the only sample, all of it told."""
+        said = []
+        if self.unsure:
+            said.append(f"of {self.answered + self.unsure:,} asked, {self.unsure:,} could not be told")
+        if self.draws > 1:
+            seed = "" if self.seed is None else f", seed {self.seed}"
+            said.append(f"sample {self.draw} of {self.draws} drawn{seed}")
+        return tuple(said)
 
 
 def draw(labels: Sequence[int], count: int, seed: int, design: str) -> list[int]:
@@ -127,9 +150,13 @@ def wilson(share: float, count: float, confidence: float = CONFIDENCE) -> tuple[
 def sentence(found: Measured) -> str:
     """Return what pages and cards say of a measured sample."""
     if found.low == found.high:
-        return f"{100 * found.accuracy:.1f} % right on all {found.answered:,} images, labelled by a person"
-    return (f"{100 * found.accuracy:.0f} % right (95 % interval {100 * found.low:.0f}–{100 * found.high:.0f} %), "
-            f"on a random sample of {found.answered:,} images labelled by a person")
+        figure = f"{100 * found.accuracy:.1f} % right on all {found.answered:,} images, labelled by a person"
+    else:
+        images = (f"{found.answered:,} images of a random sample," if found.unsure
+                  else f"a random sample of {found.answered:,} images")
+        figure = (f"{100 * found.accuracy:.0f} % right (95 % interval {100 * found.low:.0f}–{100 * found.high:.0f} %), "
+                  f"on {images} labelled by a person")
+    return "; ".join((figure, *found.provisos))
 
 
 def with_measurement(card: str, measured: Measured | None) -> str:

@@ -32,6 +32,8 @@ class SampledImage(models.Model):
     """An image of a sample and what the person says it is.
 
     open -> named | none | unsure, and back by undo
+
+    What counts is the name that was given: a cluster may be called otherwise since.
     """
 
     class Verdict(models.TextChoices):
@@ -45,14 +47,15 @@ class SampledImage(models.Model):
     place = models.PositiveIntegerField(help_text="in the order of asking, which is random")
     verdict = models.CharField(max_length=6, choices=Verdict, default=Verdict.OPEN)
     class_index = models.PositiveIntegerField(null=True, help_text="the class that a person named")
+    class_name = models.CharField(max_length=200, default="", help_text="what it was called when the person named it")
 
     class Meta:
         ordering = ["place"]
         constraints = [
             models.UniqueConstraint(fields=["spot_check", "place"], name="one_image_a_place"),
             models.CheckConstraint(name="a_class_where_one_is_named", condition=(
-                models.Q(verdict="named", class_index__isnull=False)
-                | ~models.Q(verdict="named") & models.Q(class_index__isnull=True))),
+                models.Q(verdict="named", class_index__isnull=False) & ~models.Q(class_name="")
+                | ~models.Q(verdict="named") & models.Q(class_index__isnull=True, class_name=""))),
         ]
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db.models import Count, QuerySet
 
@@ -85,16 +85,16 @@ def outcome(check: SpotCheck) -> Outcome:
     if len(done) == len(sampled):
         answers = _answers(run, sampled)
         names = class_names(run)
-        measured = _measured(check, told, answers, answers, names)
+        measured = _measured(check, sampled, answers, answers, names)
         mistakes = tuple(
             Mistake(image_id=one.image_id, path=one.image.path, answered=names[answers[one.image_id]],
-                    person="none of them" if one.class_index is None else names[one.class_index])
+                    person=one.class_name or "none of them")
             for one in told if not _is_right(one, answers, names))
         other = run.baseline
         if other is not None and same_words(run, other):
             theirs = _answers(other, sampled)
             if all(one.image_id in theirs for one in told):
-                baseline = _measured(check, told, answers, theirs, names)
+                baseline = _measured(check, sampled, answers, theirs, names)
     return Outcome(spot_check=check, size=len(sampled), done=len(done), unsure=len(done) - len(told),
                    measured=measured, baseline=baseline, mistakes=mistakes)
 
@@ -106,8 +106,8 @@ def _answers(run: Run, sampled: list[SampledImage]) -> dict[int, int]:
 
 
 def _is_right(one: SampledImage, answers: Mapping[int, int], names: tuple[str, ...]) -> bool:
-    """Tell whether an answer is the person's: by name, for several clusters may share one."""
-    return one.class_index is not None and names[one.class_index] == names[answers[one.image_id]]
+    """Tell whether an answer is the person's: by the name they gave, for clusters share names and change them."""
+    return one.class_name == names[answers[one.image_id]]
 
 
 def unseen(run: Run) -> QuerySet[Prediction]:
@@ -115,9 +115,21 @@ def unseen(run: Run) -> QuerySet[Prediction]:
     return Prediction.objects.filter(run=run).exclude(image__in=run.result.get("taught") or [])
 
 
-def _measured(check: SpotCheck, told: list[SampledImage], drawn_by: Mapping[int, int], answers: Mapping[int, int],
+def _measured(check: SpotCheck, sampled: list[SampledImage], drawn_by: Mapping[int, int], answers: Mapping[int, int],
               names: tuple[str, ...]) -> Measured | None:
-    """Return the accuracy of `answers`, in the strata that the sample was drawn from."""
+    """Return the accuracy of `answers` on a sample answered to its end, and which of the run's samples that is."""
+    told = [one for one in sampled if one.verdict != Verdict.UNSURE]
+    found = _accuracy(check, told, drawn_by, answers, names)
+    if found is None:
+        return None
+    drawn = list(check.run.spot_checks.order_by("pk").values_list("pk", flat=True))
+    return replace(found, unsure=len(sampled) - len(told), draw=drawn.index(check.pk) + 1, draws=len(drawn),
+                   seed=check.seed)
+
+
+def _accuracy(check: SpotCheck, told: list[SampledImage], drawn_by: Mapping[int, int], answers: Mapping[int, int],
+              names: tuple[str, ...]) -> Measured | None:
+    """Return the accuracy of `answers` on what a person could tell, in the strata that the sample was drawn from."""
     right = {one.image_id for one in told if _is_right(one, answers, names)}
     predictions = unseen(check.run)
     if check.design == "uniform":

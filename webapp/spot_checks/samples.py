@@ -72,9 +72,11 @@ def answer(check: SpotCheck, place: int, verdict: str, class_index: int | None =
         raise ConfigError("answer", f"{verdict!r}: name a class, or say none or unsure")
     if (verdict == Verdict.NAMED) != (class_index is not None):
         raise ConfigError("answer", "a class goes with the verdict “named”, and with no other")
-    if class_index is not None and class_index not in dict(choices(check.run)):
+    class_name = "" if class_index is None else dict(choices(check.run)).get(class_index, "")
+    if class_index is not None and not class_name:
         raise ConfigError("class", f"there is no class {class_index} to choose: take one that is shown")
-    changed = check.sampled.filter(place=place, verdict=Verdict.OPEN).update(verdict=verdict, class_index=class_index)
+    changed = check.sampled.filter(place=place, verdict=Verdict.OPEN).update(
+        verdict=verdict, class_index=class_index, class_name=class_name)
     return bool(changed)
 
 
@@ -82,16 +84,23 @@ def undo(check: SpotCheck) -> None:
     """Open the image answered last once more; they are asked in order."""
     last = check.sampled.exclude(verdict=Verdict.OPEN).order_by("-place").first()
     if last is not None:
-        check.sampled.filter(pk=last.pk).update(verdict=Verdict.OPEN, class_index=None)
+        check.sampled.filter(pk=last.pk).update(verdict=Verdict.OPEN, class_index=None, class_name="")
 
 
 def adopt(check: SpotCheck, author: AbstractBaseUser) -> None:
     """Make corrections of the classes that a person named, as one action that Review can undo.
 
+    A name that no class has any more corrects nothing.
+
     Raises:
-        DataError: no class was named.
+        DataError: no class was named that has its name still.
     """
-    named = dict(check.sampled.filter(verdict=Verdict.NAMED).values_list("image_id", "class_index"))
+    class_of = {name: index for index, name in choices(check.run)}
+    said = check.sampled.filter(verdict=Verdict.NAMED).values_list("image_id", "class_name")
+    named = {image_id: class_of[name] for image_id, name in said if name in class_of}
+    if not named:
+        raise DataError(f"spot check {check.pk}", "none of its answers is the name of a class that the run has now: "
+                                                  "there is nothing to correct")
     with transaction.atomic():
         action = actions.correct_each(check.run, author, named, "took over a spot check of")
         SpotCheck.objects.filter(pk=check.pk).update(adopted=action)

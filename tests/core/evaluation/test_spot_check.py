@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -114,3 +115,14 @@ def test_the_card_says_what_was_measured_and_forgets_what_no_longer_stands() -> 
     second = with_measurement(first, Measured(accuracy=0.5, low=0.4, high=0.6, answered=100))
     assert second.count("Measured by spot check") == 1 and "50 % right" in second
     assert with_measurement(second, None) == card
+
+
+def test_it_is_said_what_could_not_be_told_and_which_sample_it_is() -> None:
+    plain = Measured(accuracy=0.6, low=0.39, high=0.78, answered=20, seed=7)
+    assert plain.provisos == (), "one sample, all of it told"
+    assert sentence(replace(plain, unsure=30)) == (
+        "60 % right (95 % interval 39–78 %), on 20 images of a random sample, labelled by a person; "
+        "of 50 asked, 30 could not be told")
+    assert replace(plain, draw=3, draws=3).provisos == ("sample 3 of 3 drawn, seed 7",)
+    assert replace(plain, unsure=30, draw=2, draws=3, seed=None).provisos == (
+        "of 50 asked, 30 could not be told", "sample 2 of 3 drawn")

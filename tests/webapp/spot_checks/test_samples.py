@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from core.errors import ConfigError, DataError
-from tests.webapp.review.gallery import Gallery
+from tests.webapp.review.gallery import NAMES, Gallery
 from webapp.review import actions
 from webapp.review.labels import labels_csv
 from webapp.review.names import class_names
@@ -29,6 +29,22 @@ def answer_all(check: SpotCheck, gallery: Gallery, skip: int = 0) -> None:
     asked = list(check.sampled.select_related("image"))
     for one in asked[:len(asked) - skip]:
         assert samples.answer(check, one.place, Verdict.NAMED, gallery.truth[one.image.number])
+
+
+def answer_by_group(run: Run, gallery: Gallery, said: dict[int, int]) -> tuple[SpotCheck, list[int]]:
+    """Name the groups of a run, sample all its images and answer as it does, but for the groups that `said` swaps.
+
+    Returns:
+        The sample, and the group of each of its images.
+    """
+    for index, name in enumerate(NAMES):
+        actions.name_cluster(run, gallery.owner, index, name)
+    check = samples.start(run, gallery.owner, 60, "uniform")
+    group_of = dict(run.predictions.values_list("image_id", "class_index"))
+    groups = [group_of[one.image_id] for one in check.sampled.all()]
+    for place, group in enumerate(groups):
+        assert samples.answer(check, place, Verdict.NAMED, said.get(group, group))
+    return check, groups
 
 
 def share_right(run: Run, gallery: Gallery, images: set[int]) -> float:
@@ -164,6 +180,45 @@ def test_clusters_are_checked_by_the_names_a_person_gave_them(gallery: Gallery) 
     assert class_names(run)[3] == "cluster 4"
 
 
+def test_what_was_said_stays_said_when_a_group_is_called_otherwise(gallery: Gallery) -> None:
+    run = gallery.clusters
+    check, groups = answer_by_group(run, gallery, {0: 1, 1: 0})
+    actions.name_cluster(run, gallery.owner, 0, NAMES[1])
+    found = outcome(check)
+    assert {0, 1} <= set(groups)
+    assert found.measured is not None and found.measured.accuracy == pytest.approx(1 - groups.count(1) / 60)
+    assert {(one.person, one.answered) for one in found.mistakes} == {(NAMES[0], NAMES[1])}
+
+
+def test_two_names_that_were_mixed_up_are_right_once_they_are_swapped(gallery: Gallery) -> None:
+    run = gallery.clusters
+    check, groups = answer_by_group(run, gallery, {0: 1, 1: 0})
+    mixed_up = outcome(check).measured
+    assert mixed_up is not None and mixed_up.accuracy == pytest.approx(1 - (groups.count(0) + groups.count(1)) / 60)
+    actions.name_cluster(run, gallery.owner, 0, NAMES[1])
+    actions.name_cluster(run, gallery.owner, 1, NAMES[0])
+    found = outcome(check)
+    assert found.measured is not None and (found.measured.accuracy, found.mistakes) == (1.0, ())
+
+
+def test_corrections_are_made_of_the_names_that_were_given(gallery: Gallery) -> None:
+    run = gallery.clusters
+    check, groups = answer_by_group(run, gallery, {0: 1, 1: 0})
+    actions.name_cluster(run, gallery.owner, 0, NAMES[1])
+    samples.adopt(check, gallery.owner)
+    by_person = [row["label"] for row in labels_of(run) if row["source"] == "person"]
+    assert len(by_person) == 60 - groups.count(1), "no group is called so any more: nothing to correct to"
+    assert by_person.count(NAMES[1]) == groups.count(0) and NAMES[0] not in by_person
+
+
+def test_where_no_name_that_was_given_is_left_nothing_is_corrected(gallery: Gallery) -> None:
+    check, _ = answer_by_group(gallery.clusters, gallery, dict.fromkeys(range(10), 0))
+    actions.name_cluster(gallery.clusters, gallery.owner, 0, "nought")
+    with pytest.raises(DataError, match="nothing to correct"):
+        samples.adopt(check, gallery.owner)
+    assert SpotCheck.objects.get().adopted is None
+
+
 def test_another_sample_is_another_draw_and_the_newest_finished_one_stands(gallery: Gallery) -> None:
     first = samples.start(gallery.run, gallery.owner, 20, "uniform")
     answer_all(first, gallery)
@@ -173,6 +228,8 @@ def test_another_sample_is_another_draw_and_the_newest_finished_one_stands(galle
     found, begun = standing(gallery.run), latest(gallery.run)
     assert found is not None and begun is not None
     assert (found.spot_check, begun.spot_check) == (first, second)
+    assert found.measured is not None and found.measured.provisos == (
+        f"sample 1 of 2 drawn, seed {first.seed}",), "an answer taken back hides no sample"
 
 
 def test_the_run_page_the_api_and_the_card_say_what_was_measured(gallery: Gallery, alice: Client, settings) -> None:
@@ -205,6 +262,30 @@ def test_the_run_page_the_api_and_the_card_say_what_was_measured(gallery: Galler
     with zipfile.ZipFile(package) as archive:
         assert "No figure was measured" in archive.read("CARD.md").decode()
     assert list(package.parent.iterdir()) == [package]
+
+
+def test_page_and_card_say_what_nobody_could_tell_and_how_often_a_sample_was_drawn(
+        gallery: Gallery, alice: Client, settings) -> None:
+    package = Path(settings.RUNS_ROOT) / str(gallery.run.pk) / "package.zip"
+    package.parent.mkdir(parents=True)
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("CARD.md", "## What is known\n\n- No figure was measured on true labels.\n\n## Limits\n")
+    for _ in range(2):
+        answer_all(samples.start(gallery.run, gallery.owner, 50, "uniform"), gallery)
+    check = samples.start(gallery.run, gallery.owner, 50, "uniform")
+    answer_all(check, gallery, skip=30)
+    for place in range(20, 50):
+        samples.answer(check, place, Verdict.UNSURE)
+
+    said = f"of 50 asked, 30 could not be told; sample 3 of 3 drawn, seed {check.seed}."
+    page = alice.get(reverse("runs:detail", args=[gallery.run.pk])).content.decode()
+    panel = page.partition('id="spot-check-title"')[2]
+    assert f"20 images of a random sample that a person named, with its 95 % interval; {said}" in panel
+    shown = alice.get(reverse("spot_checks:detail", args=[gallery.run.pk])).content.decode()
+    assert "30 left out" in shown and f"(sample 3 of 3 drawn, seed {check.seed})" in shown
+    alice.get(reverse("runs:package", args=[gallery.run.pk]))
+    with zipfile.ZipFile(package) as archive:
+        assert f"on 20 images of a random sample, labelled by a person; {said}\n" in archive.read("CARD.md").decode()
 
 
 def test_runs_side_by_side_show_what_was_measured(gallery: Gallery, alice: Client) -> None:
