@@ -17,7 +17,7 @@ from django.db.models import Exists, OuterRef
 from webapp.collections import storage
 from webapp.collections.models import Collection, Image, Refusal, Upload
 from webapp.collections.room import share
-from webapp.collections.shelf import share_files, store
+from webapp.collections.shelf import share_files, store, worth_sending_again
 from webapp.sharing.access import collections_of
 
 BATCH = 500
@@ -55,7 +55,7 @@ def claim(collection: Collection, person: AbstractBaseUser, files: Sequence[Offe
     What this collection has becomes a duplicate; what another that the person can see has is taken over,
     by a hard link to the stored file, so that either collection may be deleted, as far as the owner's quota goes.
     An archive that was read is taken over with all its images and refusals; one that this collection has read
-    brings nothing new.
+    brings nothing new. One of which another reading may bring more is to be sent.
 
     Raises:
         Collection.DoesNotExist: when it was deleted meanwhile.
@@ -111,11 +111,16 @@ def _images_by_content(collection: Collection, person: AbstractBaseUser, digests
 
 
 def _archives_by_content(collection: Collection, person: AbstractBaseUser, digests: Sized[str]) -> dict[str, Upload]:
-    """Return digest -> an archive with that content and its images, this collection's own where it has one."""
+    """Return digest -> an archive with that content and its images, this collection's own where it has one.
+
+    One of which another reading may bring more is not here: where it is this collection's own, it takes no other over
+    either, for sent again it brings only what it lacks (`Shelf.take_up_earlier`).
+    """
     read = Upload.objects.filter(Exists(Image.objects.filter(upload=OuterRef("pk"))), status=Upload.Status.DONE,
                                  collection__in=collections_of(person).values("pk"), sha256__in=digests)
+    lacking = read.filter(worth_sending_again(), collection=collection).values_list("sha256", flat=True)
     found: dict[str, Upload] = {}
-    for upload in read.order_by("created_at"):
+    for upload in read.exclude(worth_sending_again()).exclude(sha256__in=set(lacking)).order_by("created_at"):
         if upload.sha256 not in found or upload.collection_id == collection.pk:
             found[upload.sha256] = upload
     return found

@@ -1,7 +1,8 @@
 """Reading an upload: every file of it becomes an image or is refused by name; nothing stops the rest.
 
-May run twice, and twice at once: a lock on the incoming file lets one through, and what is stored
-already (by its place in the archive) is not stored again.
+May run twice, and twice at once: a lock lets one through, to fetch as to read, and what is stored already (by its
+place in the archive) is not stored again. An upload may be given up or deleted all the while: its row alone says
+whether it is still wanted, and every write asks it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import logging
+import os
 import zipfile
 from pathlib import Path
+from typing import IO
 
+from django.db import transaction
 from django.utils import timezone
 
 from core.data import archives, decoding
@@ -20,7 +25,7 @@ from core.errors import DataError
 from webapp.collections import buckets, folders, storage
 from webapp.collections.models import Collection, Refusal, Upload
 from webapp.collections.room import QuotaUsedUp
-from webapp.collections.shelf import Shelf, cut
+from webapp.collections.shelf import NotWanted, Shelf, cut
 from webapp.collections.sources import SourceAway
 
 READABLE = (Upload.Status.RECEIVED, Upload.Status.READING)
@@ -28,36 +33,75 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 DISK_FULL = "The disk is full. Free some space; reading goes on by itself."
 QUOTA_USED_UP = ("Your space is used up. What is left waits on the server: delete a collection or runs for "
                  "good, or ask the administrator for more; reading goes on by itself.")
+CANNOT_GO_ON = "The server cannot go on ({reason}). Ask its administrator to mend that; reading goes on by itself."
 MAX_IMAGE_BYTES = archives.Limits().member_bytes
+
+logger = logging.getLogger(__name__)
 
 
 def read_upload(upload: Upload) -> None:
-    """Read what an upload brought; returns at once where it is read already or being read elsewhere.
+    """Read what an upload brought; returns at once where it is read already, or being fetched or read elsewhere.
 
-    A full disk, a used-up quota or a bucket that does not answer ends the reading with the upload back in `received`,
-    to be tried again.
+    A full or failing disk, a used-up quota or a bucket that does not answer ends the reading with the upload back in
+    `received`, to be tried again.
     """
     path = storage.upload_file(upload.pk)
     try:
-        if upload.source and _is_unread(upload) and not path.exists():
-            _fetch(upload)
+        if upload.source and not _fetch(upload, path):
+            return
         with path.open("r+b") as file:  # a network file system locks only what is open for writing
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return
-            _read_locked(upload, path)
-    except FileNotFoundError:
-        if _is_unread(upload):  # else it has been read since, and removed: a message may come twice
-            _refuse(upload, "The file is gone from the server's disk; send it again.")
+            if _holds(file, path):
+                _read_locked(upload, path)
+    except FileNotFoundError:  # or it has been read since, and removed: a message may come twice
+        _refuse(upload, "The file is gone from the server's disk; send it again.")
     except DataError as error:
         _refuse(upload, error.reason)
     except SourceAway as error:
         _put_back(upload, str(error))
+    except (NotWanted, Collection.DoesNotExist):
+        _forget(upload)
     except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        _put_back(upload, DISK_FULL)
+        _put_back(upload, _in_words(upload, error))
+
+
+def _forget(upload: Upload) -> None:
+    """Remove what is left of an upload that nobody wants; of a deleted collection, the files written since, too."""
+    if Collection.objects.filter(pk=upload.collection_id).exists():
+        storage.forget_upload(upload.pk)
+    else:
+        storage.forget_collection(upload.collection_id, [upload.pk], [])
+
+
+def _in_words(upload: Upload, error: OSError) -> str:
+    """Return what keeps an upload from being read on, with what mends it; what is no full disk is logged too."""
+    if error.errno in NO_ROOM:
+        return DISK_FULL
+    logger.warning("upload %s cannot be read on", upload.pk, exc_info=error)
+    return CANNOT_GO_ON.format(reason=error.strerror or type(error).__name__)
+
+
+def _fetch(upload: Upload, path: Path) -> bool:
+    """Bring the bytes of an upload that nobody sent, unless they are here; return False where another is just at it."""
+    lock = storage.fetch_lock(upload.pk)
+    with lock.open("ab") as file:
+        if not _holds(file, lock):
+            return False
+        try:
+            if not path.exists() and _is_unread(upload):  # in this order: the row says it is read before the file goes
+                source = buckets if upload.source.startswith(buckets.SCHEME) else folders
+                source.fetch(upload)
+        finally:
+            lock.unlink(missing_ok=True)
+    return True
+
+
+def _holds(file: IO[bytes], path: Path) -> bool:
+    """Tell whether this process has got the lock on an open file, and the file is still the one in its place."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def _is_unread(upload: Upload) -> bool:
@@ -65,17 +109,16 @@ def _is_unread(upload: Upload) -> bool:
     return Upload.objects.filter(pk=upload.pk, status__in=READABLE).exists()
 
 
-def _fetch(upload: Upload) -> None:
-    """Bring the bytes of an upload that nobody sent."""
-    source = buckets if upload.source.startswith(buckets.SCHEME) else folders
-    source.fetch(upload)
-
-
 def _read_locked(upload: Upload, path: Path) -> None:
-    """Read, holding the file's lock, and write how it ended."""
+    """Read, holding the file's lock, and write how it ended.
+
+    Raises:
+        NotWanted: when the upload is, or is meanwhile, given up, deleted or read.
+        Collection.DoesNotExist: when it was deleted meanwhile.
+    """
     if not Upload.objects.filter(pk=upload.pk, status__in=READABLE).update(
             status=Upload.Status.READING, message="", updated_at=timezone.now()):
-        return
+        raise NotWanted
     _forget_earlier_tries(upload)
     shelf = Shelf(upload)
     try:
@@ -89,8 +132,6 @@ def _read_locked(upload: Upload, path: Path) -> None:
         else:
             shelf.take(0, upload.name, path.read_bytes())
         shelf.flush()
-    except Collection.DoesNotExist:  # deleted while it was read: so are the files written since
-        storage.forget_collection(upload.collection_id, [upload.pk], [])
     except DataError as error:
         shelf.flush()
         kept = f" ({shelf.stored} images before that were kept)" if shelf.stored else ""
@@ -129,10 +170,11 @@ def _forget_earlier_tries(upload: Upload) -> None:
 
 def _read_archive(upload: Upload, path: Path, shelf: Shelf) -> None:
     """Read the members one by one, from where an earlier reading stopped."""
+    shelf.take_up_earlier()
     counted = False
     for number, member in enumerate(archives.members(path)):
         if not counted:  # after the first member: by then the archive's directory is known to be harmless
-            Upload.objects.filter(pk=upload.pk).update(members_total=_count(path))
+            Upload.objects.filter(pk=upload.pk).update(members_total=_count(path), sha256=upload.sha256)
             counted = True
         if isinstance(member, archives.Skipped):
             shelf.skip(number, member.name, member.reason)
@@ -167,19 +209,27 @@ def _count(path: Path) -> int:
 
 def _refuse(upload: Upload, reason: str, message: str = "") -> None:
     """Refuse the upload as a whole, once, where a person finds it."""
-    Refusal.objects.get_or_create(upload=upload, collection_id=upload.collection_id, path=upload.name,
-                                  defaults={"reason": cut(reason), "member": 2**31 - 1})
-    _finish(upload, Upload.Status.REFUSED, message or reason)
+    with transaction.atomic():
+        if _end(upload, Upload.Status.REFUSED, message or reason):
+            Refusal.objects.create(upload=upload, collection_id=upload.collection_id, path=upload.name,
+                                   reason=cut(reason), member=2**31 - 1)
+    storage.forget_upload(upload.pk)
 
 
 def _put_back(upload: Upload, message: str) -> None:
-    """Leave the upload to be read again, by the reaper's word, once there is room."""
-    Upload.objects.filter(pk=upload.pk).update(status=Upload.Status.RECEIVED, message=message,
-                                               updated_at=timezone.now())
+    """Leave the upload to be read again, by the reaper's word, once that can be; unless it is over meanwhile."""
+    if not Upload.objects.filter(pk=upload.pk, status__in=READABLE).update(
+            status=Upload.Status.RECEIVED, message=message, updated_at=timezone.now()):
+        storage.forget_upload(upload.pk)
 
 
 def _finish(upload: Upload, status: str, message: str) -> None:
     """Write the end and remove the incoming file: what is kept of it is stored."""
-    Upload.objects.filter(pk=upload.pk).update(status=status, message=message[:1000], sha256=upload.sha256,
-                                               updated_at=timezone.now())
+    _end(upload, status, message)
     storage.forget_upload(upload.pk)
+
+
+def _end(upload: Upload, status: str, message: str) -> bool:
+    """Write the end, and return whether there was none yet."""
+    return bool(Upload.objects.filter(pk=upload.pk, status__in=READABLE).update(
+        status=status, message=message[:1000], sha256=upload.sha256, updated_at=timezone.now()))

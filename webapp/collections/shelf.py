@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import Exists, F, Max, OuterRef, Q
 from django.utils import timezone
 
 from core.data.archives import HIDDEN
 from core.data.looks import Look
 from core.errors import DataError
-from webapp.collections import room, storage
-from webapp.collections.hazard import at_hand
+from webapp.collections import hazard, room, storage
 from webapp.collections.models import Collection, Image, Refusal, Upload
 from webapp.collections.pictures import Kept, digest, keep
 
@@ -22,6 +21,13 @@ LOOK = tuple(field.name for field in fields(Look))
 """An image's fields of how it looks, named as in `core.data.looks`."""
 BATCH = 64
 FLUSH_SECONDS = 1.0
+OF_THE_MACHINE = (Q(reason=hazard.REASON) | Q(reason__endswith="do not fit into memory")
+                  | Q(reason__startswith="HEIC cannot be read here"))
+"""Refusals that hang on the machine and the moment, not on the file alone: read again, it may become an image."""
+
+
+class NotWanted(Exception):
+    """An upload that was given up, deleted, or read to its end elsewhere: nothing is to come of it any more."""
 
 
 class Shelf:
@@ -29,13 +35,32 @@ class Shelf:
 
     def __init__(self, upload: Upload) -> None:
         self.upload = upload
-        self.known = {*Image.objects.filter(upload=upload).values_list("member", flat=True),
-                      *Refusal.objects.filter(upload=upload).values_list("member", flat=True)}
-        self.stored = Image.objects.filter(upload=upload).count()
+        self._look_up()
         self.images: list[Image] = []
         self.refusals: list[Refusal] = []
         self.flushed_at = time.monotonic()
         self.left_bytes = room.share(upload.collection.owner, besides=upload).left_bytes
+
+    def take_up_earlier(self) -> None:
+        """Make the images of an earlier reading of the very same archive this upload's; what it refused is judged anew.
+
+        So an archive that was given up half-way, or of which something may be read by now, brings nothing twice.
+        """
+        if self.known:
+            return
+        same = Upload.objects.filter(Q(status=Upload.Status.REFUSED) | worth_sending_again(),
+                                     Exists(Image.objects.filter(upload=OuterRef("pk"))),
+                                     collection_id=self.upload.collection_id, sha256=self.upload.sha256)
+        with transaction.atomic():
+            earlier = same.exclude(pk=self.upload.pk).order_by("created_at").first()
+            if earlier is None:
+                return
+            Refusal.objects.filter(upload=earlier).delete()
+            count = Image.objects.filter(upload=earlier).update(upload=self.upload)
+            Upload.objects.filter(pk=self.upload.pk).update(members_read=F("members_read") + count,
+                                                            sha256=self.upload.sha256)
+            earlier.delete()
+        self._look_up()
 
     def take(self, member: int, name: str, content: bytes) -> None:
         """Keep one file as an image, or refuse it.
@@ -46,7 +71,7 @@ class Shelf:
         if member in self.known:
             return
         try:
-            with at_hand(storage.reading_note(self.upload.pk), member, name):
+            with hazard.at_hand(storage.reading_note(self.upload.pk), member, name):
                 kept = self._twin(content) or keep(content, name)
         except DataError as error:
             self.skip(member, name, error.reason)
@@ -80,15 +105,30 @@ class Shelf:
         return f"{hidden} hidden file{'s' if hidden > 1 else ''} of the operating system left out." if hidden else ""
 
     def flush(self) -> None:
-        """Store the rows gathered so far, in one transaction, once the disk has their files."""
+        """Store the rows gathered so far, in one transaction, once the disk has their files.
+
+        Raises:
+            NotWanted: when the upload was given up meanwhile, what is gathered being stored all the same, or deleted.
+            Collection.DoesNotExist: when it was deleted meanwhile.
+        """
         storage.settle(name for image in self.images for name in (image.file, image.thumbnail))
         with transaction.atomic():
-            store(self.upload.collection_id, self.images)
-            Refusal.objects.bulk_create(self.refusals)
-            Upload.objects.filter(pk=self.upload.pk).update(
+            row = Upload.objects.filter(pk=self.upload.pk)
+            is_wanted = row.filter(status=Upload.Status.READING).update(
                 members_read=F("members_read") + len(self.images) + len(self.refusals), updated_at=timezone.now())
+            if is_wanted or row.exists():
+                store(self.upload.collection_id, self.images)
+                Refusal.objects.bulk_create(self.refusals)
         self.stored += len(self.images)
         self.images, self.refusals, self.flushed_at = [], [], time.monotonic()
+        if not is_wanted:
+            raise NotWanted
+
+    def _look_up(self) -> None:
+        """Note what is stored of the upload."""
+        self.known = {*Image.objects.filter(upload=self.upload).values_list("member", flat=True),
+                      *Refusal.objects.filter(upload=self.upload).values_list("member", flat=True)}
+        self.stored = Image.objects.filter(upload=self.upload).count()
 
     def _twin(self, content: bytes) -> Image | None:
         """Return the stored image of the very same bytes, if the collection has one: no need to decode again."""
@@ -106,6 +146,11 @@ class Shelf:
         waiting = len(self.images) + len(self.refusals)
         if waiting >= BATCH or (waiting and time.monotonic() - self.flushed_at > FLUSH_SECONDS):
             self.flush()
+
+
+def worth_sending_again() -> Q:
+    """Return what holds for uploads that are done, but of which another reading may bring more."""
+    return Q(Exists(Refusal.objects.filter(OF_THE_MACHINE, upload=OuterRef("pk"))), status=Upload.Status.DONE)
 
 
 def store(collection_id: int, images: Sequence[Image]) -> None:

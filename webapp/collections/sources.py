@@ -6,7 +6,6 @@ sent. A source says what is there, and fetches one file of it; all else is here.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,11 +126,13 @@ def _note(collection: Collection, files: Sequence[Found]) -> int:
 
 @contextmanager
 def arriving(upload: Upload) -> Iterator[Path]:
-    """Give the file that an upload's bytes are to be written to; they are in place once all were, or not at all."""
-    place = storage.upload_file(upload.pk)
-    part = place.with_name(f"{place.name}.{os.getpid()}.part")
+    """Give the file that an upload's bytes are to be written to; they are in place once all were, or not at all.
+
+    One process at a time fetches an upload (`webapp.collections.ingest`); what a killed one left is written over.
+    """
+    part = storage.fetched_part(upload.pk)
     try:
         yield part
-        part.replace(place)
+        part.replace(storage.upload_file(upload.pk))
     finally:
         part.unlink(missing_ok=True)

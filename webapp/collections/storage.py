@@ -25,6 +25,16 @@ def reading_note(pk: UUID | str) -> Path:
     return settings.UPLOADS_ROOT / f"{pk}.reading"
 
 
+def fetched_part(pk: UUID | str) -> Path:
+    """Return where the bytes of an upload gather that a worker fetches itself, until all are there."""
+    return settings.UPLOADS_ROOT / f"{pk}.part"
+
+
+def fetch_lock(pk: UUID | str) -> Path:
+    """Return what a process holds while it fetches the bytes of an upload."""
+    return settings.UPLOADS_ROOT / f"{pk}.fetching"
+
+
 def image_name(collection_id: int, sha256: str, suffix: str) -> str:
     """Return the upright image's place under MEDIA_ROOT; `sha256` is of the file as it was sent."""
     return f"images/{collection_id}/{sha256[:2]}/{sha256}{suffix}"
@@ -102,9 +112,9 @@ def link(source: str, name: str) -> None:
 
 
 def forget_upload(pk: UUID | str) -> None:
-    """Remove the bytes of an upload, and what was noted of its reading."""
-    upload_file(pk).unlink(missing_ok=True)
-    reading_note(pk).unlink(missing_ok=True)
+    """Remove the bytes of an upload, and what was noted of its fetching and reading."""
+    for path in (upload_file(pk), fetched_part(pk), fetch_lock(pk), reading_note(pk)):
+        path.unlink(missing_ok=True)
 
 
 def forget_trial(file: str) -> None:

@@ -18,14 +18,17 @@ from core.data.members import HIDDEN, is_hidden
 from webapp.accounts.guard import refusal
 from webapp.collections import claims, storage
 from webapp.collections.claims import Offered
+from webapp.collections.ingest import READABLE
 from webapp.collections.models import Collection, Refusal, Upload
 from webapp.collections.permissions import get_own_collection, get_own_upload
 from webapp.collections.receiving import MAX_UPLOAD_BYTES, append, clean_name, offset
 from webapp.collections.room import check_disk, check_quota, held_for
+from webapp.collections.shelf import worth_sending_again
 from webapp.collections.tus import CHUNK_TYPE, EXTENSIONS, VERSION, Refused, metadata, speaks_tus, whole_number
 
 KNOWN_AT_ONCE, BATCH, DROPPED_AT_ONCE = 5000, 500, 500
 GIVEN_UP = "Given up before it was read; send it again if you want it."
+GIVEN_UP_HALF_WAY = "Given up before all of it was read; what was read stays. Send it again if you want the rest."
 LARGEST = 10**18
 UNFINISHED_LIFETIME = timedelta(days=7)
 """What nobody has gone on sending for so long is dropped: it takes the room of others."""
@@ -106,7 +109,8 @@ def known(request: HttpRequest) -> JsonResponse:
     rows: dict[tuple[str, int, int | None], Upload] = {}
     names = list({name for name, _, _ in files})
     for start in range(0, len(names), 500):
-        for row in collection.uploads.filter(name__in=names[start:start + 500]).exclude(status=Upload.Status.REFUSED):
+        named = collection.uploads.filter(name__in=names[start:start + 500])
+        for row in named.exclude(status=Upload.Status.REFUSED).exclude(worth_sending_again()):
             rows[row.name, row.size_bytes, row.modified_ms] = row
     _leave_out(collection, {name for name in names if is_hidden(name)})
     sizes = claims.sizes_here(request.user, {file[1] for file in files if file not in rows})
@@ -194,7 +198,7 @@ def _announced_before(announced: Upload) -> Upload | None:
         return None
     same = Upload.objects.filter(
         collection=announced.collection, name=announced.name, size_bytes=announced.size_bytes,
-        modified_ms=announced.modified_ms).exclude(status=Upload.Status.REFUSED)
+        modified_ms=announced.modified_ms).exclude(status=Upload.Status.REFUSED).exclude(worth_sending_again())
     if announced.sha256:  # where its sender did not say it, the row may have it by now from whoever read it
         same = same.filter(sha256=announced.sha256)
     return same.first()
@@ -220,14 +224,16 @@ def _collection(request: HttpRequest, pk: str) -> Collection:
 
 
 def give_up_waiting(collection: Collection) -> int:
-    """Refuse by name what waits to be read: it can be sent again; return how many. What is being read goes on."""
+    """Refuse by name what waits or is being read: it can be sent again; return how many. What was read stays."""
     with transaction.atomic():
-        collection.uploads.filter(status=Upload.Status.RECEIVED).update(
-            status=Upload.Status.REFUSED, message=GIVEN_UP, updated_at=timezone.now())
-        given_up = list(collection.uploads.filter(status=Upload.Status.REFUSED, message=GIVEN_UP,
-                                                  refusals__isnull=True).only("pk", "name"))
-        Refusal.objects.bulk_create([Refusal(upload=one, collection=collection, path=one.name, reason=GIVEN_UP)
-                                     for one in given_up], batch_size=BATCH)
+        waiting = collection.uploads.filter(status__in=READABLE).select_for_update(no_key=True)
+        given_up = list(waiting.order_by("created_at").only("pk", "name", "members_read"))
+        for start in range(0, len(given_up), BATCH):
+            Upload.objects.filter(pk__in=[one.pk for one in given_up[start:start + BATCH]]).update(
+                status=Upload.Status.REFUSED, message="", updated_at=timezone.now())
+        Refusal.objects.bulk_create([
+            Refusal(upload=one, collection=collection, path=one.name,
+                    reason=GIVEN_UP_HALF_WAY if one.members_read else GIVEN_UP) for one in given_up], batch_size=BATCH)
     for one in given_up:
         storage.forget_upload(one.pk)
     return len(given_up)

@@ -149,10 +149,10 @@ def discard_upload(request: HttpRequest, upload_pk: str) -> HttpResponse:
 
 @require_POST
 def give_up(request: HttpRequest, pk: int) -> HttpResponse:
-    """Give up the files that wait to be read."""
+    """Give up the files that wait or are being read."""
     collection = get_own_collection(request, pk)
     if count := give_up_waiting(collection):
-        record(request, collection, f"gave up {count:,} files before they were read")
+        record(request, collection, f"gave up {count:,} files before they were read to the end")
         files = "file" if count == 1 else "files"
         messages.success(request, f"{count:,} {files} given up, listed below by name. Send again what you want.")
     else:

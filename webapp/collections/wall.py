@@ -96,7 +96,6 @@ class Arrivals:
     Attributes:
         images, duplicates, refused, left_out: how many there are; left out are hidden and system files.
         reading: uploads that wait for the worker or are being read.
-        waiting: of those, the ones that nobody has begun to read.
         members_read, members_total: files of those uploads; 0 where nobody knows.
         unfinished: uploads of which nothing has come for a while: their tab was closed.
         is_receiving: bytes are arriving now.
@@ -110,7 +109,6 @@ class Arrivals:
     refusals: list[object]
     left_out: int
     reading: int
-    waiting: int
     members_read: int
     members_total: int
     unfinished: list[Upload]
@@ -143,8 +141,7 @@ def arrivals(collection: Collection) -> Arrivals:
         images=collection.images.count(), duplicates=collection.images.filter(KINDS["duplicates"]).count(),
         refused=refused.count(), refusals=list(refused.order_by("pk")[:REFUSALS_SHOWN]),
         left_out=collection.refusals.filter(left_out=True).count(),
-        reading=count, waiting=reading.filter(status=Upload.Status.RECEIVED).count(),
-        members_read=sums["read"] or 0, members_total=sums["total"] or 0,
+        reading=count, members_read=sums["read"] or 0, members_total=sums["total"] or 0,
         unfinished=list(stalled[:UNFINISHED_SHOWN]), unfinished_count=stalled.count(),
         is_receiving=receiving.filter(updated_at__gte=now - STALLED_AFTER).exists(),
         message=reading.exclude(message="").values_list("message", flat=True).first() or "",

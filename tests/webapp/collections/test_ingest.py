@@ -24,6 +24,7 @@ from PIL import Image as Picture
 from tests.webapp.collections.pictures import pixels, png, saved, turned, zipped
 from webapp.collections import ingest, pictures, shelf, storage
 from webapp.collections.models import Image, Refusal, Upload
+from webapp.collections.uploads import GIVEN_UP_HALF_WAY, give_up_waiting
 
 
 def opened(settings, name: str) -> Picture.Image:
@@ -330,6 +331,64 @@ def test_a_full_disk_puts_the_upload_back_and_says_so(brought, monkeypatch, sett
     ingest.read_upload(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.message, Image.objects.count()) == ("done", "", 1)
+
+
+def test_a_disk_that_fails_puts_the_upload_back_and_says_so(brought, monkeypatch):
+    upload = brought("a.png", png(), read=False)
+
+    def failing(name, content, **_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(storage, "write", failing)
+    ingest.read_upload(upload)
+    upload.refresh_from_db()
+    assert upload.status == "received"
+    assert "(Read-only file system). Ask its administrator to mend that; reading goes on by itself." in upload.message
+    monkeypatch.undo()
+    ingest.read_upload(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.message, Image.objects.count()) == ("done", "", 1)
+
+
+def test_an_archive_that_is_given_up_while_it_is_read_is_read_no_further(brought, collection, monkeypatch):
+    """What was read stays, and is not brought twice when the archive is sent again."""
+    monkeypatch.setattr(shelf, "BATCH", 2)
+    keep, read = shelf.keep, []
+
+    def giving_up(content, name):
+        read.append(name)
+        if name == "3.png":
+            assert give_up_waiting(collection) == 1
+        return keep(content, name)
+
+    content = zipped({f"{number}.png": png(number) for number in range(9)})
+    with monkeypatch.context() as patched:
+        patched.setattr(shelf, "keep", giving_up)
+        upload = brought("trip.zip", content)
+    assert read == [f"{number}.png" for number in range(4)]
+    assert list(Image.objects.values_list("path", flat=True)) == read
+    assert (upload.status, storage.upload_file(upload.pk).exists()) == ("refused", False)
+    assert [(one.path, one.reason) for one in Refusal.objects.all()] == [("trip.zip", GIVEN_UP_HALF_WAY)]
+    again = brought("copy of trip.zip", content)
+    assert list(Image.objects.values_list("path", flat=True)) == [f"{number}.png" for number in range(9)]
+    assert (again.status, again.members_read, again.images.count()) == ("done", 9, 9)
+    assert not Image.objects.exclude(duplicate_of=None).exists()
+    assert (Upload.objects.get(), Refusal.objects.count()) == (again, 0)
+
+
+def test_an_upload_whose_row_goes_while_it_is_read_is_read_no_further(brought, collection, monkeypatch, settings):
+    """As when it was given up and is sent again before its reader has noticed."""
+    keep = shelf.keep
+
+    def forgetting(content, name):
+        Upload.objects.all().delete()
+        return keep(content, name)
+
+    monkeypatch.setattr(shelf, "keep", forgetting)
+    upload = brought("a.zip", zipped({"a.png": png(1), "b.png": png(2)}), read=False)
+    ingest.read_upload(upload)
+    assert not Image.objects.exists()
+    assert not list(settings.UPLOADS_ROOT.iterdir())
 
 
 def test_the_disk_has_the_names_of_files_before_a_row_names_them(brought, settings, monkeypatch):

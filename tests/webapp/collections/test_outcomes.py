@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import suppress
 from io import StringIO
 
 import pytest
 
 from tests.webapp.collections.pictures import png, zipped
-from webapp.collections.models import Image, Refusal, Upload
+from tests.webapp.collections.test_uploads import announce
+from webapp.collections import hazard, pictures
+from webapp.collections.ingest import read_upload
+from webapp.collections.models import Collection, Image, Refusal, Upload
+from webapp.collections.shelf import OF_THE_MACHINE
 
 
 @pytest.fixture
@@ -72,6 +77,73 @@ def test_a_refused_file_sent_again_is_judged_anew(collection, brought):
         brought("broken.jpg", b"\xff\xd8\xff")
     assert Refusal.objects.count() == 1
     assert Upload.objects.count() == 1
+
+
+def is_here(client, collection: Collection, content: bytes) -> tuple[str | None, int]:
+    """Return what a browser is told that has an archive of this content: of its name and time, then of its digest."""
+    file = ["trip.zip", len(content), 1000]
+    known, claimed = (client.post(f"/uploads/{question}/", json.dumps({"collection": collection.pk, "files": [one]}),
+                                  content_type="application/json").json()["files"][0]
+                      for question, one in (("known", file), ("claim", [*file, pictures.digest(content)])))
+    return known, claimed
+
+
+def test_what_ended_its_reader_is_read_when_its_archive_is_sent_again(
+        signed_in, collection, alice, brought, monkeypatch):
+    content = zipped({"._a.png": b"x", "a.png": png(1), "b.png": png(2), "notes.txt": b"no image", "c.png": png(3)})
+    other = Collection.objects.create(owner=alice, name="Second trip")
+
+    def crash(content: bytes, name: str) -> pictures.Kept:
+        if name == "b.png":
+            raise SystemExit  # stands for the process that goes
+        return pictures.keep(content, name)
+
+    with monkeypatch.context() as failing:
+        failing.setattr("webapp.collections.shelf.keep", crash)
+        upload = brought("trip.zip", content, read=False)
+        Upload.objects.update(modified_ms=1000)
+        while Upload.objects.get().status != "done":
+            with suppress(SystemExit):
+                read_upload(upload)
+    assert set(Refusal.objects.filter(left_out=False).values_list("path", flat=True)) == {"b.png", "notes.txt"}
+    assert is_here(signed_in, collection, content) == is_here(signed_in, other, content) == ("perhaps", 0)
+
+    address = announce(signed_in, collection, len(content), "trip.zip", content, modified="1000")["Location"]
+    again = Upload.objects.get(status="received")
+    assert address.endswith(str(again.pk))
+    read_upload(again)
+    assert list(Image.objects.values_list("number", "path", "duplicate_of")) == [
+        (0, "a.png", None), (1, "c.png", None), (2, "b.png", None)]
+    assert dict(Refusal.objects.values_list("path", "left_out")) == {"._a.png": True, "notes.txt": False}
+    assert Upload.objects.get() == again
+    assert is_here(signed_in, collection, content) == ("here", 3)
+    assert is_here(signed_in, other, content) == ("perhaps", 3)
+
+
+def test_an_archive_that_another_collection_has_read_to_its_end_brings_what_this_one_lacks_only_when_it_is_sent(
+        signed_in, collection, alice, brought):
+    """Taken over, all of it would come, and most of it twice."""
+    content = zipped({"a.png": png(1), "b.png": png(2)})
+    brought("trip.zip", content)
+    Image.objects.get(path="b.png").delete()
+    collection.refusals.create(upload=Upload.objects.get(), member=1, path="b.png", reason=hazard.REASON)
+    brought("trip.zip", content, into=Collection.objects.create(owner=alice, name="Second trip"))
+    assert is_here(signed_in, collection, content) == ("perhaps", 0)
+
+
+def no_memory(*_: object) -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize(("patched", "stand_in", "content"), [
+    ("core.data.decoding._upright", no_memory, png(1)),
+    ("core.data.decoding.importlib.util.find_spec", lambda _: None, b"\0\0\0\x18ftypheic")])
+def test_what_another_machine_may_read_is_told_from_what_none_can(collection, brought, monkeypatch, patched, stand_in,
+                                                                  content):
+    monkeypatch.setattr(patched, stand_in)
+    brought("a.png", content)
+    brought("notes.txt", b"no image")
+    assert Refusal.objects.get(OF_THE_MACHINE).path == "a.png"
 
 
 def test_hidden_files_need_not_be_sent_and_are_noted_once(signed_in, collection):

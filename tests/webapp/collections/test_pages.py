@@ -147,19 +147,20 @@ def test_unfinished_uploads_are_listed_and_can_be_discarded(signed_in, stranger,
 def test_what_waits_can_be_given_up_and_sent_again(signed_in, stranger, collection, brought):
     brought("read.png", png())
     brought("waits.png", png(9), read=False)
-    brought("is being read.png", png(8), read=False)
-    Upload.objects.filter(name="is being read.png").update(status="reading")
+    brought("is being read.zip", zipped({"a.png": png(8)}), read=False)
+    Upload.objects.filter(name="is being read.zip").update(status="reading", members_read=1)
     address, give_up = (f"/collections/{collection.pk}/{name}/" for name in ("images", "give-up"))
-    assert "Give up the 1 that waits" in shown(signed_in, address)
+    assert "Give up the 2 still to be read" in shown(signed_in, address)
     assert stranger.post(give_up).status_code == 404
     assert signed_in.post(give_up).status_code == 302
     waited = Upload.objects.get(name="waits.png")
     assert (waited.status, storage.upload_file(waited.pk).exists()) == ("refused", False)
     page = shown(signed_in, address)
-    assert "1 file given up" in page and "waits.png" in page and "Given up before it was read" in page
+    assert "2 files given up" in page and "waits.png" in page and "Given up before it was read" in page
+    assert "is being read.zip" in page and "what was read stays" in page
     read_upload(waited)  # a message that comes late
-    assert list(Refusal.objects.values_list("path", flat=True)) == ["waits.png"]
-    assert set(Upload.objects.exclude(pk=waited.pk).values_list("status", flat=True)) == {"done", "reading"}
+    assert set(Refusal.objects.values_list("path", flat=True)) == {"waits.png", "is being read.zip"}
+    assert set(Upload.objects.exclude(name="read.png").values_list("status", flat=True)) == {"refused"}
     assert signed_in.post(give_up).status_code == 302
     assert "Nothing waits any more." in shown(signed_in, address)
     assert brought("waits.png", png(9)).status == "done"

@@ -12,11 +12,12 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from tests.webapp.collections.pictures import pixels, png, saved, zipped
-from webapp.collections import room
+from webapp.collections import room, storage
 from webapp.collections.deletion import delete_collection, trash_collection
 from webapp.collections.ingest import DISK_FULL, read_upload
 from webapp.collections.models import Collection, Image, Upload
 from webapp.collections.pictures import digest
+from webapp.collections.uploads import GIVEN_UP_HALF_WAY, give_up_waiting
 from webapp.runs.models import Run
 
 
@@ -101,6 +102,21 @@ def test_an_archive_that_unpacks_beyond_the_quota_waits_and_goes_on(settings, co
     read_upload(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.images.count()) == ("done", 6)
+
+
+def test_an_archive_that_unpacks_beyond_the_quota_can_be_given_up(settings, collection, alice, one, brought):
+    content = zipped({".DS_Store": b"x", **{f"{number}.png": saved(pixels(number, 64)) for number in range(2, 8)}})
+    upload = brought("trip.zip", content, read=False)
+    settings.QUOTA_BYTES = one.stored_bytes + len(saved(pixels(2, 64))) * 4
+    read_upload(upload)
+    assert storage.upload_file(upload.pk).exists()
+    assert give_up_waiting(collection) == 1
+    upload.refresh_from_db()
+    assert (upload.status, storage.upload_file(upload.pk).exists()) == ("refused", False)
+    assert [(one.path, one.reason) for one in collection.refusals.filter(left_out=False)] == [
+        ("trip.zip", GIVEN_UP_HALF_WAY)]
+    assert upload.images.count() > 0
+    assert give_up_waiting(collection) == 0
 
 
 def test_taking_over_ends_at_the_quota(signed_in, settings, alice, one):
