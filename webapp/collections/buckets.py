@@ -5,10 +5,13 @@ An object becomes an upload that names bucket, key and ETag, so that what is fet
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
 from django.conf import settings
@@ -24,13 +27,17 @@ from webapp.collections.receiving import clean_name
 from webapp.collections.sources import Found, Source, SourceAway
 from webapp.config.bucket_list import VARIABLE, Bucket
 
+if TYPE_CHECKING:
+    from webapp.collections import s3
+
 SCHEME = "s3://"
 """How the source of an upload from a bucket begins; a folder's begins with a slash."""
 SOURCE_CHARACTERS = Upload._meta.get_field("source").max_length
 OBJECTS_AT_ONCE = 200_000
 """A thousand come with each answer of the bucket's server, while a person waits: beyond these they name a part."""
 ASK_AGAIN_SECONDS = 60
-"""A bucket that did not answer is left alone for so long: ten thousand waiting objects must not hold up the workers."""
+"""A bucket that did not answer is left alone for so long: ten thousand waiting objects must not hold up the workers,
+nor clicks the web's threads."""
 
 
 @require_POST
@@ -54,12 +61,11 @@ def files(bucket: Bucket, below: str) -> Iterator[Found]:
     """Yield the objects below a folder of a bucket in order, named from its prefix; folders' own marks are no objects.
 
     Raises:
-        DataError: when the bucket cannot be asked, has too many objects there, or has none in the folder.
+        DataError: when the bucket cannot be asked or is being listed already, has too many objects there, or has none
+            in the folder.
     """
-    from webapp.collections import s3  # an extra, and slow to load: only where somebody asks for it
-
     count = 0
-    for one in s3.objects(bucket, bucket.prefix + (f"{below}/" if below else "")):
+    for one in _objects(bucket, bucket.prefix + (f"{below}/" if below else "")):
         count += 1
         if count > OBJECTS_AT_ONCE:
             raise DataError(bucket.name, f"more than {OBJECTS_AT_ONCE:,} objects; add one folder after the other")
@@ -78,6 +84,56 @@ def files(bucket: Bucket, below: str) -> Iterator[Found]:
         raise DataError(below, f"there is no such folder in {bucket.name}")
 
 
+def _objects(bucket: Bucket, prefix: str) -> Iterator[s3.Object]:
+    """Yield the objects whose keys begin with `prefix`, unless somebody waits for that bucket already.
+
+    Raises:
+        DataError: naming the bucket, when it cannot be asked or is being listed.
+    """
+    from webapp.collections import s3  # an extra, and slow to load: only where somebody asks for it
+
+    try:
+        with _listing(bucket), _asking(bucket):
+            yield from s3.objects(bucket, prefix)
+    except SourceAway as error:
+        raise DataError(bucket.name, str(error)) from None
+
+
+@contextmanager
+def _listing(bucket: Bucket) -> Iterator[None]:
+    """List a bucket, one request at a time: each holds one of the web's threads while it waits for an answer.
+
+    Raises:
+        DataError: when another lists it.
+    """
+    with (settings.CACHE_ROOT / f"bucket-{bucket.name}.listing").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(bucket.name, "it is being listed already, for you or for somebody else; try again in a "
+                                         "moment") from None
+        yield
+
+
+@contextmanager
+def _asking(bucket: Bucket) -> Iterator[None]:
+    """Ask a bucket, unless it did not answer a moment ago; note it where it does not answer now.
+
+    Raises:
+        SourceAway: saying why.
+    """
+    note = settings.CACHE_ROOT / f"bucket-{bucket.name}.away"
+    if _is_fresh(note):
+        raise SourceAway(note.read_text(encoding="utf-8"))
+    try:
+        yield
+    except SourceAway as error:
+        part = note.with_name(f"{note.name}.{os.getpid()}.part")
+        part.write_text(str(error), encoding="utf-8")
+        part.replace(note)
+        raise
+
+
 def fetch(upload: Upload) -> None:
     """Copy an object from its bucket to where an upload's bytes gather.
 
@@ -93,17 +149,11 @@ def fetch(upload: Upload) -> None:
     key, bucket = unquote(path), _listed(name)
     if bucket is None or not key.startswith(bucket.prefix):
         raise DataError(upload.name, "its bucket is not among those that the administrator lists any more")
-    note = settings.CACHE_ROOT / f"bucket-{bucket.name}.away"
-    if _is_fresh(note):
-        raise SourceAway(note.read_text(encoding="utf-8"))
     try:
-        with sources.arriving(upload) as part:
+        with _asking(bucket), sources.arriving(upload) as part:
             s3.download(bucket, key, parse_qs(query).get("etag", [""])[0], upload.size_bytes, part)
     except SourceAway as error:
-        part = note.with_name(f"{note.name}.{os.getpid()}.part")
-        part.write_text(str(error), encoding="utf-8")
-        part.replace(note)
-        raise
+        raise SourceAway(f"{bucket.name}: {error}. What is left of it waits; reading goes on by itself.") from None
 
 
 def _is_fresh(note: Path) -> bool:

@@ -22,6 +22,9 @@ from webapp.collections.sources import SourceAway
 from webapp.config.bucket_list import VARIABLE, Bucket
 
 PATIENCE = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3})
+"""A worker's, who fetches."""
+LISTING_PATIENCE = Config(connect_timeout=5, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1})
+"""Shorter: a person waits, and one of the web's threads."""
 BLOCK_BYTES = 1024 * 1024
 FAILURES = (exceptions.BotoCoreError, exceptions.ClientError, ResponseParserError)
 NO_CREDENTIALS = (exceptions.NoCredentialsError, exceptions.PartialCredentialsError, exceptions.ProfileNotFound,
@@ -69,18 +72,18 @@ class Object:
 
 
 @cache
-def _storage(bucket: Bucket) -> S3Storage:
+def _storage(bucket: Bucket, patience: Config) -> S3Storage:
     """Return what holds a bucket's credentials and a connection for each thread; making one takes a tenth of a second.
 
     The keys are named as None, so that it is AWS's own rules that find them: variables, files, the machine's role.
     """
     return S3Storage(bucket_name=bucket.bucket, endpoint_url=bucket.endpoint or None, region_name=bucket.region or None,
                      session_profile=bucket.profile or None, access_key=None, secret_key=None, security_token=None,
-                     client_config=PATIENCE)
+                     client_config=patience)
 
 
-def _client(bucket: Bucket) -> Any:
-    return _storage(bucket).connection.meta.client
+def _client(bucket: Bucket, patience: Config) -> Any:
+    return _storage(bucket, patience).connection.meta.client
 
 
 def objects(bucket: Bucket, prefix: str) -> Iterator[Object]:
@@ -90,17 +93,21 @@ def objects(bucket: Bucket, prefix: str) -> Iterator[Object]:
 
     Raises:
         DataError: naming the bucket, when it cannot be asked.
+        SourceAway: saying so, when it does not answer.
     """
     try:
-        pages = _client(bucket).get_paginator("list_objects_v2").paginate(Bucket=bucket.bucket, Prefix=prefix)
-        for page in pages:
+        lister = _client(bucket, LISTING_PATIENCE).get_paginator("list_objects_v2")
+        for page in lister.paginate(Bucket=bucket.bucket, Prefix=prefix):
             if "IsTruncated" not in page:  # some other server's page, which is no empty bucket
                 raise DataError(bucket.name, NOT_UNDERSTOOD)
             for one in page.get("Contents", ()):
                 yield Object(key=one["Key"], size_bytes=one["Size"], etag=one.get("ETag", ""),
                              modified_ms=int(one["LastModified"].timestamp() * 1000))
     except (*FAILURES, KeyError) as error:
-        raise DataError(bucket.name, _sentence(error)) from None
+        sentence = _sentence(error)
+        if sentence == _SILENT:
+            raise SourceAway(sentence) from None
+        raise DataError(bucket.name, sentence) from None
 
 
 def download(bucket: Bucket, key: str, etag: str, size_bytes: int, path: Path) -> None:
@@ -108,12 +115,12 @@ def download(bucket: Bucket, key: str, etag: str, size_bytes: int, path: Path) -
 
     Raises:
         DataError: naming the object, when it is not, or may not be read.
-        SourceAway: when the bucket cannot be asked, or the line broke.
+        SourceAway: saying why, when the bucket cannot be asked, or the line broke.
         OSError: when the disk is full.
     """
     condition = {"IfMatch": etag} if etag else {}
     try:
-        answer = _client(bucket).get_object(Bucket=bucket.bucket, Key=key, **condition)
+        answer = _client(bucket, PATIENCE).get_object(Bucket=bucket.bucket, Key=key, **condition)
         with closing(answer["Body"]) as body:
             if answer.get("ContentLength") != size_bytes:
                 raise DataError(key, CHANGED)
@@ -123,8 +130,7 @@ def download(bucket: Bucket, key: str, etag: str, size_bytes: int, path: Path) -
     except FAILURES as error:
         if reason := OF_ONE_OBJECT.get(_code(error)):
             raise DataError(key, reason) from None
-        raise SourceAway(f"{bucket.name}: {_sentence(error)}. What is left of it waits; reading goes on by itself."
-                         ) from None
+        raise SourceAway(_sentence(error)) from None
 
 
 def _code(error: Exception) -> str:

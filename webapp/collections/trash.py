@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from django.contrib import messages
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from core.names import tidy
 from webapp.audit.trail import record
 from webapp.collections.deletion import TRASH_LIFETIME, delete_collection, restore_collection
 from webapp.collections.models import Image
@@ -42,10 +45,15 @@ def restore(request: HttpRequest, pk: int) -> HttpResponse:
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a collection for good, once its name was typed."""
     collection = get_trashed_collection(request, pk)
-    if request.POST.get("confirm", "").strip() != collection.name.strip():
+    if _as_shown(request.POST.get("confirm", "")) != _as_shown(collection.name):
         messages.error(request, "Nothing was deleted: the name you typed is not the collection's.")
     else:
         record(request, collection, "deleted it for good")
         delete_collection(collection)
         messages.success(request, f"“{collection.name}” is deleted for good, with its images and runs.")
     return redirect("collections:trash")
+
+
+def _as_shown(name: str) -> str:
+    """Return what names share that a page shows alike; case is seen, and may tell two collections apart."""
+    return tidy(unicodedata.normalize("NFC", name))

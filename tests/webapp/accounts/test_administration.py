@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -182,6 +183,18 @@ def test_it_is_handed_over_only_to_who_can_sign_in(administrator, bob, heir):
     assert "no account that can sign in" in post(administrator, "give_collections", bob, heir=heir).content.decode()
     collection.refresh_from_db()
     assert collection.owner == bob
+
+
+def test_a_name_that_postgres_cannot_look_for_is_refused_in_words(administrator, bob):
+    def look(execute, sql, params, many, context):
+        if any(isinstance(one, str) and "\0" in one for one in params or ()):
+            raise ValueError("A string literal cannot contain NUL (0x00) characters.")
+        return execute(sql, params, many, context)
+
+    post(administrator, "deactivate_account", bob)
+    with connection.execute_wrapper(look):
+        said = post(administrator, "give_collections", bob, heir="al\0ice").content.decode()
+    assert "no account that can sign in has this name" in said
 
 
 def test_what_somebody_can_sign_in_to_is_not_taken_from_them(administrator, ada, bob):

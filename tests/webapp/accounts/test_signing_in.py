@@ -15,6 +15,7 @@ from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.test import Client
+from django.test.utils import override_script_prefix
 from django.urls import reverse
 
 from webapp.accounts import rate_limit
@@ -207,6 +208,15 @@ def test_the_shell_prints_links_and_names_unknown_users(ada, capsys):
     assert "an administrator already" in capsys.readouterr().out
     with pytest.raises(CommandError, match="users: ada"):
         call_command("sign_in_link", "bob")
+
+
+def test_a_printed_link_opens_the_first_page_below_the_path_that_a_proxy_shows(client, ada, settings, capsys):
+    settings.FORCE_SCRIPT_NAME = "/labelfree"
+    with override_script_prefix("/labelfree/"):
+        call_command("sign_in_link", "ada")
+        path = path_of(capsys.readouterr().out.strip())
+        assert path.startswith("/labelfree/link/")
+        assert client.get(path.removeprefix("/labelfree"))["Location"] == "/labelfree/"
 
 
 def test_pages_carry_headers_that_keep_strangers_out(client, db):

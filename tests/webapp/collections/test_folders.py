@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.webapp.collections.pictures import png, zipped
-from webapp.collections import storage
+from webapp.collections import folders, storage
 from webapp.collections.ingest import read_upload
 from webapp.collections.models import Collection, Image, Refusal, Upload
 
@@ -72,10 +74,71 @@ def test_only_a_part_of_it(signed_in, collection, root):
     assert list(Upload.objects.values_list("name", flat=True)) == ["museum/birds/1.png"]
 
 
-@pytest.mark.parametrize("below", ["..", "../secret", "way out", "birds/../../secret", "nowhere", "1.png", "\0"])
+@pytest.mark.parametrize(
+    "below", ["..", "../secret", "way out", "birds/../../secret", "nowhere", "1.png", "\0", "circle"])
 def test_no_way_leads_out(signed_in, collection, root, below):
+    (root / "circle").symlink_to(root / "circle")
     assert "there is no" in add(signed_in, collection, below)
     assert not Upload.objects.exists()
+
+
+@pytest.mark.parametrize(("below", "sentence"), [
+    ("x" * 300, "the server cannot look for it: File name too long"), ("a/" * 500_000, "its path is too long")])
+def test_a_folder_that_no_disk_can_hold_is_refused_in_words(signed_in, collection, root, below, sentence):
+    assert f"{below[:80]}: {sentence}" in add(signed_in, collection, below)
+
+
+def test_a_folder_that_the_server_may_not_look_for_is_refused_in_words(signed_in, collection, root, monkeypatch):
+    monkeypatch.setattr("pathlib.Path.is_dir", forbidden)
+    assert "birds: the server cannot look for it: Permission denied" in add(signed_in, collection, "birds")
+
+
+def forbidden(path, *_, **__):
+    """Fail as for who may not; the tests may be run by root, whom no mode of a file stops."""
+    raise PermissionError(13, "Permission denied", os.fspath(path))
+
+
+def refused() -> dict[str, str]:
+    return dict(Refusal.objects.filter(left_out=False).exclude(path="museum/link.png").values_list("path", "reason"))
+
+
+def test_names_that_are_no_utf8_are_refused_and_the_rest_is_added(signed_in, collection, root):
+    (root / os.fsdecode(b"\xe4lter")).mkdir()
+    for name in (b"\xff.jpg", b"birds/Stra\xdfe.jpg", b"\xe4lter/3.png", b"._\xff.jpg"):
+        (root / os.fsdecode(name)).write_bytes(png(3))
+    assert "3 new files of museum" in add(signed_in, collection)
+    assert refused() == dict.fromkeys(["museum/\ufffd.jpg", "museum/birds/Stra\ufffde.jpg", "museum/\ufffdlter/3.png"],
+                                      "its name or its folder's is no UTF-8; rename it")
+    assert "Stra\ufffde.jpg" in signed_in.get(f"/collections/{collection.pk}/images/").content.decode()
+    assert "Nothing new" in add(signed_in, collection)
+    assert len(refused()) == 3
+
+
+def test_a_folder_that_the_server_may_not_enter_is_named_and_the_rest_is_added(
+        signed_in, collection, root, monkeypatch):
+    locked, look = [str(root / "locked"), str(root / "lost+found")], os.scandir
+    (root / "locked").mkdir()
+    (root / "lost+found").mkdir()
+    monkeypatch.setattr(os, "scandir", lambda path: forbidden(path) if os.fspath(path) in locked else look(path))
+    assert "3 new files of museum" in add(signed_in, collection)
+    assert refused() == {"museum/locked": "the server cannot look into this folder: Permission denied; ask the "
+                                          "administrator for the right to"}
+    assert Refusal.objects.get(path="museum/lost+found").left_out
+
+
+def test_a_file_that_the_server_may_not_look_at_is_named_and_the_rest_is_added(
+        signed_in, collection, root, monkeypatch):
+    look = os.stat
+    monkeypatch.setattr(os, "stat", lambda path, **more: forbidden(path) if path == root / "birds" / "1.png"
+                        else look(path, **more))
+    assert "2 new files of museum" in add(signed_in, collection)
+    assert refused() == {"museum/birds/1.png": "cannot be read from its folder: Permission denied"}
+
+
+def test_a_path_that_the_database_cannot_hold_is_refused_by_name(signed_in, collection, root, monkeypatch):
+    monkeypatch.setattr(folders, "SOURCE_CHARACTERS", len(str(root / "birds" / "1.png")) - 1)
+    assert "2 new files of museum" in add(signed_in, collection)
+    assert "too long" in refused()["museum/birds/1.png"]
 
 
 @pytest.mark.parametrize("place", ["1", "-1", "x", ""])

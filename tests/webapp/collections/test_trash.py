@@ -67,6 +67,18 @@ def test_what_is_not_in_the_trash_is_not_deleted_for_good(collection, signed_in)
     assert Collection.objects.exists()
 
 
+@pytest.mark.parametrize(("name", "typed", "is_it"), [
+    ("Fu\u0308chse", "F\u00fcchse", True), ("F\u00fcchse", " Fu\u0308chse ", True), ("IMG  2020", "IMG 2020", True),
+    ("IMG\u00a02020", "IMG 2020", True), ("IMG 2020", "IMG2020", False), ("Birds", "birds", False),
+    ("m²", "m2", False)])
+def test_it_is_deleted_for_good_by_its_name_as_the_page_shows_it(trashed, signed_in, name, typed, is_it):
+    Collection.objects.filter(pk=trashed.pk).update(name=name)
+    said = signed_in.post(f"/collections/trash/{trashed.pk}/delete/", {"confirm": typed}, follow=True).content.decode()
+    assert ("is deleted for good" in said) == is_it
+    assert ("is not the collection’s" in said.replace("&#x27;", "’")) != is_it
+    assert Collection.objects.exists() != is_it
+
+
 def test_after_thirty_days_it_is_gone(trashed, alice):
     kept = Collection.objects.create(owner=alice, name="kept", trashed_at=timezone.now() - timedelta(days=29))
     Collection.objects.filter(pk=trashed.pk).update(trashed_at=timezone.now() - timedelta(days=31))

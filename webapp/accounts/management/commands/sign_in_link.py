@@ -18,7 +18,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the user and the page."""
         parser.add_argument("user_name")
-        parser.add_argument("--next", default="/", help="the page it opens, like /collections/1/")
+        parser.add_argument("--next", default="", help="the page it opens, like /collections/1/; else the first page")
 
     def handle(self, *args: object, **options: str) -> None:
         """Print it."""
