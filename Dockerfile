@@ -29,7 +29,7 @@ VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"LABELFREE_PORT\"]}/healthz', timeout=4)"]
-# One process: the panel keeps its queue in memory. The first start prints the link that makes the administrator.
+# One process: whose panel session is whose, and guesses at passwords, are kept in its memory. The first start prints the link that makes the administrator.
 # An open panel holds a stream open: without a limit to its patience the web would wait for it when told to stop.
 CMD ["sh", "-c", "python manage.py migrate --noinput && python manage.py first_link && exec uvicorn webapp.config.asgi:application --host 0.0.0.0 --port $LABELFREE_PORT --workers 1 --timeout-graceful-shutdown 5"]
 

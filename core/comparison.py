@@ -25,7 +25,7 @@ def compare(*, runs: Sequence[Path], truth: Path | None, out: Path | None, liste
 
     Args:
         runs: folders that ``adapt`` wrote.
-        truth: path,label, to measure on.
+        truth: path,label, to measure on: the images that every run answered and none learnt the label of.
         out: the CSV; the first run is held against the others, the most contradicted and least sure image first.
         listener: told.
 
@@ -37,8 +37,9 @@ def compare(*, runs: Sequence[Path], truth: Path | None, out: Path | None, liste
     found = [read_finished(one) for one in runs]
     names = _short_names(runs)
     known = read_labels(truth) if truth is not None else {}
+    shared = sorted(set(known).intersection(*(run.unseen for run in found)))
     listener.table("Runs side by side", [
-        {"run": name, **_figures(run), **({"measured": _measured(run, known)} if known else {})}
+        {"run": name, **_figures(run), **(_measured(run, known, shared) if known else {})}
         for name, run in zip(names, found, strict=True)])
     listener.table("Share of images with the same answer", [
         {"run": name, **{other: None if one is two else agreement(one, two)
@@ -76,11 +77,13 @@ def _figures(run: Finished) -> dict[str, object]:
         "peak_memory_mib": round(run.result.get("peak_memory_bytes", 0) / 1024**2) or None}
 
 
-def _measured(run: Finished, truth: Mapping[str, str]) -> float | None:
-    """Return the share of right answers where the truth is known and was not told it; clusters are matched first."""
-    paths = sorted(run.unseen.keys() & truth.keys())
-    if not paths:
-        return None
+def _measured(run: Finished, truth: Mapping[str, str], paths: Sequence[str]) -> dict[str, object]:
+    """Return the share of right answers to the images of these paths, and how many they are."""
+    return {"measured": _share_right(run, truth, paths) if paths else None, "measured_images": len(paths)}
+
+
+def _share_right(run: Finished, truth: Mapping[str, str], paths: Sequence[str]) -> float:
+    """Return the share of right answers to the images of these paths; clusters are matched first."""
     index = {name: number for number, name in enumerate(dict.fromkeys([*run.class_names, *truth.values()]))}
     labels, true = ([index[of[path]] for path in paths] for of in (run.labels, truth))
     return metrics.accuracy(labels, true) if run.reads_names else metrics.hungarian_accuracy(labels, true)

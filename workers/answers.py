@@ -59,10 +59,10 @@ def write(lease: Lease, result: dict[str, object], predictions: Predictions, pla
         if pictures.exists():
             pictures.replace(kept)
         lease.succeed(result, run.total)
-        _fill_in_comparisons(run)
+        _fill_in_comparisons(run, photographs)
 
 
-def _fill_in_comparisons(run: Run) -> None:
+def _fill_in_comparisons(run: Run, photographs: Photographs) -> None:
     """Compare a run with its baseline, and the runs that waited for it as theirs, as soon as both have ended.
 
     Where both end in the same moment neither sees the other's end. So each locks the baseline's row, and a run its
@@ -70,13 +70,14 @@ def _fill_in_comparisons(run: Run) -> None:
     is asked for by a state is not waited for while it reaches it.
     """
     run.refresh_from_db()
-    pairs = [(one, run) for one in run.compared_runs.filter(status=Run.Status.SUCCEEDED)]
+    pairs: list[tuple[Run, Run, Photographs | None]] = [
+        (one, run, None) for one in run.compared_runs.filter(status=Run.Status.SUCCEEDED)]
     if run.baseline_id is not None:
         baseline = Run.objects.filter(pk=run.baseline_id).select_for_update().first()
         if baseline is not None and baseline.status == Run.Status.SUCCEEDED:
-            pairs.append((run, baseline))
-    for ours, baseline in pairs:
-        found = measuring.compare(ours, baseline)
+            pairs.append((run, baseline, photographs))
+    for ours, baseline, seen in pairs:
+        found = measuring.compare(ours, baseline, seen)
         if found is not None:
             Run.objects.filter(pk=ours.pk, status=Run.Status.SUCCEEDED).update(result=ours.result | {"baseline": found})
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, normalized_mutual_info_score
+
+from core.evaluation.matching import best_match
 
 Labels = NDArray[np.integer] | Sequence[int]
 
@@ -36,7 +37,7 @@ def assign(labels: Labels, truth: Labels) -> NDArray[np.int64]:
     labels, truth = _checked(labels, truth)
     found, cluster = np.unique(labels, return_inverse=True)
     classes = np.unique(truth)
-    rows, columns = linear_sum_assignment(together(labels, truth), maximize=True)
+    rows, columns = best_match(together(labels, truth))
     name = np.full(len(found), -1, dtype=np.int64)
     name[rows] = classes[columns]
     return name[cluster]

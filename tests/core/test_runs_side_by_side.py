@@ -160,6 +160,7 @@ def test_a_filled_sheet_measures_the_run_and_goes_into_its_cards(
     for card in cards:
         assert card.count(CARD_LINE) == 1
         assert "No figure was measured" not in card
+        assert "of 40 asked, 1 could not be told." in card
     assert json.loads((run / "result.json").read_text())["spot_check"]["accuracy"] == ends["accuracy"]
     _, events, _ = command(capsys, "compare", run, runs / "groups")
     assert events[0]["spot_checked_accuracy"] == ends
@@ -206,6 +207,22 @@ def test_what_a_run_was_told_is_no_measure_of_it(runs: Path, digits: Digits, tmp
     truth.write_text("path,label\n" + "".join(
         f"{path},{'-' if path in taught else label}\n" for path, label in answers.items()))
     _, events, _ = command(capsys, "compare", run, runs / "seven", "--truth", truth)
+    assert events[0]["measured"] == 1.0
+    seven = labels_of(runs / "seven" / "labels.csv")
+    others = [path for path in answers if path not in taught]
+    assert events[1]["measured"] == pytest.approx(sum(seven[path] == answers[path] for path in others) / 40)
+    assert [one["measured_images"] for one in events[:2]] == [40, 40]
+
+
+def test_runs_are_measured_only_on_what_all_of_them_answered(runs: Path, tmp_path: Path,
+                                                             capsys: pytest.CaptureFixture[str]) -> None:
+    answers = labels_of(runs / "one" / "labels.csv")
+    file, truth = runs / "seven" / "labels.csv", tmp_path / "truth.csv"
+    file.write_text(file.read_text().replace("digit-", "other-"))
+    truth.write_text("path,label\n" + "".join(f"{path},{label}\n" for path, label in answers.items()))
+    _, events, _ = command(capsys, "compare", runs / "one", runs / "seven", "--truth", truth)
+    assert [one["measured"] for one in events[:2]] == [None, None]
+    _, events, _ = command(capsys, "compare", runs / "one", runs / "groups", "--truth", truth)
     assert events[0]["measured"] == 1.0
 
 

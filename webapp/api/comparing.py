@@ -28,10 +28,11 @@ CHOSEN = Query([], description="ids of finished runs, two to eight; the newest o
 
 
 class MeasureOut(Schema):
-    """The first figure measured on true labels."""
+    """The share of right answers to the images of known label that every run answered and none learnt from."""
 
     label: str = Field(description="what was measured")
     value: float = Field(description="a share in 0 … 1")
+    images: int = Field(description="how many images that is, the same for every run of the table")
     is_best: bool = Field(description="whether no other run of the table has a higher one")
 
 
@@ -159,7 +160,7 @@ def _describe(row: Compared) -> ComparedOut:
         num_classes=run.result.get("num_classes"), label_free_score=run.result.get("label_free_score"),
         objection=str(figures.objection(run) or ""), estimated=None if said is None else EstimateOut(**asdict(said)),
         spot_check=measured_of(row.checked), measured=None if measured is None else MeasureOut(
-            label=measured.label, value=measured.own / (100 if measured.unit else 1), is_best=row.measures_best),
+            label=measured.label, value=measured.value, images=measured.images, is_best=row.measures_best),
         seconds=run.result.get("seconds"), peak_memory_bytes=run.result.get("peak_memory_bytes") or None,
         agreements=list(row.agreements))
 

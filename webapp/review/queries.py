@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from django.db.models import (
     Case,
     Count,
@@ -24,6 +25,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce, RowNumber
 
+from core.evaluation.matching import best_match
 from webapp.config.prepared import prepared
 from webapp.review.models import Correction, ReviewAction
 from webapp.review.names import class_names, has_class_list
@@ -114,20 +116,18 @@ def _with_answers(answers: QuerySet[Prediction, Any], other: Run | int | None, f
 def matched_classes(run: Run, other: Run | None) -> dict[int, int] | None:
     """Return the other's class -> the run's class, or None where both number the classes alike.
 
-    Clusterings number their clusters by chance: they are matched one to one, largest overlap first.
+    Clusterings number their clusters by chance: they are matched one to one, so that as many images as can be agree.
     """
     return None if other is None or same_words(run, other) else _matched(overlaps(run, other))
 
 
 def _matched(found: Sequence[tuple[int, int, int]]) -> dict[int, int]:
-    """Match the classes of `overlaps` one to one, largest overlap first."""
-    matched: dict[int, int] = {}
-    taken: set[int] = set()
-    for theirs_index, ours, _ in sorted(found, key=lambda one: (-one[2], one[0], one[1])):
-        if theirs_index not in matched and ours not in taken:
-            matched[theirs_index] = ours
-            taken.add(ours)
-    return matched
+    """Match the classes of `overlaps` one to one, as many images as can be."""
+    together = np.zeros([1 + max((one[side] for one in found), default=-1) for side in (0, 1)], dtype=np.int64)
+    for theirs_index, ours, images in found:
+        together[theirs_index, ours] = images
+    return {int(theirs): int(ours) for theirs, ours in zip(*best_match(together), strict=True)
+            if together[theirs, ours]}
 
 
 def same_words(run: Run, other: Run) -> bool:

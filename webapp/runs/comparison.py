@@ -14,7 +14,8 @@ from core.evaluation.spot_check import Measured
 from webapp.collections.models import Collection, Image
 from webapp.review.names import class_names
 from webapp.review.queries import NO_CLASS, agreement, with_answers_of, with_standing
-from webapp.runs.figures import Measure, Score, estimated, measures, score
+from webapp.runs.figures import Score, estimated, score
+from webapp.runs.known_answers import Share, shares
 from webapp.runs.models import Prediction, Run
 from webapp.spot_checks.outcome import standing
 
@@ -26,7 +27,7 @@ class Compared:
     """One row of the table, and of the picture.
 
     Attributes:
-        measured: the first figure on known answers, or None where there are none.
+        measured: on the known answers that all rows are measured on, or None where there are none.
         checked: by the standing spot check, or None. estimated: without labels, or None where no estimate holds.
         agreements: with each run of the table in its order, 0 … 1; None with itself and where no image has both.
         measures_best: whether no other row has a higher one. (The label-free score ranks no methods.)
@@ -34,7 +35,7 @@ class Compared:
 
     run: Run
     score: Score
-    measured: Measure | None
+    measured: Share | None
     checked: Measured | None
     estimated: Estimate | None
     agreements: Sequence[float | None]
@@ -82,12 +83,12 @@ def choose(collection: Collection, wanted: Iterable[str]) -> list[Run]:
 
 def table(runs: Sequence[Run]) -> list[Compared]:
     """Return the runs' figures in their order."""
-    measured = [next(iter(measures(run)), None) for run in runs]
-    best_measured = max((one.own for one in measured if one is not None), default=None)
+    measured = shares(runs)
+    best_measured = max((one.value for one in measured if one is not None), default=None)
     pairs = {(one.pk, other.pk): agreement(one, other) for at, one in enumerate(runs) for other in runs[:at]}
     return [Compared(
         run=run, score=score(run), measured=figure, checked=_checked(run), estimated=estimated(run),
-        measures_best=figure is not None and figure.own == best_measured,
+        measures_best=figure is not None and figure.value == best_measured,
         agreements=[pairs.get((run.pk, other.pk), pairs.get((other.pk, run.pk))) for other in runs],
     ) for run, figure in zip(runs, measured, strict=True)]
 
@@ -100,7 +101,7 @@ def _checked(run: Run) -> Measured | None:
 def reviewed(rows: Sequence[Compared]) -> Run:
     """Return the run whose labels a person would rather mend: measured best, else the newest that is no baseline."""
     baselines = {row.run.baseline_id for row in rows}
-    return max(rows, key=lambda row: (row.measured.own if row.measured else -1.0, row.run.pk not in baselines,
+    return max(rows, key=lambda row: (row.measured.value if row.measured else -1.0, row.run.pk not in baselines,
                                       row.run.pk)).run
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.baseline import BASELINES
@@ -26,7 +26,7 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """One figure measured on known answers, beside the baseline's."""
+    """One figure measured on known answers, beside the baseline's on the same images."""
 
     label: str
     unit: str
@@ -71,8 +71,7 @@ def measures(run: Run, part: str = "measured") -> list[Measure]:
         run: a finished one.
         part: "measured" for the images adapted to, "held_out" for those kept out.
     """
-    own = run.result.get(part) or {}
-    baseline = (run.baseline.result.get(part) or {}) if run.baseline is not None else {}
+    own, baseline = run.result.get(part) or {}, _measured_baseline(run, part)
     found = []
     for name, (label, unit) in MEASURES.items():
         if own.get(name) is None:
@@ -81,6 +80,19 @@ def measures(run: Run, part: str = "measured") -> list[Measure]:
         found.append(Measure(label=label, unit=unit, own=factor * own[name],
                              baseline=None if other is None else factor * other))
     return found
+
+
+def _measured_baseline(run: Run, part: str) -> Mapping[str, float]:
+    """Return the baseline's figures on the images that the run is measured on; none where they were never taken.
+
+    Its own are on all of them, and no match for a run that is measured without the images it learnt the label of.
+    """
+    beside = run.result.get("baseline") or {}
+    if part in beside:
+        return beside[part] or {}
+    if run.baseline is None or (part == "measured" and run.result.get("taught")):
+        return {}
+    return run.baseline.result.get(part) or {}
 
 
 def measured_note(run: Run) -> str:

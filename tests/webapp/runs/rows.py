@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from core.catalog import parse
-from webapp.collections.models import ClassList, ClassListVersion, Collection, Image
+from webapp.collections.models import ClassList, ClassListVersion, Collection, Image, TrueLabel
 from webapp.review.models import Correction, ReviewAction
 from webapp.runs.models import Prediction, Run
 
@@ -77,6 +77,12 @@ def answered(run: Run, classes: Sequence[int]) -> Run:
         Prediction(run=run, image=image, class_index=index, confidence=0.9, margin=0.5, top=[[index, 0.9]])
         for image, index in zip(run.collection.images.order_by("number"), classes, strict=True)])
     return run
+
+
+def truth(of: Collection, classes: Sequence[int]) -> None:
+    """Give each of a collection's images its true label, in order."""
+    TrueLabel.objects.bulk_create([TrueLabel(image=image, name=NAMES[index].upper()) for image, index in zip(
+        of.images.order_by("number"), classes, strict=True)])
 
 
 def result(score: float = 0.9, histogram: tuple[int, ...] = (20, 25, 15), **more: object) -> dict[str, object]:

@@ -9,7 +9,7 @@ from tests.webapp.runs import rows
 from tests.webapp.runs.rows import answered
 from webapp.review.labels import standing_labels
 from webapp.review.queries import agreement
-from webapp.runs import comparison
+from webapp.runs import comparison, known_answers
 
 pytestmark = pytest.mark.django_db
 
@@ -37,6 +37,13 @@ def test_clusters_are_matched_before_they_are_compared(three):
     assert agreement(must, clusters) == agreement(clusters, must) == 1.0
 
 
+def test_the_match_is_that_under_which_most_images_agree(collection):
+    first, second = [0] * 42 + [1] * 18, [0] * 24 + [1] * 18 + [0] * 18  # the largest overlap, 24, is not in it
+    one, other = (answered(rows.run(collection, "kmeans", class_list_version=None, num_classes=2), answers)
+                  for answers in (first, second))
+    assert agreement(one, other) == agreement(other, one) == pytest.approx(36 / 60)
+
+
 def test_runs_without_an_image_in_common_have_no_agreement(collection):
     assert agreement(rows.run(collection, "must"), rows.run(collection, "zeroshot")) is None
 
@@ -47,14 +54,58 @@ def test_the_table_has_each_run_with_each_other(three):
     assert [row.agreements[1] for row in found] == [pytest.approx(52 / 60), None, 1.0]
 
 
-@pytest.mark.parametrize(("measured", "reviewed"), [((None, None, None), 2), ((0.9, 0.4, 0.3), 0)],
-                         ids=["the newest that is no baseline", "the best measured"])
-def test_the_run_to_mend_is_the_best_measured_else_no_baseline(measured, reviewed, three):
-    for run, accuracy in zip(three, measured, strict=True):
-        run.result["measured"] = accuracy and {"accuracy": accuracy}
+def test_the_run_to_mend_is_the_newest_that_is_no_baseline_where_nothing_is_measured(three):
+    assert comparison.reviewed(comparison.table(three)) == three[2]
+
+
+def test_the_run_to_mend_is_the_best_measured(three, collection):
+    rows.truth(collection, [0] * 12 + [number % 3 for number in range(12, 60)])
     found = comparison.table(three)
-    assert comparison.reviewed(found) == three[reviewed]
-    assert [row.measures_best for row in found] == [bool(accuracy) and at == 0 for at, accuracy in enumerate(measured)]
+    assert [row.measured.value for row in found] == [1.0, pytest.approx(52 / 60), pytest.approx(52 / 60)]
+    assert [row.measures_best for row in found] == [True, False, False]
+    assert comparison.reviewed(found) == three[0]
+
+
+def test_all_are_measured_on_the_images_that_none_of_them_learnt_from(three, collection, signed_in):
+    zero_shot, must, _ = three
+    true = [number % 3 for number in range(60)]
+    rows.truth(collection, true)
+    told = list(collection.images.order_by("number").values_list("pk", flat=True)[:12])
+    taught = answered(rows.run(collection, "semimae", baseline=zero_shot, result=rows.result(
+        measured={"accuracy": 45 / 48}, taught=told)), true[:57] + [(one + 1) % 3 for one in true[57:]])
+    assert [row.measures_best for row in comparison.table([zero_shot, must])] == [False, True]
+    found = comparison.table([zero_shot, taught])
+    assert [(row.measured.value, row.measured.images) for row in found] == [(1.0, 48), (45 / 48, 48)]
+    assert [row.measures_best for row in found] == [True, False], "it is wrong only on what the other learnt"
+    assert comparison.reviewed(found) == zero_shot
+    page = signed_in.get(reverse("runs:compare", args=[collection.pk]) + f"?run={zero_shot.pk}&run={taught.pk}")
+    shown = page.content.decode()
+    assert "<strong>100.0 %</strong>" in shown and "93.8 %" in shown and "on the 48 images of known answer" in shown
+
+
+def test_an_image_that_one_of_them_did_not_answer_or_that_is_held_out_measures_none(three, collection):
+    rows.truth(collection, [number % 3 for number in range(60)])
+    collection.images.filter(number__lt=6).update(held_out=True)
+    three[1].predictions.filter(image__number__gte=50).delete()
+    assert [one.images for one in known_answers.shares(three)] == [44, 44, 44]
+    three[1].predictions.all().delete()
+    assert known_answers.shares(three) == [None, None, None]
+
+
+def test_groups_are_measured_after_the_best_match_with_what_is_known(three, collection):
+    true = [number % 3 for number in range(60)]
+    rows.truth(collection, [1, 1, *true[2:]])
+    of_words, of_groups = known_answers.shares(three[1:])
+    assert of_words.value == of_groups.value == pytest.approx(59 / 60)
+    assert "clusters matched to classes" in of_groups.label and "clusters" not in of_words.label
+
+
+def test_measuring_asks_once_and_once_for_each_run(three, collection, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        known_answers.shares(three)
+    rows.truth(collection, [0] * 60)
+    with django_assert_num_queries(1 + len(three)):
+        known_answers.shares(three)
 
 
 def test_what_most_runs_contradict_comes_first(three):
