@@ -40,7 +40,7 @@ window.dock = (() => {
     if (state.unpacked) said.push(`${count(state.unpacked)} images of archives among them`);
     if (state.leftOut) said.push(`${count(state.leftOut)} hidden file${state.leftOut === 1 ? "" : "s"} left out`);
     if (checked && state.active.size) said.push(checked);
-    if (busy && state.waiting) said.push(state.waiting);
+    if (busy && (state.waiting || state.unanswered)) said.push(state.waiting || state.unanswered);
     if (busy) said.push("keep this tab open; if it closes, drop the same files again");
     return said.join(" · ");
   }

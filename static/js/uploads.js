@@ -6,12 +6,14 @@
   const CHUNK_BYTES = 8 * 1024 * 1024;
   const PARALLEL = 4;
   const NO_SPACE = 507;
+  const TOO_MANY = 429;
   const ASKED_AT_ONCE = 1000;
   const CLAIMED_AT_ONCE = 64;
   const PERHAPS = "perhaps";  // the server has something of that very size
   const RETRY_DELAYS_MS = [0, 1000, 2000, 4000, 8000, 15000, 30000, 60000];
+  const LONGEST_DELAY_MS = Math.max(...RETRY_DELAYS_MS);
 
-  const state = { queue: [], active: new Set(), failed: [], total: 0, totalBytes: 0, doneBytes: 0, done: 0, here: 0, unpacked: 0, leftOut: 0, asking: 0, check: { asked: 0, done: 0 }, problem: "", waiting: "", endpoint: "" };
+  const state = { queue: [], active: new Set(), failed: [], total: 0, totalBytes: 0, doneBytes: 0, done: 0, here: 0, unpacked: 0, leftOut: 0, asking: 0, check: { asked: 0, done: 0 }, problem: "", waiting: "", unanswered: "", endpoint: "" };
   let checking = new AbortController();
   let told = 0;
   let drawing = false;
@@ -57,12 +59,11 @@
     return "Images of " + new Date().toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric" });
   }
 
-  async function newCollection(address, name) {
+  // Not asked twice by itself: where only the answer got lost, there would be two.
+  function newCollection(address, name) {
     const body = new FormData();
     body.append("name", name.slice(0, 200));
-    const answer = await fetch(address, { method: "POST", body, headers: { "X-CSRFToken": token(), Accept: "application/json" } });
-    if (!answer.ok) throw new Error(((await answer.json().catch(() => ({}))).error || {}).reason || "The collection could not be made.");
-    return answer.json();
+    return post(address, body, {}, "The collection could not be made.");
   }
 
   // Shows the new collection without leaving the page, because leaving would stop what is being sent.
@@ -78,20 +79,20 @@
       return draw();
     }
     files.sort((a, b) => a.path.localeCompare(b.path, "en", { numeric: true }));
-    state.endpoint = place.dataset.endpoint;
+    state.endpoint = place.endpoint;
     state.asking += 1;
+    state.total += files.length;
     state.problem = "";
-    let collection = place.dataset.collection;
-    const addresses = { ...place.dataset };
+    draw();
     try {
-      if (!collection) {
-        const made = await newCollection(place.dataset.create, nameFor(files));
-        collection = String(made.id);
+      if (!place.collection) {
+        const made = await newCollection(place.create, nameFor(files));
+        place.collection = String(made.id);
         await show(made.url).catch(() => {});  // what was dropped is sent all the same
       }
-      await enqueue(files, collection, addresses);
+      await enqueue(files, place);
     } catch (error) {
-      state.problem = error.message || "The server does not answer.";
+      giveUp(files.filter((one) => !one.isSettled), place, error);
     }
     state.asking -= 1;
     if (!state.asking) {
@@ -102,54 +103,131 @@
     if (!isBusy()) tell();
   }
 
-  async function ask(address, collection, question) {
-    const answer = await fetch(address, {
-      method: "POST", headers: { "X-CSRFToken": token(), "Content-Type": "application/json" },
-      body: JSON.stringify({ collection: Number(collection), ...question }),
-    });
-    if (answer.ok) return answer.json();
-    const said = ((await answer.json().catch(() => ({}))).error || {}).reason;
-    throw new Error(answer.status === 401 ? "You are signed out. Sign in, then drop the files again." : said || "The server did not take the list of files.");
+  // What got no answer can be tried again from here; what was refused cannot.
+  function giveUp(files, place, error) {
+    if (error instanceof NoAnswer) {
+      files.forEach((one) => Object.assign(one, { place, reason: error.message }));
+      state.failed = state.failed.concat(files);
+    } else {
+      state.total -= files.length;
+      state.problem = error.message;
+    }
   }
 
-  const here = () => { state.done += 1; state.here += 1; };
+  // --- asking ---
+
+  // The same question may well be answered later.
+  class NoAnswer extends Error {
+    constructor(reason, waitMs = 0) {
+      super(reason);
+      this.waitMs = waitMs;
+    }
+  }
+
+  const isPassing = (status) => status === TOO_MANY || (status >= 500 && status !== NO_SPACE);
+
+  async function post(address, body, headers, otherwise) {
+    const broken = () => { throw new NoAnswer("the line is broken"); };
+    const answer = await fetch(address, { method: "POST", body, headers: { "X-CSRFToken": token(), Accept: "application/json", ...headers } }).catch(broken);
+    if (answer.status === 401 || answer.redirected) throw new Error("You are signed out. Sign in, then drop the files again.");
+    if (answer.ok) return answer.json().catch(broken);
+    if (isPassing(answer.status)) throw new NoAnswer("the server cannot answer now", 1000 * Number(answer.headers.get("Retry-After")) || 0);
+    throw new Error(((await answer.json().catch(() => ({}))).error || {}).reason || otherwise);
+  }
+
+  const postFiles = (address, collection, question) => post(
+    address, JSON.stringify({ collection: Number(collection), ...question }), { "Content-Type": "application/json" },
+    "The server did not take the list of files.");
+
+  // Tries again where there was no answer, as late as chunks do or as the server says.
+  async function patiently(attempt) {
+    try {
+      for (const [tries, delay] of RETRY_DELAYS_MS.entries()) {
+        try {
+          return await attempt(tries);
+        } catch (error) {
+          if (!(error instanceof NoAnswer)) throw error;
+          state.unanswered = `${error.message}, trying again`;
+          draw();
+          await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(delay, error.waitMs), LONGEST_DELAY_MS)));
+        }
+      }
+      return await attempt(RETRY_DELAYS_MS.length);
+    } finally {
+      state.unanswered = "";
+    }
+  }
+
+  const ask = (address, collection, question) => patiently(() => postFiles(address, collection, question));
+
+  const named = (files) => ({ files: files.map(({ file, path }) => [path, file.size, file.lastModified]) });
+
+  // Returns file -> how many images of its content are here now. A claim may have been heard though its answer got
+  // lost: what is here since then is not claimed again, as it would become a duplicate.
+  async function claimed(files, { collection, known, claim }) {
+    const images = new Map();
+    await patiently(async (tries) => {
+      if (tries) {
+        const answers = await postFiles(known, collection, named(files));
+        files.forEach((one, index) => { if (answers.files[index] === "here") images.set(one, 1); });
+      }
+      const left = files.filter((one) => !images.has(one));
+      if (!left.length) return;
+      const answers = await postFiles(claim, collection, { files: left.map(({ file, path, sha256 }) => [path, file.size, file.lastModified, sha256]) });
+      left.forEach((one, index) => images.set(one, answers.files[index]));
+    });
+    return images;
+  }
+
+  // A settled file is here, left out or to be sent: there is nothing left to ask about it.
+  function here(one) {
+    one.isSettled = true;
+    state.done += 1;
+    state.here += 1;
+  }
+
+  function leaveOut(one) {
+    one.isSettled = true;
+    state.total -= 1;
+    state.leftOut += 1;
+  }
 
   // Asks what is here by name, then whether there is room for the rest, and only then sends the first byte.
   // The content is looked at where that is quick, or where something of the same size is here. In a worker it takes as long
   // as sending does: Chromium 156 on two cores with four times their work to do hashed 17 MB a second (40 to 46 a second of
   // computing; the browser's own 95 to 168) and sent 19. For what is new, most of what is dropped, it would be time lost.
-  async function enqueue(files, collection, { known, room, claim }) {
-    state.total += files.length;
-    draw();
+  async function enqueue(files, place) {
+    const { collection, known, room } = place;
     const fresh = [];
     const asked = [];
     const unfinished = [];
     for (let start = 0; start < files.length; start += ASKED_AT_ONCE) {
       const some = files.slice(start, start + ASKED_AT_ONCE);
-      const answers = await ask(known, collection, { files: some.map(({ file, path }) => [path, file.size, file.lastModified]) });
+      const answers = await ask(known, collection, named(some));
       answers.files.forEach((known, index) => {
-        if (known === "left out") { state.total -= 1; state.leftOut += 1; return; }
-        if (known === "here") return here();
-        const one = { ...some[index], collection, perhaps: known === PERHAPS };
-        if (known && !one.perhaps) unfinished.push({ ...one, url: known });
-        else if (one.perhaps || digests.isQuick(one.file)) asked.push(one);
+        const one = Object.assign(some[index], { collection });
+        if (known === "left out") return leaveOut(one);
+        if (known === "here") return here(one);
+        if (known && known !== PERHAPS) unfinished.push(Object.assign(one, { url: known }));
+        else if (known || digests.isQuick(one.file)) asked.push(one);
         else fresh.push(one);
       });
     }
     const bytes = (some) => some.reduce((sum, one) => sum + one.file.size, 0);
     const hasRoom = () => ask(room, collection, { bytes: bytes(fresh) + bytes(asked) });
-    state.check.asked += bytes(asked.filter((one) => !digests.isQuick(one.file)));
+    state.check.asked += bytes(asked.filter((one) => one.sha256 === undefined && !digests.isQuick(one.file)));
     draw();
     try {
       await hasRoom();
-    } catch {  // perhaps most of it is here under other names: look at the content of everything before giving up
-      asked.splice(0, asked.length, ...await offered(asked, collection, claim));
-      await hasRoom().catch((error) => { state.total -= fresh.length + asked.length + unfinished.length; throw error; });
+    } catch (error) {  // perhaps most of it is here under other names: look at the content of everything before giving up
+      if (error instanceof NoAnswer) throw error;
+      asked.splice(0, asked.length, ...await offered(asked, place));
+      await hasRoom();
     }
     unfinished.concat(fresh).forEach(push);
     pump();
     for (const some of batches(asked)) {
-      (await offered(some, collection, claim)).forEach(push);
+      (await offered(some, place)).forEach(push);
       pump();
     }
   }
@@ -163,12 +241,13 @@
   }
 
   function push(one) {
+    one.isSettled = true;
     state.totalBytes += one.file.size;
     state.queue.push(one);
   }
 
   // Returns the files whose content the server does not have, and those of which nobody can or wants to wait to know it.
-  async function offered(files, collection, claim) {
+  async function offered(files, place) {
     const missing = [];
     for (let start = 0; start < files.length; start += CLAIMED_AT_ONCE) {
       const some = files.slice(start, start + CLAIMED_AT_ONCE);
@@ -176,13 +255,11 @@
       await Promise.all(Array.from({ length: PARALLEL }, async () => {
         for (let one = waiting.pop(); one; one = waiting.pop()) one.sha256 = await digests.of(one.file, checking.signal, advance);
       }));
-      const hashed = some.filter((one) => one.sha256);
-      const answers = hashed.length ? await ask(claim, collection, { files: hashed.map(({ file, path, sha256 }) => [path, file.size, file.lastModified, sha256]) }) : { files: [] };
-      const images = new Map(hashed.map((one, index) => [one, answers.files[index]]));
+      const images = await claimed(some.filter((one) => one.sha256), place);
       some.forEach((one) => {
         if (!images.get(one)) return missing.push(one);
         if (images.get(one) > 1) state.unpacked += images.get(one);
-        here();
+        here(one);
       });
       if (some.some((one) => images.get(one))) tell();
     }
@@ -247,7 +324,11 @@
 
   function again() {
     const failed = state.failed.splice(0);
-    state.queue.push(...failed);
+    const unasked = failed.filter((one) => !one.isSettled);
+    state.problem = "";
+    state.total -= unasked.length;
+    state.queue = state.queue.concat(failed.filter((one) => one.isSettled));
+    new Set(unasked.map((one) => one.place)).forEach((place) => take(unasked.filter((one) => one.place === place), place));
     pump();
   }
 
@@ -285,7 +366,7 @@
     const input = event.target.closest("[data-uploads] [data-input]");
     if (!input || !input.files.length) return;
     const files = [...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
-    take(files, input.closest("[data-uploads]"));
+    take(files, { ...input.closest("[data-uploads]").dataset });
     input.value = "";
   });
   let depth = 0;
@@ -298,7 +379,7 @@
     event.preventDefault();
     depth = 0;
     document.body.classList.remove("dragging");
-    const place = zone();
+    const place = { ...zone().dataset };
     take(await dropped(event.dataTransfer), place);
   });
   addEventListener("online", () => { if (state.failed.length) again(); });

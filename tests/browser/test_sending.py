@@ -9,13 +9,13 @@ import shutil
 import signal
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from benchmarks.gate import Gate
 from tests.browser.conftest import Product, started
@@ -27,6 +27,12 @@ LAB = "photographs.lab"
 """A name that this machine has for nobody but the browser: to it, plain http from there is not secure."""
 WHOLE_BYTES = 64 * 1024 * 1024
 SLICE_BYTES = 4 * 1024 * 1024
+CLAIM = "**/uploads/claim/"
+TRIES = 9
+"""A question is asked so often before the browser gives it up."""
+SAID = """() => { window.said = [];
+    new MutationObserver(() => said.push(document.querySelector(".dock")?.textContent ?? ""))
+        .observe(document.body, {childList: true, subtree: true}); }"""
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -71,13 +77,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-def noise(top: Path, seed: int) -> Path:
+def noise(top: Path, seed: int, count: int = COUNT, side_px: int = 400) -> Path:
     """Write two folders of images with the same names in each."""
     drawn = np.random.default_rng(seed)
-    for number in range(COUNT):
+    for number in range(count):
         place = top / ("monday" if number % 2 else "tuesday") / f"{number // 2}.jpg"
         place.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(drawn.integers(0, 255, (400, 400, 3), dtype=np.uint8)).save(place, quality=90)
+        Image.fromarray(drawn.integers(0, 255, (side_px, side_px, 3), dtype=np.uint8)).save(
+            place, quality=90)
     return top
 
 
@@ -116,6 +123,42 @@ def choose_file(page: Page, file: Path) -> None:
 
 def has_images(page: Page, count: int) -> None:
     expect(page.locator("#image-count")).to_have_text(str(count), timeout=300 * SECOND)
+
+
+def answers(page: Page, address: str, *said: Callable[[Route], None]) -> None:
+    """Answer the questions to an address so, one after the other; the server answers all that follow."""
+    left = iter(said)
+    page.route(address, lambda route: next(left, Route.continue_)(route))
+
+
+def away(route: Route) -> None:
+    route.fulfill(status=503, headers={"Retry-After": "1"})
+
+
+def too_many(route: Route) -> None:
+    route.fulfill(status=429, headers={"Retry-After": "1"})
+
+
+def heard(route: Route) -> None:
+    """Let the server hear a question and lose its answer."""
+    route.fetch()
+    route.abort()
+
+
+def has_nothing_twice(page: Page, count: int) -> None:
+    page.goto(page.url.split("?")[0].replace("/images/", "/files/"))
+    expect(page.get_by_label("Which files")).to_contain_text(f"Images {count}")
+    expect(page.get_by_label("Which files")).not_to_contain_text("Duplicates")
+
+
+def try_again(page: Page) -> None:
+    """Let the browser's waiting pass quickly until it offers to try again, and take the offer."""
+    offer = page.get_by_role("button", name="Try these again")
+    deadline = time.monotonic() + 60
+    while not offer.is_visible() and time.monotonic() < deadline:
+        page.clock.fast_forward("01:00")
+        page.wait_for_timeout(50)
+    offer.click()
 
 
 def test_a_line_that_breaks_and_a_second_time(below: tuple[Product, Gate], browser: Browser, folder: Path,
@@ -175,9 +218,7 @@ def test_a_line_that_breaks_and_a_second_time(below: tuple[Product, Gate], brows
     has_images(page, COUNT)
     expect(page.get_by_text("Everything is sent")).to_be_visible(timeout=300 * SECOND)
     assert gate.sent_bytes - before < 2 * size_bytes(others)
-    page.goto(page.url.split("?")[0].replace("/images/", "/files/"))
-    expect(page.get_by_label("Which files")).to_contain_text(f"Images {COUNT}")
-    expect(page.get_by_label("Which files")).not_to_contain_text("Duplicates")
+    has_nothing_twice(page, COUNT)
 
     assert faults == []
     assert outside == []
@@ -214,11 +255,8 @@ def test_over_plain_http_an_archive_that_is_here_is_not_sent_again(below: tuple[
             new AbortController().signal, () => {})""", size)
         assert found == hashlib.sha256((bytes(range(251)) * (size // 251 + 1))[:size]).hexdigest(), size
 
-    said = """() => { window.said = [];
-        new MutationObserver(() => said.push(document.querySelector(".dock")?.textContent ?? ""))
-            .observe(document.body, {childList: true, subtree: true}); }"""
     archive = archived(tmp_path / "trip.zip")
-    page.evaluate(said)
+    page.evaluate(SAID)
     choose_file(page, archive)  # nothing of its size is here: it is sent without being looked at
     has_images(page, 3)
     expect(page.get_by_text("Everything is sent")).to_be_visible()
@@ -226,7 +264,7 @@ def test_over_plain_http_an_archive_that_is_here_is_not_sent_again(below: tuple[
 
     before = gate.sent_bytes
     page.goto(f"{lab}{PREFIX}/")
-    page.evaluate(said)
+    page.evaluate(SAID)
     choose_file(page, archive.rename(tmp_path / "the same under another name.zip"))
     has_images(page, 3)
     expect(page.get_by_text("1 was here already · 3 images of archives among them")).to_be_visible()
@@ -245,5 +283,72 @@ def test_over_plain_http_an_archive_that_is_here_is_not_sent_again(below: tuple[
     page.get_by_role("button", name="Send without checking").click()
     has_images(page, 1)
     expect(page.get_by_text("Everything is sent")).to_be_visible()
+    assert faults == []
+    page.context.close()
+
+
+def test_a_question_that_gets_no_answer_is_asked_again(below: tuple[Product, Gate], browser: Browser,
+                                                       tmp_path: Path) -> None:
+    _, gate = below
+    page = browser.new_page()
+    faults: list[str] = []
+    created: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda one: created.append(one.url) if one.method == "POST" and one.url.endswith("/uploads/")
+            else None)
+    sign_in(page, gate.address)
+    page.evaluate(SAID)
+    trip = noise(tmp_path / "trip", seed=3, count=200, side_px=32)
+    answers(page, CLAIM, Route.continue_, Route.abort, away)
+    choose(page, trip)
+    page.wait_for_url("**/collections/*/images/**")
+    has_images(page, 200)
+    expect(page.get_by_text("Everything is sent")).to_be_visible()
+    assert len(created) == 200
+    said = "".join(page.evaluate("said"))
+    assert "the line is broken, trying again" in said
+    assert "the server cannot answer now, trying again" in said
+    has_nothing_twice(page, 200)
+
+    # A claim that was heard has made its images: asked again, it would make duplicates of them.
+    page.unroute(CLAIM)
+    page.goto(f"{gate.address}{PREFIX}/")
+    answers(page, CLAIM, Route.continue_, heard)
+    choose(page, trip.rename(tmp_path / "the same under another name"))
+    page.wait_for_url("**/collections/*/images/**")
+    has_images(page, 200)
+    expect(page.get_by_text("200 were here already")).to_be_visible()
+    assert len(created) == 200
+    has_nothing_twice(page, 200)
+    assert faults == []
+    page.context.close()
+
+
+def test_what_got_no_answer_at_all_is_offered_again(below: tuple[Product, Gate], browser: Browser,
+                                                    tmp_path: Path) -> None:
+    _, gate = below
+    page = browser.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.clock.install()
+    sign_in(page, gate.address)
+    answers(page, "**/collections/create/", Route.abort)
+    answers(page, "**/uploads/known/", too_many)
+    answers(page, "**/uploads/room/", *[away] * TRIES)
+    answers(page, CLAIM, Route.continue_, *[Route.abort] * TRIES)
+    choose(page, noise(tmp_path / "trip", seed=4, count=100, side_px=32))
+    dock = page.get_by_label("Uploads")
+    expect(dock).to_contain_text("100 of 100 not sent")  # there is no collection yet
+    try_again(page)
+    page.wait_for_url("**/collections/*/images/**")
+    expect(dock).to_contain_text("trying again")
+    try_again(page)  # there was no word about room
+    expect(dock).to_contain_text("trying again")
+    has_images(page, 64)
+    try_again(page)  # the first claim was heard, the second was not
+    has_images(page, 100)
+    expect(dock).to_contain_text("Everything is sent")
+    expect(dock).to_contain_text("100 of 100")
+    has_nothing_twice(page, 100)
     assert faults == []
     page.context.close()
