@@ -10,20 +10,23 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from django.db import InterfaceError, OperationalError
 from torch import OutOfMemoryError
 
 from core.card import card_of, judges_of, origin_of
-from core.catalog import METHODS, learns_from_labels, parse
-from core.errors import Cancelled, LabelfreeError, Paused
+from core.catalog import METHODS, Settings, learns_from_labels, parse
+from core.classifier import Classifier
+from core.errors import Cancelled, CheckpointError, LabelfreeError, Paused
 from core.evaluation.places import map_places
 from core.evaluation.result import summarise
 from core.export import write_package
-from core.methods.resolve import resolve
+from core.methods.resolve import Adapt, resolve
+from core.problem import Problem
+from core.training.checkpoint import Checkpoints
 from core.training.memory import peak_memory_bytes
-from webapp.runs.further import held_out_by_further
 from webapp.runs.models import Run
 from webapp.runs.room import features_folder
 from workers import answers, measuring
@@ -38,6 +41,7 @@ from workers.problems import (
     moved,
     unpacked_start,
 )
+from workers.rows import kept_rows
 from workers.runs import run_folder
 from workers.surroundings import FolderHeld, Pipe, WorkerRun, take_folder
 
@@ -54,9 +58,10 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
     with take_folder(folder, lease), ImageCache.of_this_machine() or nullcontext() as cache:
         _tidy(folder, run.collection_id)
         chosen = parse(run.method, run.settings)
-        photographs = Photographs.of(run.collection, held_out_by_further(run))
+        rows = kept_rows(run, folder, partial(_begin_anew, lease, folder))
+        photographs = Photographs.of_rows(rows.own, rows.held_out)
         labelled = kept_labels(run, photographs, folder) if learns_from_labels(chosen) else {}
-        problem = build_problem(run, photographs, labelled, unpacked_start(run, folder))
+        problem = build_problem(run, rows, photographs, labelled, unpacked_start(run, folder))
         surroundings = WorkerRun(lease=lease, seed=run.seed, folder=folder, pipe=pipe, image_ids=photographs.ids,
                                  memory_share=0.5**run.memory_halvings)
         if cache is not None:
@@ -66,7 +71,7 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
             surroundings.log("goes on from its last checkpoint")
         stopwatch = Stopwatch(folder / "seconds")
         surroundings.on_check = stopwatch.save
-        classifier = resolve(METHODS[run.method].function)(chosen, problem, surroundings)
+        classifier = _adapt(resolve(METHODS[run.method].function), chosen, problem, surroundings)
         classifier = replace(classifier, settings={**classifier.settings, **origin_of(chosen, problem)})
         surroundings.finishing = True
         predictions = classifier.predict(photographs.distinct, surroundings)
@@ -93,6 +98,27 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
                       photographs, package, surroundings.pictures.folder)
         surroundings.checkpoints.clear()
         shutil.rmtree(folder / START_FOLDER, ignore_errors=True)
+
+
+def _begin_anew(lease: Lease, folder: Path) -> None:
+    """Drop the checkpoint of a run whose images are not all there any more, and say so."""
+    lease.write("images that it began with were deleted: its checkpoint is dropped, and the run begins anew with "
+                "those that are there")
+    Checkpoints(folder).clear()
+
+
+def _adapt(method: Adapt, chosen: Settings, problem: Problem, surroundings: WorkerRun) -> Classifier:
+    """Adapt; a checkpoint that does not fit is dropped, which nobody can do on a page, and the run begins anew."""
+    checkpoints = surroundings.checkpoints
+    try:
+        return method(chosen, problem, surroundings)
+    except CheckpointError as error:
+        if error.retryable or error.file != str(checkpoints.path):
+            raise
+    surroundings.log("its checkpoint is of other images, names or labels, or cannot be read: it is dropped, and the "
+                     "run begins anew")
+    checkpoints.clear()
+    return method(chosen, problem, surroundings)
 
 
 class Stopwatch:

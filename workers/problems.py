@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from core.export import unpacked
 from core.problem import Problem
 from webapp.collections.models import Collection, Image
 from webapp.review.confirmed import confirmed_labels
-from webapp.runs.further import brought, further_collections, other_collection
+from webapp.runs.further import other_collection
 from webapp.runs.models import Run
+from workers.rows import Rows, first_of_each_file, not_set_aside, write_whole
 
 LABELS_FILE, START_FOLDER = "labels.json", "start"
 
@@ -51,14 +52,18 @@ class Photographs:
             collection: its row.
             held_out_too: digests (SHA-256) of pictures held out beside those that the collection itself holds out.
         """
-        rows = list(collection.images.filter(set_aside=False).order_by("number")
-                    .only("pk", "file", "path", "held_out", "duplicate_of_id", "sha256"))
-        firsts = _first_of_each_file(rows)
+        rows = not_set_aside(collection)
+        return cls.of_rows(rows, {row.pk for row in rows if row.held_out or row.sha256 in held_out_too})
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Image], held_out: Container[int]) -> Photographs:
+        """Return the pictures of a collection's rows, given in the order of their numbers; `held_out` has ids."""
+        firsts = first_of_each_file(rows)
         # One copy that is held out keeps them all out.
-        held_out = {row.file for row in rows if row.held_out or row.sha256 in held_out_too}
-        ordered = sorted(firsts.values(), key=lambda row: row.file in held_out)  # stable: numbers stay in order
+        kept_out = {row.file for row in rows if row.pk in held_out}
+        ordered = sorted(firsts.values(), key=lambda row: row.file in kept_out)  # stable: numbers stay in order
         index = {row.file: position for position, row in enumerate(ordered)}
-        return cls(distinct=_image_set(ordered), adapted=sum(row.file not in held_out for row in ordered),
+        return cls(distinct=_image_set(ordered), adapted=sum(row.file not in kept_out for row in ordered),
                    ids=tuple(row.pk for row in ordered), place={row.pk: index[row.file] for row in rows})
 
     @property
@@ -67,18 +72,10 @@ class Photographs:
         return self.distinct.subset(range(self.adapted))
 
 
-def _image_set(rows: list[Image]) -> ImageSet:
+def _image_set(rows: Sequence[Image]) -> ImageSet:
     """Return the images of rows, called what the person calls them."""
     return ImageSet(paths=tuple(Path(settings.MEDIA_ROOT) / row.file for row in rows),
                     names=tuple(row.path for row in rows))
-
-
-def _first_of_each_file(rows: list[Image]) -> dict[str, Image]:
-    """Return the first row that uses each stored file."""
-    firsts: dict[str, Image] = {}
-    for row in rows:
-        firsts.setdefault(row.file, row)
-    return firsts
 
 
 def unpacked_start(run: Run, folder: Path) -> Start | None:
@@ -98,32 +95,14 @@ def unpacked_start(run: Run, folder: Path) -> Start | None:
     return start
 
 
-def further_images(run: Run) -> tuple[ImageSet, ...]:
-    """Return what each further collection of a run adds to be adapted to, each picture once.
-
-    Raises:
-        DataError: when a collection was deleted since the run was started.
-    """
-    collections = further_collections(run)
-    seen: set[str] = set()
-    added = []
-    for collection in collections:
-        firsts = []
-        for row in brought(run.collection, collections).filter(collection=collection).order_by("number"):
-            if row.sha256 not in seen:
-                seen.add(row.sha256)
-                firsts.append(row)
-        added.append(_image_set(firsts))
-    return tuple(added)
-
-
-def build_problem(run: Run, photographs: Photographs, labelled: Mapping[int, int] | None = None,
+def build_problem(run: Run, rows: Rows, photographs: Photographs, labelled: Mapping[int, int] | None = None,
                   start: Start | None = None) -> Problem:
     """Return the question of a run.
 
     Args:
         run: its row.
-        photographs: of its collection.
+        rows: of the images that it uses.
+        photographs: of its collection's rows.
         labelled: what people said in review, for methods that learn from it (see `kept_labels`).
         start: the encoder to begin with (see `unpacked_start`).
 
@@ -134,13 +113,13 @@ def build_problem(run: Run, photographs: Photographs, labelled: Mapping[int, int
     larger = other_collection(run, "warm_up")
     its_own = larger.class_list_version if larger else None
     return Problem(images=photographs.to_adapt, class_names=names, num_classes=run.num_classes, labelled=labelled or {},
-                   warm_up=_shown_too(larger), warm_up_names=tuple(its_own.names) if its_own else (),
-                   replay=_shown_too(other_collection(run, "replay")), also=further_images(run), start=start)
+                   warm_up=_if_any(rows.warm_up), warm_up_names=tuple(its_own.names) if its_own else (),
+                   replay=_if_any(rows.replay), also=tuple(_image_set(one) for one in rows.also), start=start)
 
 
-def _shown_too(collection: Collection | None) -> ImageSet | None:
-    """Return the pictures of another collection that a method may see."""
-    return None if collection is None else Photographs.of(collection).to_adapt
+def _if_any(rows: Sequence[Image] | None) -> ImageSet | None:
+    """Return the images of another collection's rows, where there is one."""
+    return None if rows is None else _image_set(rows)
 
 
 def every_file(photographs: Photographs, problem: Problem) -> list[Path]:
@@ -169,9 +148,7 @@ def kept_labels(run: Run, photographs: Photographs, folder: Path) -> dict[int, i
     file = folder / LABELS_FILE
     if not file.exists():
         said = confirmed_labels(run.collection, run.class_list_version or run.collection.class_list_version)
-        part = file.with_name(file.name + ".part")
-        part.write_text(json.dumps(said), encoding="utf-8")
-        part.replace(file)
+        write_whole(file, said)
     said = json.loads(file.read_text(encoding="utf-8"))
     place = {str(path): index for index, path in enumerate(photographs.to_adapt.paths)}
     found = {place.get(str(Path(settings.MEDIA_ROOT) / name)): label for name, label in said.items()}

@@ -27,6 +27,7 @@ from workers.image_cache import ImageCache
 from workers.nodes import programs
 from workers.problems import Photographs, build_problem, every_file, kept_labels, moved
 from workers.reaper import reap
+from workers.rows import Rows
 from workers.runs import run_folder
 
 PLENTY = 2**40
@@ -107,7 +108,7 @@ def test_a_run_reads_the_copies_and_its_question_stays_the_same(collection, othe
     collection.images.filter(number=5).update(held_out=True)
     run = make_run("finetune", replay=other)
     photographs = Photographs.of(collection)
-    problem = build_problem(run, photographs, kept_labels(run, photographs, tmp_path))
+    problem = build_problem(run, Rows.now(run), photographs, kept_labels(run, photographs, tmp_path))
     with ImageCache(folder, PLENTY) as cache:
         copies = cache.fetch(every_file(photographs, problem), told.count, told.said.append)
     there, same = moved(photographs, problem, copies)

@@ -13,11 +13,18 @@ from webapp.review.actions import correct
 from webapp.runs.further import held_out_by_further
 from webapp.runs.models import Prediction
 from workers.problems import Photographs, build_problem, kept_labels
+from workers.rows import Rows, kept_rows
+
+
+def question(run, rows=None):
+    """Return what a run that begins now is asked, or one that uses `rows`."""
+    rows = rows or Rows.now(run)
+    return build_problem(run, rows, Photographs.of_rows(rows.own, rows.held_out))
 
 
 def test_the_images_come_in_the_order_of_their_numbers(collection, make_run):
     photographs = Photographs.of(collection)
-    problem = build_problem(make_run("must"), photographs)
+    problem = question(make_run("must"))
     assert problem.images.names == tuple(f"digit-{number:04d}.png" for number in range(60))
     assert problem.class_names == DIGITS
     assert photographs.ids == tuple(collection.images.order_by("number").values_list("pk", flat=True))
@@ -44,9 +51,9 @@ def test_what_is_held_out_is_not_adapted_to_not_even_as_a_copy(collection, digit
 
 def test_a_replay_collection_brings_its_pictures(collection, make_run):
     run = make_run("finetune")
-    assert build_problem(run, Photographs.of(collection)).replay is None
+    assert question(run).replay is None
     run.replay = collection
-    problem = build_problem(run, Photographs.of(collection))
+    problem = question(run)
     assert problem.replay is not None
     assert problem.replay.names == problem.images.names
 
@@ -67,9 +74,7 @@ def test_further_collections_bring_each_picture_once_and_nothing_held_out_or_set
     first.images.filter(path="digit-0021.png").update(set_aside=True)
     first.images.filter(path="digit-0028.png").update(held_out=True)  # it is in the second too
     add_image(second, 99, sorted(Path(digits[0]).iterdir())[49], "none", duplicate_of=second.images.get(number=24))
-    photographs = Photographs.of(collection)
-    alone = build_problem(make_run("must"), photographs)
-    problem = build_problem(make_run("must", also=[first.pk, second.pk]), photographs)
+    alone, problem = question(make_run("must")), question(make_run("must", also=[first.pk, second.pk]))
     assert alone.also == () and alone.adapted_to is alone.images
     assert problem.images == alone.images
 
@@ -97,11 +102,42 @@ def test_a_further_collection_that_was_deleted_is_said(collection, make_run, dig
     run = make_run("must", also=[gone.pk])
     gone.delete()
     with pytest.raises(DataError, match="is not there any more; restore it from the trash, or change the settings"):
-        build_problem(run, Photographs.of(collection))
+        question(run)
+
+
+def test_a_run_s_attempts_use_the_images_that_it_began_with(collection, make_run, digits, tmp_path):
+    more = further(collection.owner, digits, "more", 50, 55)
+    collection.images.filter(number__gte=50).delete()
+    collection.images.filter(number__gte=40).update(set_aside=True)
+    collection.images.filter(number__lt=5).update(held_out=True)
+    run = make_run("must", also=[more.pk], warm_up=more, replay=more)
+    begun = kept_rows(run, tmp_path, pytest.fail)
+    for one in (collection, more):
+        one.images.filter(number=0).update(held_out=one is more)
+        one.images.filter(number__in=[1, 39]).update(set_aside=True)
+        one.images.filter(number__gte=40).update(set_aside=False)
+        add_image(one, 60, sorted(Path(digits[0]).iterdir())[59], "late")
+    rows = kept_rows(run, tmp_path, pytest.fail)
+    assert rows == begun
+    assert question(run, rows) == question(run, begun)
+    assert set(Photographs.of_rows(rows.own, rows.held_out).place) == {
+        image.pk for image in collection.images.filter(number__lt=40)}
+    assert [len(one) for one in (question(run, rows).images, *question(run, rows).also)] == [35, 5]
+    assert Rows.now(run) != begun, "a run of its own begins with what is there then"
+
+
+def test_a_run_whose_images_were_deleted_begins_anew_with_what_is_there_and_only_once(collection, make_run, tmp_path):
+    run, told = make_run("must"), []
+    kept_rows(run, tmp_path, pytest.fail)
+    collection.images.filter(number=3).update(set_aside=True)
+    collection.images.filter(number=7).delete()
+    rows = kept_rows(run, tmp_path, lambda: told.append("anew"))
+    assert (told, len(rows.own)) == (["anew"], 58)
+    assert kept_rows(run, tmp_path, pytest.fail) == rows
 
 
 def test_a_question_without_names_carries_the_number(collection, make_run):
-    problem = build_problem(make_run("turtle", num_classes=7), Photographs.of(collection))
+    problem = question(make_run("turtle", num_classes=7))
     assert (problem.class_names, problem.count) == ((), 7)
 
 
@@ -126,8 +162,8 @@ def test_labels_are_what_people_said_in_review_and_stay_so_for_the_run_s_attempt
     assert kept_labels(run, photographs, tmp_path) == {7: 4, 9: 2}
     (tmp_path / "another run").mkdir()
     assert kept_labels(run, photographs, tmp_path / "another run") == {7: 5, 9: 2}
-    assert build_problem(run, photographs, {7: 5}).labelled == {7: 5}
-    assert build_problem(run, photographs).labelled == {}
+    assert build_problem(run, Rows.now(run), photographs, {7: 5}).labelled == {7: 5}
+    assert question(run).labelled == {}
 
 
 def test_labels_of_a_copy_are_the_picture_s_and_held_out_ones_are_out_of_reach(collection, make_run, digits, tmp_path):

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from core.classifier import Predictions
 from core.data.images import ImageSet
+from core.training.checkpoint import Checkpoints
 from tests.workers.conftest import DIGITS, adapting, child_of, executing, expire, held, is_pending, wait_for
 from webapp.collections.deletion import trash_collection
 from webapp.collections.models import Collection
@@ -35,6 +36,7 @@ from workers.lease import Lease, LeaseLost
 from workers.priority import NICENESS
 from workers.problems import Photographs
 from workers.reaper import reap
+from workers.rows import kept_rows
 from workers.spawn import Child
 from workers.surroundings import take_folder
 
@@ -154,18 +156,19 @@ def test_a_run_that_cannot_be_done_fails_in_words(make_run, execute, settings, w
 def test_semi_mae_learns_from_the_review_and_its_card_says_so_and_is_not_measured_by_it(make_run, execute):
     earlier = execute(make_run("zeroshot", settings={"templates": "one"}))
     correct(earlier, earlier.owner, list(earlier.collection.images.values_list("pk", flat=True)[:12]), 3)
-    run = execute(make_run("semimae", settings={"epochs": 0.3, "warming_epochs": 0.0, "batch_size": 16, "mirror": False,
-                                                "reconstruction_weight": 0.0}))
+    run = execute(make_run("semimae", baseline=earlier, settings={
+        "epochs": 0.3, "warming_epochs": 0.0, "batch_size": 16, "mirror": False, "reconstruction_weight": 0.0}))
     assert (run.status, run.error) == ("succeeded", "")
     with zipfile.ZipFile(runs.run_folder(run.pk) / "package.zip") as package:
         assert "12 of them labelled by a person" in package.read("CARD.md").decode()
         assert json.loads(package.read("settings.json"))["settings"]["labelled_images"] == 12
     taught = set(earlier.collection.images.values_list("pk", flat=True)[:12])
     assert set(run.result["taught"]) == taught
-    right = [one.class_index == DIGITS.index(one.image.true_label.name)
-             for one in Prediction.objects.filter(run=run).exclude(image__in=taught)]
-    assert len(right) == 48
-    assert run.result["measured"]["accuracy"] == pytest.approx(sum(right) / 48)
+    for one, figures in ((run, run.result["measured"]), (earlier, run.result["baseline"]["measured"])):
+        right = [said.class_index == DIGITS.index(said.image.true_label.name)
+                 for said in one.predictions.exclude(image__in=taught)]
+        assert len(right) == 48
+        assert figures["accuracy"] == pytest.approx(sum(right) / 48)
 
 
 def test_where_names_drift_the_row_and_the_card_say_that_zero_shot_was_kept(make_run, execute):
@@ -262,6 +265,40 @@ def test_a_run_that_crashed_is_resumed_from_its_checkpoint_to_the_unbroken_answe
     assert (run.status, run.error, run.attempt) == ("succeeded", "", 1)
     assert "goes on from its last checkpoint" in run.log
     assert answers(run) == expected
+
+
+@pytest.mark.timeout(600)
+def test_what_is_set_aside_or_held_out_meanwhile_costs_no_checkpoint(make_run, execute, collection):
+    run = make_run("must", settings=MUST | {"epochs": 1.0})
+    with executing(run):
+        wait_for(lambda: (runs.run_folder(run.pk) / "checkpoint.safetensors").exists(), 400)
+        os.kill(child_of(run), signal.SIGKILL)
+    collection.images.filter(number=3).update(set_aside=True)
+    collection.images.filter(number=7).update(held_out=True)
+    execute(run)
+    assert (run.status, run.error, run.attempt) == ("succeeded", "", 2)
+    assert "goes on from its last checkpoint" in run.log and "begins anew" not in run.log
+    assert (len(answers(run)), run.result["held_out"], sum(run.result["histogram"])) == (60, None, 60)
+
+
+def test_a_run_begun_before_its_images_were_kept_begins_anew_where_its_checkpoint_does_not_fit(make_run, execute):
+    run = make_run("kmeans", settings={"starts": 1})
+    Checkpoints(runs.run_folder(run.pk)).save({"identity": "of other images"}, 1)
+    execute(run)
+    assert (run.status, run.error, run.attempt) == ("succeeded", "", 1)
+    assert "its checkpoint is of other images, names or labels" in run.log
+
+
+def test_a_run_whose_images_were_deleted_begins_anew_with_those_there_are(make_run, execute, collection):
+    run = make_run("kmeans", settings={"starts": 1})
+    folder = runs.run_folder(run.pk)
+    Checkpoints(folder).save({"identity": "of all of them"}, 1)
+    kept_rows(run, folder, pytest.fail)
+    collection.images.filter(number=3).delete()
+    execute(run)
+    assert (run.status, run.error, len(answers(run))) == ("succeeded", "", 59)
+    assert "images that it began with were deleted: its checkpoint is dropped" in run.log
+    assert "goes on from its last checkpoint" not in run.log
 
 
 def test_a_child_that_does_not_hear_is_killed(make_run, starters, monkeypatch):

@@ -68,7 +68,7 @@ def set_aside(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, "Nothing was set aside: no image would be left for a run.")
         return redirect(f"{wall_page}?show={kind}")
     record(request, collection, f"set {_images(count)} aside: {wall.TITLES.get(kind, 'near copies').lower()}")
-    messages.success(request, f"{_images(count)} set aside: no run has them until you bring them back. "
+    messages.success(request, f"{_images(count)} set aside: no run that begins has them until you bring them back. "
                               "Nothing is deleted.")
     return redirect(back)
 

@@ -96,8 +96,10 @@ class House:
     def rows(self) -> dict[str, list[str]]:
         return self.do("rows")
 
-    def files(self) -> dict[str, str]:
-        return {str(path.relative_to(self.home)): hashlib.sha256(path.read_bytes()).hexdigest()
+    def files(self) -> dict[str, tuple[str, int]]:
+        """Return digest and time of every file; a large image's time is part of what a checkpoint must fit."""
+        return {str(path.relative_to(self.home)):
+                    (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
                 for root in ("media", "uploads", "runs") for path in (self.home / root).rglob("*") if path.is_file()}
 
 
