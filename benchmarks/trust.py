@@ -126,6 +126,10 @@ def guard_lines(found: list[rows.Row]) -> Iterator[str]:
     changes = {name: [change for change, other in rejected if other == name] for _, name in sorted(rejected)}
     listed = "; ".join(f"{name} {float(np.mean(some)):+.1f}" for name, some in changes.items())
     yield f"      rejected {len(rejected)}, of them {good} that had gained; means of seeds: {listed or 'none'}"
+    table = Table(found)
+    by_seed = (table.scores(row.target, BASELINES["groups"]) for row in found)
+    if apart := [max(scores) - min(scores) for scores in by_seed if len(scores) > 1]:
+        yield f"      {BASELINES['groups']} alone, by its seed: up to {max(apart):.1f} points apart"
 
 
 def recommender_lines(found: list[rows.Row], encoders: list[rows.Row]) -> Iterator[str]:

@@ -25,6 +25,12 @@ def test_the_guard_tells_what_it_accepted_and_what_it_threw_away() -> None:
                         "loses a class on b -1.0; gains though uneven on b +30.0")
 
 
+def test_how_far_the_baseline_of_groups_is_from_itself_is_told() -> None:
+    found = [replace(row("a", "k-means", score, 0.9), seed=seed, metrics={"hungarian_accuracy": score})
+             for seed, score in enumerate((0.41, 0.5, 0.44))]
+    assert list(trust.guard_lines(found))[-1] == "      k-means alone, by its seed: up to 9.0 points apart"
+
+
 def test_the_guard_rejects_what_learnt_from_names_that_fit_no_groups() -> None:
     unfit = row("a", trust.BASELINE, 0.2, 0.9)
     found = [replace(unfit, label_free=unfit.label_free | {"group_agreement": 0.25, "classes": 10.0}),
