@@ -115,6 +115,6 @@ def _alarms(bars: Iterable[Bar]) -> list[str]:
     alarms = [f"{bar.name} holds {100 * bar.count / total:.0f} % of the images." for bar in bars
               if bar.count > total * max(SWALLOWED_SHARE, 3 / len(bars))]
     if empty:
-        few = ", ".join(empty[:5]) + (" …" if len(empty) > 5 else "")
-        alarms.append(f"{len(empty)} of {len(bars)} classes {'has' if len(empty) == 1 else 'have'} no image: {few}.")
+        few = ", ".join(empty[:5]) + (" …" if len(empty) > 5 else ".")
+        alarms.append(f"{len(empty)} of {len(bars)} classes {'has' if len(empty) == 1 else 'have'} no image: {few}")
     return alarms

@@ -83,14 +83,15 @@ def worker_notice(run: Run) -> str:
 def alarm(run: Run) -> str:
     """Return what in the answers so far looks like the beginning of a collapse, once half of the images have one.
 
-    Nothing of a run that learns from a person's labels: answers as uneven as the person's are none (`guard.objection`).
+    Of a run that learns from a person's labels, lost classes alone: answers as uneven as the person's are no collapse.
     """
     before = (run.baseline.result.get("histogram") or []) if run.baseline else []
     if run.status != Run.Status.RUNNING or not before or sum(run.histogram) < sum(before) / 2:
         return ""
-    if learns_from_labels(parse(run.method, run.settings)):
-        return ""
-    return guard.crowding(run.histogram, before)
+    if not learns_from_labels(parse(run.method, run.settings)):
+        return guard.crowding(run.histogram, before)
+    lost = guard.objection(run.histogram, before, taught=True)
+    return lost.reason if lost else ""
 
 
 def samples(run: Run) -> list[Sample]:

@@ -67,6 +67,8 @@ def test_a_run_that_learns_from_labels_may_be_as_uneven_as_they_are(collection, 
     baseline = rows.run(collection, "zeroshot", result=rows.result(histogram=(30, 20, 10)))
     mine = rows.run(collection, "semimae", status="running", baseline=baseline, histogram=[30, 4, 1])
     assert "may be collapsing" not in page(mine)
+    lost = rows.run(collection, "semimae", status="running", baseline=baseline, histogram=[34, 1, 0])
+    assert "may be collapsing: it answers 2 of 3 classes" in text(page(lost))
 
 
 def test_a_running_run_shows_where_it_is(collection, page):
