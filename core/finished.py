@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +11,8 @@ from typing import Any
 from core.catalog import METHODS
 from core.errors import DataError
 from core.labels import read_confidences, read_labels
-from core.names import decode_text
 
 RESULT, LABELS, BASELINE, MODEL = "result.json", "labels.csv", "baseline.csv", "model"
-SOURCE, PERSON = "source", "person"
-"""Column and word by which a labels.csv from the browser says that a person corrected an answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,20 +98,6 @@ def model_beside(labels: Path) -> Mapping[str, Any]:
     file = labels.parent / MODEL / "settings.json"
     said = read_object(file) if file.is_file() else {}
     return said if str(said.get("method")) in METHODS else {}
-
-
-def said_by_people(labels: Path) -> frozenset[str]:
-    """Return the paths of a CSV of labels that a person answered, by its column source; none where it has none.
-
-    Raises:
-        DataError: naming the file, where it is no text.
-    """
-    reader = csv.DictReader(io.StringIO(decode_text(labels.read_bytes(), str(labels)), newline=""))
-    names = {name.strip().lower(): name for name in reader.fieldnames or ()}
-    if not {"path", SOURCE} <= names.keys():
-        return frozenset()
-    return frozenset((row[names["path"]] or "").strip() for row in reader
-                     if (row[names[SOURCE]] or "").strip().lower() == PERSON)
 
 
 def write_result(run: Finished, more: Mapping[str, object]) -> None:

@@ -11,6 +11,8 @@ from core.errors import DataError
 from core.names import decode_text
 
 COLUMNS = ("path", "label", "confidence", "margin")
+SOURCE, PERSON = "source", "person"
+"""Column and word by which a labels.csv from the browser says that a person corrected an answer."""
 
 
 def write_labels(destination: Path, rows: Iterable[tuple[str, str, float, float]]) -> None:
@@ -60,6 +62,15 @@ def read_confidences(source: Path) -> dict[str, float]:
         if not 0 <= found[row["path"]] <= 1:
             raise DataError(str(source), f"line {line}: the confidence {said!r} is no number from 0 to 1")
     return found
+
+
+def said_by_people(source: Path) -> frozenset[str]:
+    """Return the paths of a CSV of labels that a person answered, by its column source; none where it has none.
+
+    Raises:
+        DataError: naming the file, where it is no CSV of labels.
+    """
+    return frozenset(row["path"] for _, row in _rows(source) if row.get(SOURCE, "").lower() == PERSON)
 
 
 def _rows(source: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -22,8 +22,8 @@ from core.evaluation.evidence import NEEDS, Answers, Evidence, Finding
 from core.evaluation.foundation import zero_shot
 from core.evaluation.measures import GROUPS, MEASURES
 from core.export import unpacked
-from core.finished import SOURCE, model_beside, said_by_people, taught
-from core.labels import read_confidences, read_labels
+from core.finished import model_beside, taught
+from core.labels import SOURCE, read_confidences, read_labels, said_by_people
 from core.shell import Listener, LocalRun, best_device
 
 
