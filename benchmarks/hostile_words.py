@@ -112,7 +112,8 @@ def check_settings(method: str) -> Check:
         try:
             accepted = parse(method, values)
         except ConfigError as error:
-            assert error.setting in {*values, "classes_from", "own_templates", "mixed_only"}, error.setting
+            named = {name if name.strip() else f"setting {name!r}" for name in values}
+            assert error.setting in {*named, "classes_from", "own_templates", "mixed_only"}, error.setting
             assert str(error).startswith(error.setting) and error.reason.strip()
             return
         assert parse(method, asdict(accepted)) == accepted
