@@ -8,7 +8,7 @@ one in the tests.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.errors import ConfigError
@@ -98,6 +98,12 @@ def _spaces() -> Any:
                    choices=tuple(BACKBONES), at_most=3, advanced=False)
 
 
+def _names_from_labels() -> Any:
+    return setting(False, "Labelled images name the groups", "A group is called what most of its images are that you "
+                   "confirmed or corrected in review, or gave with --labels in the shell; what the names mean decides "
+                   "for groups without any.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ZeroShotSettings:
     """Zero-shot classification by class names (Radford et al., 2021)."""
@@ -112,6 +118,7 @@ class KMeansSettings:
     """k-means on normalised frozen features: the baseline where no names are given."""
 
     spaces: str = _spaces()
+    names_from_labels: bool = _names_from_labels()
     starts: int = setting(10, "Starts", "The best of this many starts is kept.", low=1, high=100)
     batch_size: int = setting(256, "Images a batch", low=1, high=4096)
 
@@ -134,6 +141,7 @@ class TurtleSettings:
     starts: int = setting(1, "Starts", "Begins this many times from different random starts and keeps the labels "
                           "with the best label-free score. Where settings are chosen by that score, each is tried from "
                           "one start.", low=1, high=20)
+    names_from_labels: bool = _names_from_labels()
     classes_from: int = setting(0, "Fewest classes to try", "With 'don't know': the sweep's lower end; 0 chooses it.",
                                 low=0, high=10_000)
     classes_to: int = setting(0, "Most classes to try", low=0, high=10_000)
@@ -239,9 +247,11 @@ class MaectSettings:
     oracle: bool = setting(False, "Labelled images are neighbours of their class",
                            "Uses the images that you confirmed or corrected in review, or --labels in the shell "
                            "(Table 16).")
-    names_from_labels: bool = setting(False, "Labelled images name the groups", "A group is called what most of its "
-                                      "images are that you confirmed or corrected in review, or gave with --labels in "
-                                      "the shell; what the names mean decides for groups without any.")
+    names_from_labels: bool = _names_from_labels()
+    classifier_from: str = setting("groups", "Classifier comes from", "The groups, each of them a class; or a linear "
+                                   "classifier of the tuned features, fitted to the images that you confirmed or "
+                                   "corrected in review, or gave with --labels in the shell (labels).",
+                                   choices=("groups", "labels"))
     pretraining_epochs: float = setting(0.0, "Epochs of further pretraining", "Recovers hidden patches of your images "
                                         "first.", low=0.0, high=10_000)
     pretraining_learning_rate: float = setting(1.5e-4, "Base learning rate of pretraining", low=1e-8, high=1.0)
@@ -290,9 +300,11 @@ class FinetuneSettings:
     momentum: float = setting(0.999, "Momentum of the key encoder", low=0.0, high=1.0, symbol="m")
     average_horizon_share: float = setting(0.0, "Key encoder's memory as a share of the run", "Above 0: sets the "
                                            "momentum from the number of steps, for short runs.", low=0.0, high=1.0)
-    names_from_labels: bool = setting(False, "Labelled images name the groups", "A group is called what most of its "
-                                      "images are that you confirmed or corrected in review, or gave with --labels in "
-                                      "the shell; what the names mean decides for groups without any.")
+    names_from_labels: bool = _names_from_labels()
+    classifier_from: str = setting("groups", "Classifier comes from", "The groups, each of them a class; or a linear "
+                                   "classifier of the tuned features, fitted to the images that you confirmed or "
+                                   "corrected in review, or gave with --labels in the shell (labels).",
+                                   choices=("groups", "labels"))
     starts: int = setting(100, "Starts of k-means", "The best of this many is kept.", low=1, high=1000)
     precision: str = setting("auto", "Precision", "bfloat16 where the hardware computes it; losses are always float32.",
                              choices=("auto", "float32", "bfloat16"))
@@ -392,9 +404,18 @@ METHODS: Mapping[str, Method] = {
 
 def learns_from_labels(settings: Settings) -> bool:
     """Tell whether these settings ask for images that a person labelled, to learn from or to name groups by."""
-    if isinstance(settings, MaectSettings | FinetuneSettings) and settings.names_from_labels:
-        return True
-    return isinstance(settings, SemiMaeSettings) or (isinstance(settings, MaectSettings) and settings.oracle)
+    values = asdict(settings)
+    return (isinstance(settings, SemiMaeSettings) or bool(values.get("names_from_labels") or values.get("oracle"))
+            or values.get("classifier_from") == "labels")
+
+
+def answers_in_groups(method: str, settings: Mapping[str, object]) -> bool:
+    """Tell whether a method, with these settings, only counts: its groups' names were found afterwards, by a guess or a
+    person.
+
+    False for a method that this release does not know: of its answers nothing is claimed.
+    """
+    return method in METHODS and METHODS[method].needs != "names" and settings.get("classifier_from") != "labels"
 
 
 def from_scratch(settings: Mapping[str, object]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.catalog import METHODS
+from core.catalog import METHODS, answers_in_groups
 from core.errors import DataError
 from core.labels import read_confidences, read_labels
 
@@ -22,6 +22,7 @@ class Finished:
     Attributes:
         folder: where it is.
         method: a key of `core.catalog.METHODS`.
+        settings: the model's.
         class_names: in class order; "cluster 1" … where none were given.
         labels: path of each image -> the name it was answered.
         confidences: path -> confidence, 0 … 1.
@@ -30,6 +31,7 @@ class Finished:
 
     folder: Path
     method: str
+    settings: Mapping[str, Any]
     class_names: tuple[str, ...]
     labels: Mapping[str, str]
     confidences: Mapping[str, float]
@@ -44,19 +46,11 @@ class Finished:
     @property
     def reads_names(self) -> bool:
         """Tell whether its answers begin with class names, and not with groups that were named afterwards."""
-        return not answers_in_groups(self.method)
+        return not answers_in_groups(self.method, self.settings)
 
     def same_words(self, other: Finished) -> bool:
         """Tell whether both answer in the same class names."""
         return self.reads_names and other.reads_names and self.class_names == other.class_names
-
-
-def answers_in_groups(method: str) -> bool:
-    """Tell whether a method only counts, so that its groups' names were found afterwards, by a guess or a person.
-
-    False for a method that this release does not know: of its answers nothing is claimed.
-    """
-    return method in METHODS and METHODS[method].needs != "names"
 
 
 def read_finished(folder: Path) -> Finished:
@@ -70,16 +64,17 @@ def read_finished(folder: Path) -> Finished:
             raise DataError(str(folder), f"no run that ended: {needed} is missing; give the folder that adapt --out "
                                          "named")
     result = read_object(folder / RESULT)
-    method, names = str(read_object(folder / MODEL / "settings.json").get("method")), result.get("class_names")
-    if method not in METHODS or not isinstance(names, list):
+    model, names = model_beside(folder / LABELS), result.get("class_names")
+    if not model or not isinstance(names, list):
         raise DataError(str(folder), f"its {RESULT} or model is of no run that this release knows; adapt once more")
     labels = read_labels(folder / LABELS)
     known = set(names)
     stranger = next((label for label in labels.values() if label not in known), None)
     if stranger is not None:
         raise DataError(str(folder / LABELS), f"{stranger!r} is none of the run's classes; put back what adapt wrote")
-    return Finished(folder=folder, method=method, class_names=tuple(names), labels=labels,
-                    confidences=read_confidences(folder / LABELS), result=result)
+    return Finished(folder=folder, method=str(model["method"]), settings=model.get("settings") or {},
+                    class_names=tuple(names), labels=labels, confidences=read_confidences(folder / LABELS),
+                    result=result)
 
 
 def taught(given: Path) -> frozenset[str] | None:

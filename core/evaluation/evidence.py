@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,13 +19,13 @@ from torch.nn import functional
 from core.backbones.clip import ClipBackbone
 from core.backbones.features import features
 from core.backbones.vit import TimmBackbone
+from core.catalog import answers_in_groups
 from core.classifier import Classifier
 from core.data.images import ImageSet
 from core.errors import ConfigError, DataError
 from core.evaluation import metrics
 from core.evaluation.foundation import foundation_models, zero_shot_twin
 from core.evaluation.label_free import stratified_folds
-from core.finished import answers_in_groups
 from core.run import Run
 
 Backbone = ClipBackbone | TimmBackbone
@@ -62,7 +63,7 @@ class Evidence:
         backbones: those whose features are measured; () where only labels are compared.
         classifier: what answers, or None.
         given: answers that were read from a file, or None.
-        method: whose `given` are, a key of `core.catalog.METHODS`; "" where nobody knows.
+        given_by: what settings.json says of the model whose `given` are; {} where nobody knows.
         adapted: whether `classifier` is an adapted model, rather than the zero-shot one of a foundation model.
         beside: other models to be shown beside this one.
         source: the collection that should not have been forgotten; its truth is known.
@@ -77,7 +78,7 @@ class Evidence:
     backbones: tuple[Backbone, ...] = ()
     classifier: Classifier | None = None
     given: Answers | None = None
-    method: str = ""
+    given_by: Mapping[str, Any] = field(default_factory=dict)
     adapted: bool = False
     beside: Mapping[str, Classifier] = field(default_factory=dict)
     source: Evidence | None = None
@@ -170,7 +171,9 @@ class Evidence:
     @property
     def in_groups(self) -> bool:
         """Tell whether what answers is known to only count; its groups may bear class names, but by a guess."""
-        return answers_in_groups(self.method if self.classifier is None else self.classifier.method)
+        if self.classifier is not None:
+            return answers_in_groups(self.classifier.method, self.classifier.settings)
+        return answers_in_groups(str(self.given_by.get("method")), self.given_by.get("settings") or {})
 
     @cached_property
     def named(self) -> bool:

@@ -183,7 +183,7 @@ def _of_labels(request: EvaluateRequest, truth: dict[str, str], only: set[str] |
     _tell_of_unknown_lessons(request.labels, model.get("settings") or {}, listener)
     sure = np.array([confidence[path] for path in paths]) if all(path in confidence for path in paths) else None
     return Evidence(run=run, paths=paths, true_names=tuple(truth[path] for path in paths),
-                    has_folder=request.out is not None, method=str(model.get("method", "")),
+                    has_folder=request.out is not None, given_by=model,
                     given=Answers(names=tuple(given[path] for path in paths), confidence=sure))
 
 

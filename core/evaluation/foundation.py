@@ -8,9 +8,8 @@ from typing import Any
 from core.backbones.clip import ClipBackbone
 from core.backbones.load import load_backbone
 from core.backbones.vit import TimmBackbone
-from core.catalog import ZeroShotSettings
+from core.catalog import ZeroShotSettings, answers_in_groups
 from core.classifier import Classifier, Member, cluster_names
-from core.finished import answers_in_groups
 from core.methods.zeroshot import class_embeddings, template_sentences
 
 
@@ -34,7 +33,7 @@ def zero_shot_twin(classifier: Classifier) -> Classifier | None:
     """
     backbone = classifier.members[0].backbone
     if (len(classifier.members) > 1 or not isinstance(backbone, ClipBackbone)
-            or answers_in_groups(classifier.method)
+            or answers_in_groups(classifier.method, classifier.settings)
             or classifier.class_names == cluster_names(len(classifier.class_names))):
         return None
     whole = load_backbone(backbone.name)

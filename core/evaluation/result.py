@@ -19,6 +19,7 @@ from core.evaluation.signals import group_agreement, signals
 from core.pictures import Picture
 
 CONFIDENCE_BINS = 20
+NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,10 @@ def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence
 
 
 def notes_on(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what a person should know before the figures, read from a classifier's settings: MUST kept zero-shot."""
+    """Return what a person should know before the figures, read from a classifier's settings.
+
+    MUST kept zero-shot; or a classifier that was fitted to labels lacked some.
+    """
     kept, least_kept = settings.get("answers_kept", 1.0), settings.get("least_kept", 0.0)
     used, least_used = settings.get("classes_used", 1.0), settings.get("least_used", 0.0)
     begun = "Zero-shot was kept. MUST adapted the model, but then"
@@ -119,4 +123,8 @@ def notes_on(settings: Mapping[str, Any]) -> tuple[str, ...]:
     if used < least_used:
         return (f"{begun} its answers crowded into {100 * used:.0f} % of the classes; below {100 * least_used:.0f} % "
                 "the names probably mean little in these images, so what it had learnt was thrown away.",)
+    if unlabelled := settings.get("unlabelled_classes"):
+        more = f" and {len(unlabelled) - NAMES_SHOWN} more" if len(unlabelled) > NAMES_SHOWN else ""
+        return (f"Nobody labelled an image of {', '.join(unlabelled[:NAMES_SHOWN])}{more}: the images nearest to the "
+                "centre of the group that fits the name stood for it.",)
     return ()

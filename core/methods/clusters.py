@@ -29,6 +29,7 @@ from core.catalog import BACKBONES
 from core.classifier import Classifier, Member, cluster_names
 from core.evaluation.typical import draw_typical
 from core.methods.kmeans import confidence_sharpness
+from core.methods.labelled import fitted_head
 from core.methods.naming import name_clusters, suggest_names
 from core.methods.part import Part
 from core.methods.spaces import NAMING_BACKBONE, Space, read_spaces
@@ -92,6 +93,9 @@ def cluster_classifier(backbone: ClipBackbone | TimmBackbone, problem: Problem, 
                        reading: int, labels: Tensor | None = None) -> Classifier:
     """Return the classifier of the clusters that the problem's images form in an adapted backbone.
 
+    With labels and the setting ``classifier_from: labels`` it is `fitted_head`'s, and the clusters are what it begins
+    with.
+
     Clusters are named through the backbone as it was before where that reads text, else through the bundled one:
     an adapted image tower is no longer where its text tower looks.
 
@@ -101,7 +105,7 @@ def cluster_classifier(backbone: ClipBackbone | TimmBackbone, problem: Problem, 
         num_clusters: K.
         run: told of the last ``reading + 1`` steps, from `first` on.
         method: of the classifier.
-        settings: of the classifier.
+        settings: of the method, and what else the classifier's are to say.
         starts: of k-means.
         first: steps done.
         reading: see `reading_steps`.
@@ -124,8 +128,11 @@ def cluster_classifier(backbone: ClipBackbone | TimmBackbone, problem: Problem, 
     draw_typical(run.pictures, problem.images, found.distances(space.features), names,
                  title="The images nearest to each group's centre", measure="nearest to the group's centre",
                  beat=partial(run.report, Progress(stage="drawing", step=total, total=total)))
-    return Classifier(members=(found.member(backbone),), method=method, class_names=names,
-                      settings={**settings, **extra})
+    member = found.member(backbone)
+    if labels is not None and settings["classifier_from"] == "labels":
+        member, unlabelled = fitted_head(backbone, space.features, labels, found.distances(space.features))
+        extra["unlabelled_classes"] = [names[one] for one in unlabelled]
+    return Classifier(members=(member,), method=method, class_names=names, settings={**settings, **extra})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,7 @@ from core.losses.neighbours import NeighbourQueue
 from core.methods.clusters import cluster_classifier, reading_steps
 from core.methods.finetune_objective import Batch, Objective
 from core.methods.identity import identity
-from core.methods.labelled import naming_labels
+from core.methods.labelled import asked_labels
 from core.problem import Problem
 from core.run import Progress, Run
 from core.training import ema, loop, optim
@@ -51,7 +51,7 @@ def adapt(settings: FinetuneSettings, problem: Problem, run: Run) -> Classifier:
     if problem.count is None:
         raise DataError("classes", "Unsupervised finetuning needs to know how many; give a number or names, or choose "
                         "TURTLE")
-    labels = naming_labels(settings, problem)
+    labels = asked_labels(settings, problem)
     replayed = _replayed(settings, problem, run)
     backbone = load_backbone(settings.backbone, problem.start)
     images = problem.images.joined(replayed) if replayed else problem.images

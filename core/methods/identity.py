@@ -12,12 +12,16 @@ from core.errors import CheckpointError
 from core.problem import Problem
 from core.run import Run
 
+BEFORE = {"names_from_labels": False, "classifier_from": "groups"}
+"""Settings that came later -> what a run did before."""
+
 
 def identity(settings: Settings, problem: Problem, seed: int) -> str:
     """Return a digest of all that a run's answer depends on."""
     values = dataclasses.asdict(settings)
-    if not values.get("names_from_labels"):  # a run without is called what it was before there was that setting
-        values.pop("names_from_labels", None)
+    for name, before in BEFORE.items():  # a run without is called what it was before there was that setting
+        if values.get(name) == before:
+            values.pop(name)
     if isinstance(settings, TurtleSettings) and settings.starts == 1:  # called what it was before there were starts
         values.pop("starts")
     labelled = sorted(problem.labelled.items()) if learns_from_labels(settings) else []

@@ -22,6 +22,7 @@ from core.classifier import Classifier, Member, cluster_names
 from core.errors import DataError
 from core.evaluation.typical import draw_typical
 from core.methods.identity import identity, kept_state
+from core.methods.labelled import asked_labels
 from core.methods.naming import name_clusters, suggest_names
 from core.methods.spaces import Space, names_to_read, read_spaces
 from core.problem import Problem
@@ -36,6 +37,7 @@ def adapt(settings: KMeansSettings, problem: Problem, run: Run) -> Classifier:
     """Return the classifier whose answers are the assignment of the best of several starts."""
     if problem.count is None:
         raise DataError("classes", "k-means needs to know how many; give a number or names, or choose TURTLE")
+    known = asked_labels(settings, problem)
     chosen = split_list(settings.spaces)
     read = names_to_read(chosen)
     start_steps = len(problem.images) // 10 + 1  # a start takes about as long as reading so many images
@@ -55,7 +57,7 @@ def adapt(settings: KMeansSettings, problem: Problem, run: Run) -> Classifier:
     sharpness = confidence_sharpness(together - centres[labels])
     found: dict[str, object] = {"clusters_found": len(labels.unique())}
     if problem.class_names:
-        order = name_clusters((-sharpness * squared).softmax(dim=1), every, problem.class_names)
+        order = name_clusters((-sharpness * squared).softmax(dim=1), every, problem.class_names, known)
         centres, squared = centres[order], squared[:, order]
     else:
         found["suggested_names"] = suggest_names(labels, problem.count, every)

@@ -5,9 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.catalog import FinetuneSettings, MaectSettings
+from core.catalog import FinetuneSettings, KMeansSettings, MaectSettings, TurtleSettings
+from core.classifier import Member
 from core.errors import ConfigError, DataError
+from core.evaluation.evidence import Backbone
+from core.evaluation.probe import fit
 from core.problem import Problem
+
+NEVER = -1e4
+"""The logit of a class of which there is no image at all."""
 
 
 def person_labels(problem: Problem) -> Tensor:
@@ -25,16 +31,53 @@ def person_labels(problem: Problem) -> Tensor:
     return labels
 
 
-def naming_labels(settings: FinetuneSettings | MaectSettings, problem: Problem) -> Tensor | None:
-    """Return the labels (N,) that clusters are to be named by, as `person_labels` does, or None where they are not.
+def asked_labels(settings: KMeansSettings | TurtleSettings | MaectSettings | FinetuneSettings,
+                 problem: Problem) -> Tensor | None:
+    """Return the labels (N,) that groups are to be named by, or a classifier fitted to, or None where neither is asked.
+
+    As `person_labels` returns them.
 
     Raises:
-        ConfigError: where there is no name to be given.
+        ConfigError: where no name could be given.
         DataError: when a person labelled none.
     """
-    if not settings.names_from_labels:
-        return None
-    if not problem.class_names:
-        raise ConfigError("names_from_labels", "there are no class names that groups could be given; give names, or "
-                          "switch it off")
-    return person_labels(problem)
+    asked = {"names_from_labels": settings.names_from_labels}
+    if isinstance(settings, MaectSettings | FinetuneSettings):
+        asked["classifier_from"] = settings.classifier_from == "labels"
+    for name, is_asked in asked.items():
+        if is_asked and not problem.class_names:
+            raise ConfigError(name, "there are no class names that a label could be one of; give names, or leave it "
+                              "as it was")
+    return person_labels(problem) if any(asked.values()) else None
+
+
+def fitted_head(backbone: Backbone, features: Tensor, labels: Tensor, distances: Tensor) -> tuple[Member, list[int]]:
+    """Fit a linear classifier to a person's labels; a class that nobody labelled is shown by its group.
+
+    Such a class is given as many examples as a labelled class has (the median): the images without a label that are
+    nearest to the centre of the group that has its name.
+
+    Args:
+        backbone: whose features they are.
+        features: (N, D).
+        labels: (N,) a person's, -1 = none.
+        distances: (N, K) of each image from the centre of each class's group.
+
+    Returns:
+        The head, and the classes that nobody labelled.
+    """
+    labels, num_classes = labels.to(features.device, copy=True), distances.shape[1]
+    known = labels >= 0
+    counts = labels[known].bincount(minlength=num_classes)
+    unlabelled = (counts == 0).nonzero().flatten().tolist()
+    examples = int(counts[counts > 0].median())
+    apart = distances.masked_fill(known[:, None], torch.inf)  # a person said that these are something else
+    for group in unlabelled:
+        nearest = apart[:, group].argsort()[:min(examples, int((~known).sum()))]
+        labels[nearest] = group
+    shown = labels >= 0
+    probe = fit(features[shown].cpu().numpy(), labels[shown].cpu().numpy())
+    weight, bias = torch.zeros(features.shape[1], num_classes), torch.full((num_classes,), NEVER)
+    weight[:, probe.classes] = torch.from_numpy(probe.weight).float()
+    bias[probe.classes] = torch.from_numpy(probe.bias).float()
+    return Member(backbone=backbone, weight=weight, bias=bias), unlabelled

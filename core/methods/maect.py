@@ -31,7 +31,7 @@ from core.errors import ConfigError, DataError
 from core.losses.neighbours import NeighbourQueue
 from core.methods.clusters import cluster_classifier, reading_steps
 from core.methods.identity import identity
-from core.methods.labelled import naming_labels, person_labels
+from core.methods.labelled import asked_labels, person_labels
 from core.methods.maect_objective import Batch, Objective
 from core.methods.maect_stages import PREPARING, PRETRAINING, TUNING, Plan, plans
 from core.problem import Problem
@@ -62,7 +62,7 @@ def adapt(settings: MaectSettings, problem: Problem, run: Run) -> Classifier:
     """
     if problem.count is None:
         raise DataError("classes", "MAE-CT needs to know how many; give a number or names, or choose TURTLE")
-    labels = naming_labels(settings, problem)
+    labels = asked_labels(settings, problem)
     backbone = _backbone(settings, problem.start)
     batch_size = min(settings.batch_size, len(problem.images))
     stages = [plan for plan in plans(settings, backbone.image_size_px) if plan.epochs > 0]

@@ -16,6 +16,7 @@ from core.catalog import TurtleSettings
 from core.classifier import Classifier, Member, cluster_names
 from core.evaluation.typical import draw_typical
 from core.methods import class_count
+from core.methods.labelled import asked_labels
 from core.methods.naming import name_clusters, suggest_names
 from core.methods.spaces import names_to_read, read_spaces
 from core.methods.trials import Outcome, Trial, Trials, steps_of
@@ -35,7 +36,12 @@ whether cold and warm start change places. The first is the settings as given.""
 
 
 def adapt(settings: TurtleSettings, problem: Problem, run: Run) -> Classifier:
-    """Find a labeling and return the classifier that gives it; K is swept where it is not known."""
+    """Find a labeling and return the classifier that gives it; K is swept where it is not known.
+
+    Raises:
+        ConfigError, DataError: where groups are to be named by labels, and there are none or no names.
+    """
+    labels = asked_labels(settings, problem)
     chosen = split_list(settings.spaces)
     read = names_to_read(chosen)
     sweep, search = _plan(settings, problem.count)
@@ -59,7 +65,7 @@ def adapt(settings: TurtleSettings, problem: Problem, run: Run) -> Classifier:
     extra |= {"clusters_found": best.classes_found, "trials": trials.records()}
     order = list(range(count))
     if problem.class_names:
-        order = name_clusters(labeling, every, problem.class_names)
+        order = name_clusters(labeling, every, problem.class_names, labels)
     else:
         extra["suggested_names"] = suggest_names(labeling.argmax(dim=1), count, every)
     members = tuple(

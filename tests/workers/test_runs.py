@@ -153,11 +153,14 @@ def test_a_run_that_cannot_be_done_fails_in_words(make_run, execute, settings, w
     assert words in run.error and run.finished_at
 
 
-def test_semi_mae_learns_from_the_review_and_its_card_says_so_and_is_not_measured_by_it(make_run, execute):
+@pytest.mark.parametrize(("method", "settings"), [
+    ("semimae", {"warming_epochs": 0.0, "reconstruction_weight": 0.0}),
+    ("finetune", {"classifier_from": "labels", "starts": 2})])
+def test_what_learns_from_the_review_says_so_in_its_card_and_is_not_measured_by_it(make_run, execute, method, settings):
     earlier = execute(make_run("zeroshot", settings={"templates": "one"}))
     correct(earlier, earlier.owner, list(earlier.collection.images.values_list("pk", flat=True)[:12]), 3)
-    run = execute(make_run("semimae", baseline=earlier, settings={
-        "epochs": 0.3, "warming_epochs": 0.0, "batch_size": 16, "mirror": False, "reconstruction_weight": 0.0}))
+    run = execute(make_run(method, baseline=earlier, class_list_version=earlier.class_list_version,
+                           settings={"epochs": 0.3, "batch_size": 16, "mirror": False, **settings}))
     assert (run.status, run.error) == ("succeeded", "")
     with zipfile.ZipFile(runs.run_folder(run.pk) / "package.zip") as package:
         assert "12 of them labelled by a person" in package.read("CARD.md").decode()

@@ -8,7 +8,8 @@ from __future__ import annotations
 from core.names import fold
 from webapp.collections.models import ClassListVersion, Collection
 from webapp.review.models import Correction
-from webapp.review.names import ANSWER_IN_NAMES
+from webapp.review.names import ANSWERING_IN_NAMES
+from webapp.runs.models import Run
 
 
 def confirmed_labels(collection: Collection, version: ClassListVersion | None) -> dict[str, int]:
@@ -26,7 +27,7 @@ def confirmed_labels(collection: Collection, version: ClassListVersion | None) -
     said = Correction.objects.filter(
         image__collection=collection, action__undone_at=None, action__run__trashed_at=None,
         action__run__class_list_version__class_list=version.class_list_id,
-        action__run__method__in=ANSWER_IN_NAMES,  # a cluster's number says what it was called, and that may change
+        action__run__in=Run.objects.filter(ANSWERING_IN_NAMES),  # what a cluster is called may change
     ).order_by("action_id").values_list("image__file", "class_index", "action__run__class_list_version_id")
     newest = {file: names[asked][class_index] for file, class_index, asked in said.iterator() if file not in held_out}
     index = {fold(name): place for place, name in enumerate(version.names)}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.db.models import Q
+
 from core.catalog import METHODS
 from webapp.review.models import ClusterName
 from webapp.runs.models import Run
 
-ANSWER_IN_NAMES = frozenset(key for key, method in METHODS.items() if method.needs == "names")
-"""Methods that read the class names; others only count."""
+ANSWERING_IN_NAMES = (Q(method__in=[key for key, method in METHODS.items() if method.needs == "names"])
+                      | Q(settings__classifier_from="labels"))
+"""Runs that do not answer in groups (`core.catalog.answers_in_groups`), as the database is asked for them."""
 
 
 def has_class_list(run: Run) -> bool:
@@ -17,7 +20,7 @@ def has_class_list(run: Run) -> bool:
 
     A method that only counts takes a list's names for its clusters, the name that fits each best; that is a guess.
     """
-    return run.class_list_version_id is not None and run.method in ANSWER_IN_NAMES
+    return run.class_list_version_id is not None and run.method in METHODS and not run.answers_in_groups
 
 
 def class_names(run: Run) -> tuple[str, ...]:

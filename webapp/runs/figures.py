@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.baseline import BASELINES
+from core.catalog import METHODS
 from core.evaluation import estimate, guard
 from core.evaluation.estimate import Estimate
 from core.evaluation.guard import Objection
@@ -141,7 +142,8 @@ def headline(run: Run, checked: Outcome | None = None) -> str:
 def estimated(run: Run) -> Estimate | None:
     """Return the estimated accuracy; None where none is good enough to be shown."""
     backbone = "" if run.start_from_id else run.settings.get("backbone") or run.settings.get("spaces")
-    return estimate.of_result("names" if has_class_list(run) else "groups", backbone, {
+    names = run.method in METHODS and METHODS[run.method].needs == "names"
+    return estimate.of_result("names" if names else "groups", backbone, {
         **(run.result.get("signals") or {}), "label_free_score": run.result.get("label_free_score"),
         "baseline_group_agreement": _confirmed(run), "method_agreement": _methods_agree(run)})
 

@@ -7,6 +7,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from core.catalog import answers_in_groups
 from webapp.collections.models import ClassListVersion, Collection, Image
 from webapp.runs.querysets import LEASE, SILENCE, RunManager, RunQuerySet
 
@@ -144,6 +145,11 @@ class Run(models.Model):
     def is_terminal(self) -> bool:
         """Tell whether nothing more will happen to it."""
         return self.status in ENDS
+
+    @property
+    def answers_in_groups(self) -> bool:
+        """Tell whether its classes are groups, whatever they are called; see the function of that name."""
+        return answers_in_groups(self.method, self.settings)
 
     @property
     def percent(self) -> int:

@@ -84,9 +84,11 @@ def recommend_method(question: Question) -> Recommendation:
             "answers them at once."))
     if question.class_names and question.confirmed is not None and is_hardly_confirmed(
             question.confirmed, len(question.class_names)):
+        named = ("calls each what you labelled of it" if question.labelled else
+                 "gives each the name that fits best; a few images that you label in review name them better")
         return Recommendation(method="turtle", reason=(
             "Zero-shot's answers hardly fit the groups that your images form, so there is little to learn from the "
-            "names. TURTLE finds the groups themselves, and gives each the name that fits best."))
+            f"names. TURTLE finds the groups themselves, and {named}."))
     if question.class_names:
         return Recommendation(method="must", reason=(
             f"You gave {len(question.class_names)} class names and {question.num_images:,} images: it starts from "

@@ -75,7 +75,8 @@ def settings_of(collection: Collection, method: str, preset: str, values: Mappin
     """Return the preset's name and every setting: the defaults, then the preset's, then `values`.
 
     Without a preset's name the one recommended for so many images is taken, those of further collections
-    (`num_further`) included. What the collection says of mirror images holds unless `values` say otherwise.
+    (`num_further`) included. Unless `values` say otherwise, what the collection says of mirror images holds, and groups
+    are named by the images that a person labelled, if any.
 
     Raises:
         ConfigError: naming the setting, or the preset.
@@ -94,6 +95,8 @@ def settings_of(collection: Collection, method: str, preset: str, values: Mappin
     changed = any(settings[name] != value for name, value in chosen.items() if name in values)
     if "mirror" in settings and "mirror" not in values:
         settings["mirror"] = bool(settings["mirror"]) and collection.mirror
+    if "names_from_labels" in settings and "names_from_labels" not in values:
+        settings["names_from_labels"] = bool(question.class_names and question.labelled)
     return f"{preset}{CHANGED}" if preset and changed else preset, settings
 
 
@@ -276,7 +279,8 @@ def _baseline(collection: Collection, settings: Settings, method: str, asked: As
         method=kind, class_list_version=asked.version, num_classes=count, status__in=[*LIVE, Run.Status.SUCCEEDED],
         created_at__gte=newest_image.created_at if newest_image else collection.created_at).order_by("-created_at")
     for run in known:
-        if all(run.settings.get(name) == wanted[name] for name in SHARED if name in wanted):
+        if not run.settings.get("names_from_labels") and all(
+                run.settings.get(name) == wanted[name] for name in SHARED if name in wanted):
             return run
     run = Run.objects.create(collection=collection, owner=collection.owner, method=kind, settings=wanted, seed=seed,
                              class_list_version=asked.version, num_classes=count)

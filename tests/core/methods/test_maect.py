@@ -19,9 +19,11 @@ from core.classifier import Classifier
 from core.data.images import ImageSet, open_images
 from core.data.views import normalise
 from core.errors import ConfigError, DataError
+from core.evaluation.result import notes_on
 from core.losses.neighbours import NeighbourQueue
 from core.methods.clusters import standardised_clusters
 from core.methods.identity import identity
+from core.methods.labelled import fitted_head
 from core.methods.maect import adapt
 from core.methods.maect_objective import Batch, Objective
 from core.methods.maect_stages import plans
@@ -162,11 +164,15 @@ def test_with_a_new_head_a_killed_run_ends_as_an_unbroken_one(killed_after: int,
     assert torch.equal(resumed.members[0].weight, unbroken.members[0].weight)
 
 
-@pytest.mark.parametrize("method", ["maect", "finetune"])
-def test_groups_are_named_by_a_person_s_labels_where_asked(method: str, problem: Problem, tmp_path: Path):
-    values: dict[str, Value] = {"epochs": 0.5, "batch_size": 20, "starts": 3, "precision": "float32"}
-    if method == "maect":
-        values |= {"preparing_epochs": 0.0, "frozen_blocks": 3, "nearest": 2}
+TUNED: Mapping[str, Value] = {"epochs": 0.5, "batch_size": 20, "starts": 3, "precision": "float32"}
+GROUPING: Mapping[str, Mapping[str, Value]] = {
+    "kmeans": {"starts": 3}, "turtle": {"steps": 60, "starts": 1}, "finetune": TUNED,
+    "maect": {**TUNED, "preparing_epochs": 0.0, "frozen_blocks": 3, "nearest": 2}}
+
+
+@pytest.mark.parametrize(("method", "values"), GROUPING.items())
+def test_groups_are_named_by_a_person_s_labels_where_asked(method: str, values: Mapping[str, Value], problem: Problem,
+                                                           tmp_path: Path):
 
     def answers(problem: Problem, folder: str, **switches: Value) -> list[int]:
         run = LocalRun(device=torch.device("cpu"), seed=0, folder=tmp_path / folder)
@@ -191,12 +197,58 @@ def test_groups_are_named_by_a_person_s_labels_where_asked(method: str, problem:
 
 
 @pytest.mark.parametrize("method", ["maect", "finetune"])
+def test_a_classifier_is_fitted_to_labels_where_asked(method: str, problem: Problem, digits: tuple[Path, list[int]],
+                                                      tmp_path: Path):
+    def adapted(problem: Problem, folder: str, **switches: Value) -> Classifier:
+        run = LocalRun(device=torch.device("cpu"), seed=0, folder=tmp_path / folder)
+        return resolve(METHODS[method].function)(parse(method, {**GROUPING[method], **switches}), problem, run)
+
+    truth = digits[1]
+    labelled = replace(problem, labelled={image: label for image, label in enumerate(truth) if label < 5})
+    found = adapted(labelled, "labels", classifier_from="labels")
+    answers = found.predict(problem.images).labels
+    assert [int(answers[image]) for image in labelled.labelled] == list(labelled.labelled.values())
+    names = problem.class_names
+    assert found.settings["unlabelled_classes"] == list(names[5:])
+    (note,) = notes_on(found.settings)
+    assert note.startswith(f"Nobody labelled an image of {', '.join(names[5:])}: ")
+    assert set(range(5, 10)) <= set(answers.tolist())
+    assert "unlabelled_classes" not in adapted(labelled, "groups", names_from_labels=True).settings
+
+    found.save(tmp_path / "saved")
+    assert torch.equal(Classifier.load(tmp_path / "saved").predict(problem.images).labels, answers)
+    with pytest.raises(DataError, match="or give --labels FILE"):
+        adapted(problem, "none", classifier_from="labels")
+    with pytest.raises(ConfigError, match="classifier_from: there are no class names"):
+        adapted(replace(labelled, class_names=(), num_classes=10), "nameless", classifier_from="labels")
+
+
+@pytest.mark.parametrize(("labels", "unlabelled", "expected"), [
+    ([0, 0, -1, -1, -1, -1], [1, 2], [0, 0, 1, 1, 2, 2]),  # as many examples as the labelled class: two each
+    ([0, -1, -1, 1, -1, 2], [], [0, 0, 0, 1, 1, 2]),
+    ([2, 2, 0, 0, 0, 0], [1], [2, 2, 0, 0, 0, 0])])  # nothing is left that could be an example
+def test_a_class_that_nobody_labelled_is_shown_by_its_group(labels: list[int], unlabelled: list[int],
+                                                           expected: list[int]):
+    features = torch.tensor([[0.0, 0.1], [0.0, -0.1], [5.0, 0.1], [5.0, -0.1], [0.0, 5.1], [0.0, 4.9]])
+    if not unlabelled:
+        features = torch.tensor([[0.0, 0.1], [0.0, -0.1], [0.1, 0.1], [5.0, -0.1], [5.0, 0.1], [0.0, 4.9]])
+    centres = torch.tensor([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]])
+    member, missing = fitted_head(load_backbone("starter-mae"), features, torch.tensor(labels),
+                                  torch.cdist(features, centres).square())
+    assert missing == unlabelled
+    assert (features @ member.weight + member.bias).argmax(dim=1).tolist() == expected
+
+
+@pytest.mark.parametrize("method", GROUPING)
 def test_labels_are_part_of_a_checkpoint_only_where_they_are_used(method: str, problem: Problem):
     off, on = parse(method, {}), parse(method, {"names_from_labels": True})
     assert (learns_from_labels(off), learns_from_labels(on)) == (False, True)
     labelled = replace(problem, labelled={3: 1})
     assert identity(off, labelled, 0) == identity(off, problem, 0)
     assert len({identity(off, labelled, 0), identity(on, labelled, 0), identity(on, problem, 0)}) == 3
+    if method in ("maect", "finetune"):
+        fitted = parse(method, {"classifier_from": "labels"})
+        assert learns_from_labels(fitted) and identity(fitted, labelled, 0) != identity(fitted, problem, 0)
     oracle = parse("maect", {"oracle": True})
     assert identity(oracle, labelled, 0) != identity(oracle, problem, 0)
 

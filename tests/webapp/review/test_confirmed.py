@@ -6,6 +6,7 @@ from tests.webapp.review.gallery import Gallery
 from webapp.collections.models import ClassList, ClassListVersion, TrueLabel
 from webapp.review.actions import confirm, correct, undo
 from webapp.review.confirmed import confirmed_labels
+from webapp.runs.models import Run
 
 
 def images(gallery: Gallery, *numbers: int) -> list[int]:
@@ -43,6 +44,9 @@ def test_true_labels_are_not_looked_at(gallery: Gallery) -> None:
 def test_clusters_and_other_class_lists_say_nothing_of_these_names(gallery: Gallery) -> None:
     correct(gallery.clusters, gallery.owner, images(gallery, 3), 7)
     assert found(gallery) == {}
+    Run.objects.filter(pk=gallery.clusters.pk).update(
+        settings={"classifier_from": "labels"}, class_list_version=gallery.run.class_list_version)
+    assert found(gallery) == {3: 7}, "its classifier was fitted to names, whatever groups it began with"
     correct(gallery.run, gallery.owner, images(gallery, 3), 7)
     other = ClassListVersion.objects.create(
         class_list=ClassList.objects.create(owner=gallery.owner, name="other"), number=1, names=["zero", "seven"])

@@ -169,6 +169,8 @@ def test_names_that_groups_were_given_are_called_guessed(collection, page):
     assert "TURTLE sorted 60 images into 3 of 3 groups with guessed names" in shown
     assert "guessed for its groups" in shown and "A group can be renamed in Review." in shown
     assert "guess" not in text(page(rows.run(collection)))
+    fitted = text(page(rows.run(collection, "maect", settings={"classifier_from": "labels"})))
+    assert "MAE-CT sorted 60 images into 3 of 3 classes" in fitted and "guess" not in fitted
 
 
 def test_what_was_measured_is_called_measured(collection, page):

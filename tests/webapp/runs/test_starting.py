@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from django.utils import timezone
 from core.errors import ConfigError, DataError
 from tests.webapp.runs import rows
 from webapp.collections.models import Upload
+from webapp.review.actions import confirm
 from webapp.review.names import has_class_list
 from webapp.runs.models import Run
 from webapp.runs.recommendation import recommend_method
@@ -81,6 +83,22 @@ def test_turtle_is_compared_with_kmeans_on_the_same_spaces_and_names_its_groups_
     assert Asked.of(collection).counting(3) == Asked.of(collection)
     assert Asked.of(collection).counting(4) == Asked(num_classes=4), "four groups and three names"
     assert Asked.of(collection).counting(None) == Asked()
+
+
+def test_groups_are_named_by_what_a_person_labelled_and_their_baseline_is_not(collection, sent):
+    assert not start_run(collection=collection, method="kmeans", values={}).settings["names_from_labels"]
+    earlier = rows.answered(rows.run(collection, "zeroshot"), [0, 1, 2] * 20)
+    confirm(earlier, collection.owner, [earlier.predictions.first().image_id])
+    taught = start_run(collection=collection, method="kmeans", values={})
+    assert taught.settings["names_from_labels"]
+    assert not start_run(collection=collection, method="kmeans", values={"names_from_labels": False}).settings[
+        "names_from_labels"]
+    run = start_run(collection=collection, method="turtle", values={})
+    assert run.settings["names_from_labels"] and not run.baseline.settings["names_from_labels"]
+    assert "calls each what you labelled of it" in recommend_method(
+        dataclasses.replace(question_of(collection), confirmed=0.3)).reason
+    nameless = start_run(collection=collection, method="turtle", values={}, asked=Asked(num_classes=3))
+    assert not nameless.settings["names_from_labels"]
 
 
 def test_names_that_zero_shot_has_shown_to_fit_no_groups_are_not_recommended_to_learn_from(collection, sent):
