@@ -39,7 +39,9 @@ class NeighbourQueue:
             queries: (B, E) unit vectors.
             images: (B,) whose they are; rows of the same image, from the epoch before, are no neighbours.
             dice: (B,) which of the nearest is taken, 0 = the nearest: drawn from 0 … k - 1.
-            preferred: (B, Q) bool, rows to be taken before all others (the oracle of Table 16); None for none.
+            preferred: (B, Q) bool, rows to be taken before all others; None for none. In the oracle of Table 16 nothing
+                but the image's own class is a candidate; with a few labels that would be a few rows, and none for the
+                images without one, so here they come first and the nearest others after them.
         """
         likeness = queries @ self.embeddings.T  # (B, Q)
         likeness = likeness.masked_fill(images[:, None] == self.owners, BELOW_ANY_COSINE)
