@@ -8,24 +8,20 @@ import re
 import shutil
 import signal
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from benchmarks.gate import Gate
+from tests.browser.clicking import PREFIX, choose, choose_file, has_images, has_nothing_twice, sign_in, try_again
 from tests.browser.conftest import Product, started
-from tests.browser.test_main_job import PASSWORD, SECOND, look, sign_up
+from tests.browser.test_main_job import SECOND, look, sign_up
+from tests.browser.trips import COUNT, WHOLE_BYTES, archived, noise, size_bytes
 
-PREFIX = "/photographs"
-COUNT = 30
 LAB = "photographs.lab"
 """A name that this machine has for nobody but the browser: to it, plain http from there is not secure."""
-WHOLE_BYTES = 64 * 1024 * 1024
 SLICE_BYTES = 4 * 1024 * 1024
 CLAIM = "**/uploads/claim/"
 TRIES = 9
@@ -68,23 +64,23 @@ def below(started_below: tuple[Product, Gate], browser: Browser) -> tuple[Produc
     return started_below
 
 
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Open a page; no script of it may fail."""
+    opened = browser.new_page()
+    faults: list[str] = []
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    yield opened
+    opened.context.close()
+    assert faults == []
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write two folders of images, a broken file and a system's file."""
     top = noise(tmp_path_factory.mktemp("chosen") / "trip", seed=0)
     (top / "broken.jpg").write_bytes(b"\xff\xd8\xff and no more")
     (top / ".DS_Store").write_bytes(b"Bud1")
-    return top
-
-
-def noise(top: Path, seed: int, count: int = COUNT, side_px: int = 400) -> Path:
-    """Write two folders of images with the same names in each."""
-    drawn = np.random.default_rng(seed)
-    for number in range(count):
-        place = top / ("monday" if number % 2 else "tuesday") / f"{number // 2}.jpg"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(drawn.integers(0, 255, (side_px, side_px, 3), dtype=np.uint8)).save(
-            place, quality=90)
     return top
 
 
@@ -98,31 +94,6 @@ def web_of(product: Product) -> int:
         if parent == product.process.pid and b"uvicorn" in words:
             return int(one.name)
     raise AssertionError("the web is not running")
-
-
-def size_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def choose(page: Page, folder: Path) -> None:
-    page.locator("input[data-input=folder]").first.set_input_files(folder)
-
-
-def sign_in(page: Page, address: str) -> None:
-    page.goto(f"{address}{PREFIX}/")
-    page.get_by_label("User name").fill("ada")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("link", name="ada", exact=True)).to_be_visible()
-
-
-def choose_file(page: Page, file: Path) -> None:
-    page.locator("input[data-input=files]").first.set_input_files(file)
-    page.wait_for_url("**/collections/*/images/**")
-
-
-def has_images(page: Page, count: int) -> None:
-    expect(page.locator("#image-count")).to_have_text(str(count), timeout=300 * SECOND)
 
 
 def answers(page: Page, address: str, *said: Callable[[Route], None]) -> None:
@@ -143,22 +114,6 @@ def heard(route: Route) -> None:
     """Let the server hear a question and lose its answer."""
     route.fetch()
     route.abort()
-
-
-def has_nothing_twice(page: Page, count: int) -> None:
-    page.goto(page.url.split("?")[0].replace("/images/", "/files/"))
-    expect(page.get_by_label("Which files")).to_contain_text(f"Images {count}")
-    expect(page.get_by_label("Which files")).not_to_contain_text("Duplicates")
-
-
-def try_again(page: Page) -> None:
-    """Let the browser's waiting pass quickly until it offers to try again, and take the offer."""
-    offer = page.get_by_role("button", name="Try these again")
-    deadline = time.monotonic() + 60
-    while not offer.is_visible() and time.monotonic() < deadline:
-        page.clock.fast_forward("01:00")
-        page.wait_for_timeout(50)
-    offer.click()
 
 
 def test_a_line_that_breaks_and_a_second_time(below: tuple[Product, Gate], browser: Browser, folder: Path,
@@ -225,26 +180,12 @@ def test_a_line_that_breaks_and_a_second_time(below: tuple[Product, Gate], brows
     page.context.close()
 
 
-def archived(place: Path) -> Path:
-    """Write an archive of three photographs that is too large for the browser's own SHA-256."""
-    drawn = np.random.default_rng(2)
-    with zipfile.ZipFile(place, "w") as archive:
-        for number in range(3):
-            file = place.with_name(f"{number}.png")
-            Image.fromarray(drawn.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(file)
-            archive.write(file, f"trip/{file.name}")
-        archive.writestr("trip/recorder.bin", os.urandom(WHOLE_BYTES + 6 * 1024 * 1024))
-    return place
-
-
-def test_over_plain_http_an_archive_that_is_here_is_not_sent_again(below: tuple[Product, Gate], browser: Browser,
+def test_over_plain_http_an_archive_that_is_here_is_not_sent_again(below: tuple[Product, Gate], page: Page,
                                                                   tmp_path: Path) -> None:
     _, gate = below
-    page = browser.new_page()
     page.set_default_timeout(60 * SECOND)
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda one: faults.append(one.text) if "Content Security Policy" in one.text else None)
+    forbidden: list[str] = []
+    page.on("console", lambda one: forbidden.append(one.text) if "Content Security Policy" in one.text else None)
     lab = gate.address.replace("127.0.0.1", LAB)
     sign_in(page, lab)
     assert page.evaluate("[isSecureContext, crypto.subtle === undefined]") == [False, True]
@@ -283,17 +224,13 @@ def test_over_plain_http_an_archive_that_is_here_is_not_sent_again(below: tuple[
     page.get_by_role("button", name="Send without checking").click()
     has_images(page, 1)
     expect(page.get_by_text("Everything is sent")).to_be_visible()
-    assert faults == []
-    page.context.close()
+    assert forbidden == []
 
 
-def test_a_question_that_gets_no_answer_is_asked_again(below: tuple[Product, Gate], browser: Browser,
+def test_a_question_that_gets_no_answer_is_asked_again(below: tuple[Product, Gate], page: Page,
                                                        tmp_path: Path) -> None:
     _, gate = below
-    page = browser.new_page()
-    faults: list[str] = []
     created: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("request", lambda one: created.append(one.url) if one.method == "POST" and one.url.endswith("/uploads/")
             else None)
     sign_in(page, gate.address)
@@ -320,16 +257,11 @@ def test_a_question_that_gets_no_answer_is_asked_again(below: tuple[Product, Gat
     expect(page.get_by_text("200 were here already")).to_be_visible()
     assert len(created) == 200
     has_nothing_twice(page, 200)
-    assert faults == []
-    page.context.close()
 
 
-def test_what_got_no_answer_at_all_is_offered_again(below: tuple[Product, Gate], browser: Browser,
+def test_what_got_no_answer_at_all_is_offered_again(below: tuple[Product, Gate], page: Page,
                                                     tmp_path: Path) -> None:
     _, gate = below
-    page = browser.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
     page.clock.install()
     sign_in(page, gate.address)
     answers(page, "**/collections/create/", Route.abort)
@@ -350,5 +282,3 @@ def test_what_got_no_answer_at_all_is_offered_again(below: tuple[Product, Gate],
     expect(dock).to_contain_text("Everything is sent")
     expect(dock).to_contain_text("100 of 100")
     has_nothing_twice(page, 100)
-    assert faults == []
-    page.context.close()

@@ -7,7 +7,11 @@ from shutil import copy
 
 import pytest
 
-from tests.core.tiny_clip import write_tiny_clip
+from core.data.images import ImageSet, open_images
+from core.methods.must_objective import Batch
+from core.shell import LocalRun
+from core.training import loop
+from tests.core.tiny_clip import write_shapes, write_tiny_clip
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +28,25 @@ def tiny_starters(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let `load_backbone` find them."""
     monkeypatch.setenv("LABELFREE_WEIGHTS", str(tiny_weights))
     return tiny_weights
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
+    """Draw 38 shapes: three batches of twelve and two over."""
+    folder = tmp_path_factory.mktemp("shapes")
+    write_shapes(folder, 38)
+    return open_images(folder, folder)[0]
+
+
+@pytest.fixture
+def stages(monkeypatch: pytest.MonkeyPatch) -> list[loop.Stage[Batch]]:
+    """Record the stages that the loop is given, and let it run them."""
+    found: list[loop.Stage[Batch]] = []
+    train = loop.train
+
+    def watch(stage: loop.Stage[Batch], run: LocalRun) -> None:
+        found.append(stage)
+        train(stage, run)
+
+    monkeypatch.setattr(loop, "train", watch)
+    return found

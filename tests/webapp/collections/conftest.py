@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+from tests.bucket_server import KEY, SECRET
+from tests.webapp.collections.odd_server import odd  # noqa: F401 - a fixture
 
 
 @pytest.fixture
@@ -38,3 +43,27 @@ def brought(collection):
         return upload
 
     return bring
+
+
+@pytest.fixture
+def aws_environment(monkeypatch, tmp_path):
+    """Leave nothing of this machine's own AWS settings, and give the right credentials."""
+    from tests.webapp.collections.bucket_source import forget_credentials
+
+    for name in os.environ:
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    forget_credentials()
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Catch the messages to workers of what waits in a source."""
+    messages: list[str] = []
+    monkeypatch.setattr("webapp.collections.sources.send", lambda task, pk, queue: messages.append(pk) or True)
+    return messages

@@ -5,23 +5,16 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-import socket
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
 import pytest
-from django.db import connections
-from django.test import Client
 
 from tests.bucket_server import KEY, POOR_KEY, SECRET, free_port, serving
+from tests.webapp.collections.bucket_source import add, forget_credentials, names, read_all
 from tests.webapp.collections.pictures import png, zipped
 from webapp.audit.models import Entry
 from webapp.collections import buckets, storage
-from webapp.collections.ingest import read_upload
 from webapp.collections.models import Collection, Image, Refusal, Upload
 from webapp.config.bucket_list import parse
 
@@ -30,6 +23,8 @@ OBJECTS = {
     "2026/birdsong/1.png": png(4), "2026/ü ?#%&+.png": png(5), "2026/twice//1.png": png(6),
     "2026/.DS_Store": b"x", "2026/empty/": b"", "private/9.png": png(9),
 }
+
+pytestmark = pytest.mark.usefixtures("aws_environment", "told")
 
 
 @pytest.fixture(scope="module")
@@ -40,27 +35,6 @@ def server():
         yield running
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch, tmp_path):
-    """Leave nothing of this machine's own AWS settings, and give the right credentials."""
-    for name in os.environ:
-        if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    forget_credentials()
-
-
-def forget_credentials() -> None:
-    """Do what a new start does."""
-    from webapp.collections import s3
-
-    s3._storage.cache_clear()
-
-
 @pytest.fixture
 def bucket(server, settings):
     """List a prefix of a bucket of the test's own; return the bucket's name there."""
@@ -69,29 +43,6 @@ def bucket(server, settings):
     server.put(name, OBJECTS)
     settings.SOURCE_BUCKETS = parse(f"museum={server.endpoint}/{name}/2026")
     return name
-
-
-@pytest.fixture(autouse=True)
-def told(monkeypatch):
-    """Catch the messages to workers."""
-    messages: list[str] = []
-    monkeypatch.setattr("webapp.collections.sources.send", lambda task, pk, queue: messages.append(pk) or True)
-    return messages
-
-
-def add(client, collection, below: str = "", bucket: str = "museum") -> str:
-    response = client.post(f"/collections/{collection.pk}/bucket/", {"bucket": bucket, "below": below}, follow=True)
-    assert response.status_code == 200
-    return response.content.decode()
-
-
-def read_all() -> None:
-    for upload in Upload.objects.filter(status="received"):
-        read_upload(upload)
-
-
-def names() -> set[str]:
-    return set(Upload.objects.values_list("name", flat=True))
 
 
 def test_a_bucket_becomes_images_with_its_folders_as_provenance(
@@ -254,118 +205,6 @@ def test_what_goes_wrong_is_a_sentence_with_the_fix_and_no_secret(
     assert not Upload.objects.exists()
     for secret in (SECRET, "another-secret", KEY, POOR_KEY, "museum:nobody", "AWS4-HMAC"):
         assert secret not in page + caplog.text
-
-
-class Odd(BaseHTTPRequestHandler):
-    """Answers as a server does that is no bucket's, is out of order, or breaks off."""
-
-    answer: tuple[int, bytes, int] = (200, b"", 0)
-
-    def do_GET(self):
-        status, content, length = self.answer
-        type(self).asked += 1
-        self.send_response(status)
-        self.send_header("Content-Length", str(length or len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-        self.close_connection = True
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def odd():
-    """Return a function that starts such a server and gives its class and its address."""
-    running = []
-
-    def start(status: int, content: bytes, length: int = 0):
-        handler = type("OddOne", (Odd,), {"answer": (status, content, length), "asked": 0})
-        running.append(ThreadingHTTPServer(("127.0.0.1", 0), handler))
-        threading.Thread(target=running[-1].serve_forever, daemon=True).start()
-        return handler, f"http://127.0.0.1:{running[-1].server_port}"
-
-    yield start
-    for one in running:
-        one.shutdown()
-        one.server_close()
-
-
-@pytest.mark.parametrize(("status", "content", "sentence"), [
-    (200, b"<html>Welcome to <b>our</b> shop</html>", "speaks S3"),
-    (200, b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a</Key></Contents></ListBucketResult>",
-     "speaks S3"),
-    (403, b"<html>No.</html>", "for the rights to list"),
-    (503, b"", "it does not answer"),
-    (418, b"<Error><Code>Teapot</Code><Message>secret</Message></Error>", "speaks S3"),
-    (400, b"<Error><Code>AuthorizationHeaderMalformed</Code></Error>", "?region="),
-])
-def test_a_server_that_answers_oddly_is_named(signed_in, collection, settings, odd, status, content, sentence):
-    settings.SOURCE_BUCKETS = parse(f"museum={odd(status, content)[1]}/photos")
-    assert sentence in add(signed_in, collection)
-
-
-@pytest.fixture
-def silent():
-    """Give a socket that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
-        yield listener
-
-
-def connections_to(listener: socket.socket) -> int:
-    count = 0
-    with suppress(BlockingIOError):
-        while True:
-            listener.accept()[0].close()
-            count += 1
-    return count
-
-
-def test_clicks_on_a_silent_bucket_hold_one_thread_and_not_for_long(
-        transactional_db, alice, collection, settings, silent):
-    from webapp.collections import s3
-
-    settings.SOURCE_BUCKETS = parse(f"museum=http://127.0.0.1:{silent.getsockname()[1]}/photos")
-    clients = [Client() for _ in range(6)]
-    for client in clients:
-        client.force_login(alice)
-
-    def click(client: Client) -> tuple[float, str]:
-        begun = time.monotonic()
-        try:
-            page = add(client, collection)
-        finally:
-            connections.close_all()
-        return time.monotonic() - begun, page
-
-    with ThreadPoolExecutor(len(clients)) as pool:
-        *others, (seconds, page) = sorted(pool.map(click, clients))
-    assert all("museum: it is being listed already" in said for _, said in others)
-    assert max(waited for waited, _ in others) < s3.LISTING_PATIENCE.read_timeout <= seconds < 20
-    assert "museum: it does not answer" in page
-    assert connections_to(silent) == 1
-    assert "museum: it does not answer" in click(clients[0])[1]
-    assert connections_to(silent) == 0, "it did not answer a moment ago"
-
-
-def test_a_bucket_that_did_not_answer_its_listing_is_asked_again_after_a_while(
-        signed_in, collection, settings, odd):
-    settings.SOURCE_BUCKETS = parse(f"museum=http://127.0.0.1:{free_port()}/photos")
-    assert "museum: it does not answer" in add(signed_in, collection)
-    handler, address = odd(200, b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
-    settings.SOURCE_BUCKETS = parse(f"museum={address}/photos")
-    Upload.objects.create(collection=collection, name="9.png", size_bytes=9, status="received",
-                          source="s3://museum/9.png?etag=")
-    assert "museum: it does not answer" in add(signed_in, collection)
-    read_all()
-    assert Upload.objects.get().message.startswith("museum: it does not answer")
-    assert Upload.objects.get().message.endswith(". What is left of it waits; reading goes on by itself.")
-    assert handler.asked == 0
-
-    os.utime(settings.CACHE_ROOT / "bucket-museum.away", (time.time() - buckets.ASK_AGAIN_SECONDS - 1,) * 2)
-    assert "Nothing new in museum" in add(signed_in, collection)
-    assert handler.asked == 1
 
 
 def test_a_line_that_breaks_leaves_nothing_half_and_the_upload_waits(
