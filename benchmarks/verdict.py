@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
 
 from benchmarks.digits import Answers, answers
 from benchmarks.house import House
 from benchmarks.patience import Patient
 from benchmarks.postbox import Postbox
+
+SHOWN = 500
 
 
 def images(house: House, collection: int, sent: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -52,10 +56,29 @@ def run(house: House, patient: Patient, pk: int, expected: Mapping[str, Answers]
         yield f"run {pk} ({method}) was told of by {len(told)} notices: {sorted(told)}"
 
 
-def traces(house: House, pk: int) -> list[object]:
+Traces = Mapping[str, list[tuple[Any, ...]]]
+"""All that a run has written, by table."""
+WRITES = {"runs_run": "select id, status, attempt, lease_owner, lease_token, lease_expires_at, heartbeat_at, stage, "
+                      "step, total, images_per_second, seconds_left, histogram, samples, log, error, retryable, "
+                      "result, queued_at, started_at, finished_at from runs_run where id = ?",
+          "runs_prediction": "select * from runs_prediction where run_id = ? order by id",
+          "runs_progresspoint": "select * from runs_progresspoint where run_id = ? order by id",
+          "notices_notice": "select * from notices_notice where run_id = ? order by id"}
+"""Where a run writes. What its folder takes up is measured by the reaper, afterwards too."""
+
+
+def traces(house: House, pk: int) -> Traces:
     """Return all that a run has written, to be held against the same at another time."""
-    questions = ("select * from runs_run where id = ? order by id",
-                 "select * from runs_prediction where run_id = ? order by id",
-                 "select * from runs_progresspoint where run_id = ? order by id",
-                 "select * from notices_notice where run_id = ? order by id")
-    return [house.ledger.ask(question, pk) for question in questions]
+    return {table: house.ledger.ask(question, pk) for table, question in WRITES.items()}
+
+
+def written_since(before: Traces, house: House, pk: int) -> list[str]:
+    """Return what a run that was over has written since: each row that came, went or changed, and from what to what."""
+    found = []
+    for table, now in traces(house, pk).items():
+        old, new = ({row[0]: row for row in rows} for rows in (before[table], now))
+        for key in sorted(old.keys() | new.keys()):
+            change = [(was, is_now) for was, is_now in zip_longest(old.get(key, ()), new.get(key, ())) if was != is_now]
+            if change:
+                found.append(f"run {pk}: after its end {table} {key} was written: {str(change)[:SHOWN]}")
+    return found
