@@ -218,8 +218,11 @@ class RunForm(forms.Form):
         asked = Asked.of(self.collection)
         if "num_classes" in given:
             asked = asked.counting(given["num_classes"])
+        values = self.values()
+        if asked.version is None:  # another number of classes was given than there are names
+            values.pop("names_from_labels", None)
         try:
-            return start_run(collection=self.collection, method=self.method_name, values=self.values(), asked=asked,
+            return start_run(collection=self.collection, method=self.method_name, values=values, asked=asked,
                              preset=given.get("preset", ""), seed=given["seed"], start_from=given.get("start_from"),
                              also=list(given.get("also") or ()),
                              **{field: given.get(field) for field in OTHER_COLLECTIONS})

@@ -124,7 +124,11 @@ def obstacle(method: str, question: Question, settings: Settings | None = None) 
         return Obstacle("It needs class names, and this collection has none.", "Give class names", "classes")
     if needs == "count" and question.count is None:
         return Obstacle("It needs to know how many classes there are.", "Give names or a number", "classes")
-    if learns_from_labels(settings or METHODS[method].settings()) and not question.labelled:
+    chosen = settings or METHODS[method].settings()
+    if not question.class_names and learns_from_labels(chosen) and not getattr(chosen, "oracle", False):
+        return Obstacle("Labels name groups, or teach a classifier, only where there are class names.",
+                        "Give class names", "classes")
+    if learns_from_labels(chosen) and not question.labelled:
         return Obstacle("It learns from images that you confirmed or corrected in review, and there are none with "
                         "these class names yet. The review of a run takes them from a CSV too.",
                         "Review a run", "labels")

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from core.catalog import METHODS, learns_from_labels
+from core.catalog import METHODS, learns_from_labels, parse
 from core.errors import ConfigError, DataError
 from core.settings import describe
 from webapp.audit.trail import record
@@ -55,7 +55,7 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "runs/_form.html" if request.headers.get("HX-Request") else "runs/new.html", {
         "collection": collection, "question": question, "form": form, "cards": cards, "recommended": recommended,
         "chosen": METHODS[method], "obstacle": obstacle(method, question),
-        "learns_from_labels": learns_from_labels(METHODS[method].settings()),
+        "learns_from_labels": learns_from_labels(parse(method, form.start_values)),
     }, status=422 if bound is not None else 200)
 
 

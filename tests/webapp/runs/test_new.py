@@ -265,6 +265,20 @@ def test_a_method_that_learns_from_labels_leads_to_the_review_while_there_are_no
     assert "2 images that you confirmed or corrected" in page
 
 
+def test_groups_are_named_by_labels_unless_another_number_of_classes_is_asked_for(signed_in, collection, sent):
+    page = signed_in.get(address(collection), {"method": "kmeans"})
+    assert "It learns from <strong>" not in page.content.decode()
+    rows.review(rows.run(collection, "zeroshot"), {3: 1, 4: 2})
+    form = signed_in.get(address(collection), {"method": "kmeans"})
+    assert "It learns from <strong>2 images that you confirmed" in form.content.decode()
+    asked = {"method": "kmeans", "seed": "0", "setting-spaces": "starter-clip", "setting-starts": "1",
+             "setting-batch_size": "256", "setting-names_from_labels": "on"}
+    for count, named in ((3, True), (4, False)):
+        assert signed_in.post(address(collection), {**asked, "num_classes": count}).status_code == 302
+        run = Run.objects.order_by("-pk").first()
+        assert (run.num_classes, run.settings["names_from_labels"]) == (count, named)
+
+
 def test_the_oracle_without_labels_is_refused_beside_its_switch(collection, sent):
     form = RunForm(filled(collection, "maect", **{PREFIX + "oracle": "on"}), collection=collection, method="maect")
     assert form.start() is None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.catalog import METHODS
+from core.catalog import METHODS, parse
 from core.evaluation.label_free import FOLDS
 from core.methods import turtle
 from core.methods.trials import FOLD_STEPS
@@ -52,6 +52,14 @@ def test_it_names_what_a_method_lacks_and_the_fix(method, question, possible):
     found = obstacle(method, question)
     assert (found is None) == possible
     assert found is None or all(found)
+
+
+def test_labels_are_of_use_only_where_there_are_names():
+    for values in ({"names_from_labels": True}, {"classifier_from": "labels"}):
+        settings = parse("maect", values)
+        assert obstacle("maect", Question(num_images=100, num_classes=2, labelled=9), settings).lacking == "classes"
+        assert obstacle("maect", Question(num_images=100, class_names=("a", "b")), settings).lacking == "labels"
+        assert obstacle("maect", Question(num_images=100, class_names=("a", "b"), labelled=9), settings) is None
 
 
 def test_a_run_of_more_images_and_of_a_larger_model_costs_more():
