@@ -88,7 +88,7 @@ def centroids(evidence: Evidence) -> Finding:
     rows = []
     for cluster, centre in enumerate(found.best.centres):
         away = np.linalg.norm(found.points - centre, axis=1)
-        rows.append([int(one) for one in away.argsort(kind="stable")[:SHOWN] if found.best.labels[one] == cluster])
+        rows.append([int(one) for one in away.argsort(kind="stable") if found.best.labels[one] == cluster][:SHOWN])
     alike = [float((evidence.truth[row] == np.bincount(evidence.truth[row]).argmax()).mean()) for row in rows if row]
     pictures = [[evidence.pictures.load(one, 2 * TILE_PX) for one in row] for row in rows]
     return Finding(figures={"same_class_share": float(np.mean(alike))}, picture=sheet(pictures, TILE_PX),

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, normalized_mutual_info_score
 
 from core.data.images import ImageSet
 from core.errors import DataError
 from core.evaluation import clustering, neighbours, probe, shots
+from core.evaluation.drawing import GAP_PX
 from core.evaluation.evidence import Evidence, spread
+from core.methods.clusters import Start
 from core.shell import LocalRun
 
 
@@ -24,11 +29,21 @@ class Known(Evidence):
 def evidence(features: np.ndarray, truth: np.ndarray, folder: Path) -> Evidence:
     """Return what measures look at, with these features (N, D) in place of a backbone's."""
     paths = tuple(f"{index}.png" for index in range(len(truth)))
+    files = tuple(folder / path for path in paths)
     run = LocalRun(device=torch.device("cpu"), seed=0, folder=folder)
     found = Known(run=run, paths=paths, true_names=tuple(f"class {one:02d}" for one in truth),
-                  images=ImageSet(tuple(map(Path, paths)), paths))
+                  images=ImageSet(files, paths))
     object.__setattr__(found, "features", features.astype(np.float32))
     return found
+
+
+def given_starts(*found: Start) -> Callable[..., Iterator[Start]]:
+    """Return what stands in for k-means, whose hundred starts come to these."""
+    def starts(points: np.ndarray, num_clusters: int, starts: int, run: LocalRun) -> Iterator[Start]:
+        assert (len(points), num_clusters, starts) == (len(found[0].labels), 2, 100)
+        yield from found
+
+    return starts
 
 
 @pytest.fixture
@@ -62,6 +77,79 @@ def test_classes_that_are_noise_are_not(noise: Evidence) -> None:
     assert neighbours.nearest_neighbours(noise).figures["accuracy"] == pytest.approx(0.5, abs=0.12)
     assert neighbours.retrieval(noise).figures["top_5"] == pytest.approx(0.5, abs=0.12)
     assert abs(clustering.silhouette(noise).figures["silhouette"]) < 0.05
+
+
+def test_clusters_that_are_known_are_compared_with_the_truth(tmp_path: Path) -> None:
+    # Cluster by cluster: 5 of class 0 and 1 of class 1; 3 of class 1 and 1 of class 2; 2 of class 2.
+    known = np.repeat([0, 1, 2], [6, 4, 2])
+    truth = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2])
+    order = np.random.default_rng(3).permutation(12)
+    known, truth = known[order], truth[order]
+    features = np.eye(3)[known] * 50 + np.random.default_rng(4).normal(size=(12, 3))
+    found = clustering.clusters(evidence(features, truth, tmp_path)).figures
+    assert found["cluster_accuracy"] == pytest.approx((5 + 3 + 2) / 12)
+    assert found["bcubed_precision"] == pytest.approx(((25 + 1) / 6 + (9 + 1) / 4 + 4 / 2) / 12)
+    assert found["nmi"] == pytest.approx(normalized_mutual_info_score(truth, known, average_method="geometric"))
+    assert found["ami"] == pytest.approx(adjusted_mutual_info_score(truth, known))
+    assert found["ari"] == pytest.approx(adjusted_rand_score(truth, known))
+
+
+def test_the_start_of_the_lowest_loss_counts_although_another_is_nearer_to_the_truth(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = np.array([0, 0, 0, 1, 1, 1])
+    monkeypatch.setattr(clustering, "kmeans_starts", given_starts(*(
+        Start(inertia=inertia, centres=np.zeros((2, 2)), labels=np.array(labels))
+        for inertia, labels in ((2.0, [1, 1, 1, 0, 0, 0]), (1.0, [0, 0, 1, 1, 1, 1]), (3.0, [0] * 6)))))
+    found = clustering.clusters(evidence(np.eye(6)[:, :2], truth, tmp_path)).figures
+    assert found["cluster_accuracy"] == pytest.approx(5 / 6)
+    assert found["bcubed_precision"] == pytest.approx((2 + (1 + 9) / 4) / 6)
+    assert found["cluster_accuracy_of_starts"] == pytest.approx((1 + 5 / 6 + 1 / 2) / 3)
+    assert found["cluster_accuracy_of_starts_spread"] == pytest.approx(21**0.5 / 18)
+
+
+def test_a_feature_counts_no_more_for_being_large(tmp_path: Path) -> None:
+    truth = np.tile([0, 1], 20)
+    generator = np.random.default_rng(5)
+    told = 2 * truth[:, None] - 1 + 0.1 * generator.normal(size=(40, 2))
+    features = np.hstack([told, 1000 * generator.normal(size=(40, 1))])
+    assert clustering.clusters(evidence(features, truth, tmp_path)).figures["cluster_accuracy"] == 1.0
+
+
+def test_the_ten_nearest_of_a_centre_are_shown_the_nearest_first(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = [7, -1, 12, 3, -9, 5, -11, 2, 8, -4, 10, -6]  # from the first centre, at 0
+    places = np.array([*away, 102, 99], dtype=float)[:, None]  # the second is at 100
+    truth = np.array([int(abs(one) in (2, 5, 9, 11, 12)) for one in away] + [0, 1])
+    for index in range(14):
+        Image.new("RGB", (8, 8), (18 * index, 255 - 18 * index, 40)).save(tmp_path / f"{index}.png")
+    centres = (np.array([[0.0], [100.0]]) - places.mean()) / places.std()
+    monkeypatch.setattr(clustering, "kmeans_starts", given_starts(
+        Start(inertia=1.0, centres=centres, labels=np.repeat([0, 1], [12, 2]))))
+    found = clustering.centroids(evidence(places, truth, tmp_path))
+    assert found.figures == {"same_class_share": pytest.approx((7 / 10 + 1 / 2) / 2)}
+    rows = [[1, 7, 3, 9, 5, 11, 0, 8, 4, 10], [13, 12]]
+    assert list(found.table[1:]) == [[cluster, rank, f"{one}.png", f"class {truth[one]:02d}"]
+                                     for cluster, row in enumerate(rows, 1) for rank, one in enumerate(row, 1)]
+    assert found.picture is not None
+    step, middle = clustering.TILE_PX + GAP_PX, clustering.TILE_PX // 2
+    for down, row in enumerate(rows):
+        for across, one in enumerate(row):
+            assert found.picture.getpixel((across * step + middle, down * step + middle)) == (
+                18 * one, 255 - 18 * one, 40)
+
+
+def test_images_of_another_cluster_that_are_nearer_take_no_place(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = np.array([*range(-15, -4), 2.95, 3.1])[:, None]  # a wide cluster at 0, and a tight one beside its centre
+    truth = np.array([0] * 11 + [1] * 2)
+    for index in range(13):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{index}.png")
+    centres = (np.array([[0.0], [3.0]]) - places.mean()) / places.std()
+    monkeypatch.setattr(clustering, "kmeans_starts", given_starts(
+        Start(inertia=1.0, centres=centres, labels=np.repeat([0, 1], [11, 2]))))
+    found = clustering.centroids(evidence(places, truth, tmp_path))
+    assert [(row[0], row[2]) for row in found.table[1:]] == [
+        *((1, f"{index}.png") for index in range(10, 0, -1)), (2, "11.png"), (2, "12.png")]
 
 
 def test_retrieval_counts_the_nearest_by_angle() -> None:

@@ -12,7 +12,9 @@ from PIL import Image
 from core.backbones import autoencoder
 from core.backbones.load import load_backbone
 from core.classifier import Classifier, Member
+from core.data.corruptions import CORRUPTIONS
 from core.data.images import ImageSet, open_images
+from core.data.views import normalise
 from core.errors import ConfigError
 from core.evaluation import finetuning, robustness, tokens
 from core.evaluation.colours import BINS, histogram_error, histograms
@@ -89,6 +91,20 @@ def test_the_zero_shot_model_itself_stands_at_100_and_an_adapted_one_beside_it(
     assert compared.figures["mean_corruption_error"] == pytest.approx(np.mean(relative), abs=0.02)
 
 
+def test_a_model_that_adapting_did_not_change_stands_at_100_under_all_fifteen_corruptions(tiny: Evidence) -> None:
+    unchanged = Classifier(members=tiny.answering.members, class_names=SHAPES, method="must",
+                           settings={"templates": "one"})
+    found = robustness.corruptions(Evidence(run=tiny.run, paths=tiny.paths, images=tiny.images, adapted=True,
+                                            true_names=tiny.true_names, classifier=unchanged,
+                                            backbones=tiny.backbones))
+    assert [row[:2] for row in found.table[1:]] == [(name, one) for name in CORRUPTIONS for one in (1, 2, 3, 4, 5)]
+    assert len(found.table) == 1 + 15 * 5
+    assert all(row[2] == row[3] for row in found.table[1:])
+    assert len({row[2] for row in found.table[1:]}) > 1
+    assert found.figures["mean_corruption_error"] == pytest.approx(100.0)
+    assert found.figures["clean_error"] == found.figures["clean_error_of_zero_shot"]
+
+
 def test_clusters_have_no_zero_shot_twin(tiny: Evidence) -> None:
     unnamed = Classifier(members=(Member(backbone=tiny.backbones[0], weight=torch.zeros(32, 2)),), method="kmeans",
                          class_names=("cluster 1", "cluster 2"))
@@ -143,6 +159,19 @@ def test_tokens_that_are_the_histogram_give_it_away_and_constant_ones_do_not() -
     assert told < 0.8 * untold
 
 
+def test_the_class_token_after_the_last_block_is_what_the_model_answers_from(tiny: Evidence, starters: Path) -> None:
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    mae, (clip,) = load_backbone("starter-mae"), tiny.backbones
+    mae.pooling = "class"
+    with torch.no_grad():
+        expected = mae(normalise(images, mae.mean, mae.std))
+        assert torch.allclose(mae.visual.norm(class_tokens(mae, images)[-1]), expected, atol=1e-5)
+        small = images[:, :, :32, :32]
+        expected = clip(normalise(small, clip.mean, clip.std))
+        found = clip.visual.ln_post(class_tokens(clip, small)[-1]) @ clip.visual.proj
+        assert torch.allclose(found, expected, atol=1e-5)
+
+
 def test_attention_written_out_is_the_models_own(tiny: Evidence, starters: Path) -> None:
     for name, pooling in (("starter-clip", None), ("starter-mae", "class")):
         backbone = load_backbone(name)
@@ -188,3 +217,34 @@ def test_visible_patches_are_kept_and_three_quarters_are_hidden(starters: Path, 
     clip = Evidence(run=run, paths=digit_images.names, images=digit_images, backbones=(load_backbone("starter-clip"),))
     with pytest.raises(ConfigError, match="recovered by a decoder"):
         recovered(clip)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.0, -1.0])
+def test_the_error_is_that_of_the_hidden_pattern(share: float, starters: Path, tmp_path: Path,
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = load_backbone("starter-mae")
+    backbone.mean, backbone.std = (0.4,) * 3, (0.25,) * 3
+    pattern = np.random.default_rng(0).integers(-60, 61, (8, 8, 3))
+    folder = tmp_path / "images"
+    folder.mkdir()
+    strengths = (0.25, 0.5, 0.75, 1.0)
+    for number, strength in enumerate(strengths):  # 8 x 8 patches, all alike; of the images, each brighter and stronger
+        tile = np.rint(110 + 12 * number + strength * pattern).astype(np.uint8)
+        Image.fromarray(np.tile(tile, (8, 8, 1))).save(folder / f"{number}.png")
+    images, _ = open_images(folder, tmp_path / "unpacked")
+    standing = torch.from_numpy((pattern - pattern.mean()) / pattern.std(ddof=1)).float().flatten()
+    decoder = autoencoder.load_decoder("starter-mae", backbone.visual, 0)
+    decoder.predict.weight.data.zero_()
+    decoder.predict.bias.data.copy_(share * standing)  # every patch is recovered as this share of the pattern
+    monkeypatch.setattr(autoencoder, "load_decoder", lambda *_: decoder)
+    found = recovered(Evidence(run=LocalRun(device=torch.device("cpu"), seed=0, folder=tmp_path), paths=images.names,
+                               images=images, backbones=(backbone,)))
+    deviation = np.abs(pattern - pattern.mean()).mean() / 255
+    assert found.figures["mean_absolute_error"] == pytest.approx((1 - share) * deviation * np.mean(strengths), abs=2e-3)
+    assert found.picture is not None
+    drawn = np.asarray(found.picture).astype(int)
+    image, masked, again = (drawn[:160, start:start + 160] for start in (0, 162, 324))
+    assert (np.abs(image - again).max() <= 2) == (share == 1.0)
+    hidden = (masked == 128).all(axis=2)
+    assert hidden.mean() == pytest.approx(0.75, abs=0.01)
+    assert (masked[~hidden] == image[~hidden]).all()
