@@ -11,7 +11,7 @@ import numpy as np
 
 from core.backbones.start import Start
 from core.card import backbones_of
-from core.catalog import METHODS, Settings, parse
+from core.catalog import METHODS, Settings, learns_from_labels, parse
 from core.data.copies import without_copies
 from core.data.images import ImageSet, open_images
 from core.errors import ConfigError, DataError
@@ -96,15 +96,25 @@ def values_of(request: AdaptRequest) -> dict[str, object]:
 
 
 def settings_of(request: AdaptRequest, num_images: int, listener: Listener) -> Settings:
-    """Return the settings: the person's own over those recommended for so many images."""
+    """Return the settings: the person's own over those recommended for so many images and, with labels, for those.
+
+    Raises:
+        ConfigError: for a setting that cannot be used, or labels that nothing would be learnt from.
+    """
     values = values_of(request)
+    if request.labels is not None and "names_from_labels" in describe(METHODS[request.method].settings):
+        values = {"names_from_labels": True, **values}
     if request.preset is None:
         first = backbones_of(asdict(parse(request.method, values)))[0]
         preset, recommended = recommend(request.method, num_images, first)
         if preset:
             listener.note(f"settings: the preset {preset}, chosen for {num_images} images and {first}")
         values = {**recommended, **values}
-    return parse(request.method, values)
+    settings = parse(request.method, values)
+    if request.labels is not None and not learns_from_labels(settings):
+        raise ConfigError("labels", f"{METHODS[request.method].title}, with these settings, makes no use of labels; "
+                                    "leave --labels out")
+    return settings
 
 
 def begin(request: AdaptRequest) -> Path:

@@ -106,6 +106,18 @@ def test_labels_are_learnt_and_a_run_begins_with_an_earlier_model(
     assert not (tmp_path / "third").exists()
 
 
+def test_labels_name_groups_unless_told_otherwise(digits: Digits, names: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("path,label\n" + "".join(f"digit-{index:04d}.png,nine\n" for index in range(3)))
+    asked = ["adapt", "--images", str(digits[0]), "--names", str(names), "--method", "kmeans", "--set", "starts=1",
+             "--labels", str(labels)]
+    assert main([*asked, "--out", str(tmp_path / "named")]) == 0
+    assert "nine" in {row["label"] for row in rows(tmp_path / "named" / "labels.csv")[:3]}
+    assert json.loads((tmp_path / "named" / "result.json").read_text())["taught"] == [
+        f"digit-{index:04d}.png" for index in range(3)]
+    assert main([*asked, "--set", "names_from_labels=no", "--out", str(tmp_path / "guessed")]) == 2
+
+
 def test_where_names_drift_the_terminal_and_the_card_say_that_zero_shot_was_kept(
         digits: Digits, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = ("templates=one", "epochs=1", "batch_size=20", "base_learning_rate=0.1", "least_kept=1")

@@ -70,7 +70,10 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
                                           "nowhere.txt: no such folder or archive"),
     "no labels": (("--method", "semimae", "--names", "{names}"), 2, "or give --labels FILE"),
     "a beginning that is none": (("--names", "{names}", "--start-from", "{strange}"), 5, "no model package"),
-    "labels of nothing": (("--names", "{names}", "--labels", "{strange}"), 2, "x.png is not among the images"),
+    "labels of nothing": (("--method", "kmeans", "--names", "{names}", "--labels", "{strange}"), 2,
+                          "x.png is not among the images"),
+    "labels of no use": (("--names", "{names}", "--labels", "{strange}"), 2,
+                         "Zero-shot, with these settings, makes no use of labels; leave --labels out"),
 }
 
 
