@@ -22,7 +22,7 @@ import torch
 
 from benchmarks import bounds, report, rows
 from benchmarks.answers import AnswerCache
-from benchmarks.targets import TARGETS, TUNED_ON, Target, load
+from benchmarks.targets import TARGETS, TUNED_ON, Target, drawn, load
 from core.backbones.features import features
 from core.backbones.load import load_backbone
 from core.catalog import METHODS, parse
@@ -32,6 +32,7 @@ from core.evaluation.label_free import label_free_score, stratified_folds
 from core.evaluation.metrics import evaluate
 from core.evaluation.probe import accuracies
 from core.evaluation.signals import agreement, group_agreement, signals
+from core.methods.naming import match_names
 from core.methods.resolve import resolve
 from core.presets.table import recommend
 from core.problem import Problem
@@ -183,10 +184,33 @@ def measure(contender: Contender, target: Target, seed: int, frozen: torch.Tenso
                         metrics=evaluate(found[unseen], target.truth[unseen], class_names), label_free_score=None,
                         seconds=round(seconds, 1), weights=rows.weights_digest(BACKBONE))
     metrics = evaluate(found, target.truth, class_names)
+    if not contender.uses_names:
+        metrics["named_accuracy"] = named_accuracy(probabilities, target, seed, kept)
     return rows.Row(target=target.name, method=contender.title, seed=seed, settings=contender.settings(target),
                     metrics=metrics, label_free_score=label_free_score(frozen.numpy(), found, seed=0),
                     seconds=round(seconds, 1), weights=rows.weights_digest(BACKBONE),
                     label_free=without_labels(contender, target, seed, probabilities, frozen, kept) | share_kept)
+
+
+def named_accuracy(probabilities: np.ndarray, target: Target, seed: int, kept: AnswerCache) -> float:
+    """Return the share right of the images that nobody labelled, once a few labels have named the groups (N, K)."""
+    labels = torch.full((len(target.truth),), -1)
+    for image, label in drawn(target, seed).items():
+        labels[image] = label
+    texts = torch.from_numpy(baseline_answers(bounds.BASELINE, target, kept).astype(np.float32))
+    order = match_names(torch.from_numpy(probabilities), texts, labels)
+    rest = (labels < 0).numpy()
+    return float((probabilities[:, order].argmax(1) == target.truth)[rest].mean())
+
+
+def baseline_answers(title: str, target: Target, kept: AnswerCache) -> np.ndarray:
+    """Return the probabilities (N, K) of a baseline's first seed; it is run where they were not kept."""
+    found = kept.find(target.name, title, 0)
+    if found is None:
+        baseline = next(one for one in CONTENDERS if one.title == title)
+        found = answer(baseline, target, 0)[0].astype(np.float16)
+        kept.keep(target.name, title, 0, found)
+    return found
 
 
 def without_labels(contender: Contender, target: Target, seed: int, probabilities: np.ndarray, frozen: torch.Tensor,
@@ -201,12 +225,9 @@ def without_labels(contender: Contender, target: Target, seed: int, probabilitie
     shown = signals(probabilities)
     groups = partial(group_agreement, [frozen.numpy()], num_classes=len(target.class_names))
     shown["group_agreement"] = shown["baseline_group_agreement"] = groups(labels=found, seed=seed)
-    baseline = next(one for one in CONTENDERS if one.title == (bounds.BASELINE if named else "k-means"))
-    if contender.title != baseline.title:
-        theirs = kept.find(target.name, baseline.title, 0)
-        if theirs is None:
-            theirs = answer(baseline, target, 0)[0].astype(np.float16)
-            kept.keep(target.name, baseline.title, 0, theirs)
+    baseline = bounds.BASELINE if named else "k-means"
+    if contender.title != baseline:
+        theirs = baseline_answers(baseline, target, kept)
         labels = theirs.argmax(1)
         shown |= {"baseline_agreement": agreement(found, labels, same_classes=named),
                   "baseline_mean_confidence": float(theirs.max(1).mean()),

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks import bounds, report, rows
-from benchmarks.targets import TARGETS, TUNED_ON, Target, load
+from benchmarks.targets import TARGETS, TUNED_ON, Target, drawn, load
 from core.backbones.load import load_backbone
 from core.backbones.start import Start
 from core.catalog import METHODS, parse
@@ -32,14 +32,12 @@ from core.evaluation.measures import MEASURES
 from core.methods.resolve import resolve
 from core.presets.table import recommend
 from core.problem import Problem
-from core.randomness import seeded
 from core.shell import LocalRun
 from core.starter import replay
 
 BACKBONE = "starter-mae"
 SEEDS = (0, 1, 2)
 EPOCHS = ("epochs", "preparing_epochs")
-LABELS_PER_CLASS = 4
 FIGURES = {"clusters": "cluster_accuracy", "knn": "accuracy", "shots": "2_shot", "probe": "accuracy",
            "retrieval": "top_5", "silhouette": "silhouette"}
 """What is measured of an encoder's features: the measure, and which of its figures the tables show first."""
@@ -54,7 +52,7 @@ class Contender:
         method: a key of `core.catalog.METHODS`; "" for the encoder as it is shipped.
         switches: settings that differ from the recommended ones.
         replays: whether it is given a sample of what the starter learnt from.
-        labelled: whether it is given `LABELS_PER_CLASS` labels of each class, and is scored by its answers to the rest.
+        labelled: whether it is given a few labels of each class (`drawn`), and is scored by its answers to the rest.
         begins_with: the title of the contender whose model, of the same target and seed, it begins with.
         longer: how many times the recommended epochs it is given.
         attempt: whether it was tried to better a result: with one seed, on targets that may be tuned on.
@@ -176,13 +174,6 @@ class Bench:
 def local(folder: Path, seed: int) -> LocalRun:
     """Return the surroundings of one cell."""
     return LocalRun(device=torch.device("cuda" if torch.cuda.is_available() else "cpu"), seed=seed, folder=folder)
-
-
-def drawn(target: Target, seed: int) -> dict[int, int]:
-    """Return the labels that a person would have given: image index -> class index, as many of each class."""
-    order = torch.randperm(len(target.truth), generator=seeded(seed, "labels")).numpy()
-    return {int(image): label for label in range(len(target.class_names))
-            for image in order[target.truth[order] == label][:LABELS_PER_CLASS]}
 
 
 def answers_to_the_rest(classifier: Classifier, target: Target, seed: int) -> dict[str, float]:

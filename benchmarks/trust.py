@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks import rows
 from benchmarks.bounds import ACCURACY, BACKBONE, BASELINE, ENCODERS, Bound, Table
-from benchmarks.targets import ARCHIVES
+from benchmarks.targets import ARCHIVES, LABELS_PER_CLASS
 from core.evaluation import estimate
 from core.evaluation.estimate import Calibration, Known
 from core.evaluation.guard import is_hardly_confirmed, is_less_even
@@ -27,9 +27,14 @@ KINDS = {"names": "accuracy", "groups": "hungarian_accuracy"}
 """What a method is given -> what its results are scored by."""
 BASELINES = {"names": BASELINE, "groups": "k-means"}
 TITLES = {"names": {"zeroshot": BASELINE, "must": "MUST", "turtle": "TURTLE"},
+          "names and labels": {"zeroshot": BASELINE, "must": "MUST", "turtle": "TURTLE", "semimae": "Semi-MAE"},
           "groups": {"kmeans": "k-means", "turtle": "TURTLE", "maect": "MAE-CT"}}
-"""What a person can choose from with names or with a number, and which rows say how good it is. With names, TURTLE's
-groups get those that fit best; its rows are matched to the truth one to one, which is the most that such names give."""
+"""What a person can choose from with names, with a few labels of each besides, or with a number, the baseline first,
+and which rows say how good it is."""
+FIGURES = {"names": ("accuracy", "hungarian_accuracy"), "groups": ("hungarian_accuracy", "clusters"),
+           "names and labels": ("accuracy", "named_accuracy")}
+"""How good. With names, TURTLE's groups get those that fit best and are matched to the truth one to one, which is the
+most that such names give; labels, a few of each class, do name them, rightly or not."""
 SAMPLE, SAMPLES = 50, 1_000
 CLOSE = 2.0
 
@@ -137,14 +142,13 @@ def recommender_lines(found: list[rows.Row], encoders: list[rows.Row]) -> Iterat
 
     Args:
         found: rows of methods that answer.
-        encoders: rows of methods that make an encoder; k-means on its features answers.
+        encoders: rows of methods that make an encoder; k-means on its features answers, where the method does not.
     """
-    answers, clusters = Table(found), Table(encoders, ("clusters",))
     for kind, titles in TITLES.items():
+        table = Table([*found, *encoders], FIGURES[kind])
         behind = {}
         for target in ARCHIVES:
-            means = {method: answers.mean(target, title) or clusters.mean(target, title)
-                     for method, title in titles.items()}
+            means = {method: table.mean(target, title) for method, title in titles.items()}
             measured = {method: mean for method, mean in means.items() if mean is not None}
             if len(measured) == len(titles):
                 question = _question(found, target, kind)
@@ -158,12 +162,14 @@ def recommender_lines(found: list[rows.Row], encoders: list[rows.Row]) -> Iterat
 
 
 def _question(found: list[rows.Row], target: str, kind: str) -> Question:
-    """Return what a person with this target would ask, once zero-shot has answered."""
+    """Return what a person with this target would ask, once the baseline has answered."""
+    baseline = next(iter(TITLES[kind].values()))
     shown = next((row.label_free for row in found if row.label_free
-                  and (row.target, row.method) == (target, BASELINES[kind])), {})
+                  and (row.target, row.method) == (target, baseline)), {})
     count = int(shown.get("classes", 2))
-    names = tuple(f"class {number}" for number in range(count)) if kind == "names" else ()
+    names = () if kind == "groups" else tuple(f"class {number}" for number in range(count))
     return Question(num_images=int(shown.get("images", 0)), class_names=names, num_classes=count,
+                    labels_per_class=LABELS_PER_CLASS if kind == "names and labels" else 0,
                     confirmed=shown.get("group_agreement") if names else None)
 
 

@@ -73,7 +73,7 @@ def test_the_recommended_method_is_compared_with_the_best() -> None:
         found += [row(target, trust.BASELINE, 0.5, 0.9), row(target, "MUST", 0.5 + gain, 0.9),
                   row(target, "TURTLE", 0.2, 0.9)]
     seen = {"images": 900.0, "classes": 7.0}
-    names, groups = trust.recommender_lines([replace(one, label_free=seen) for one in found], [])
+    names, _, groups = trust.recommender_lines([replace(one, label_free=seen) for one in found], [])
     assert names.startswith("short recommended with names") and "targets of seven: +4.0" in names
     assert names.endswith("behind by 10.0")
     assert groups.startswith("short recommended with groups") and "not measured" in groups
@@ -85,8 +85,21 @@ def test_with_names_that_zero_shot_shows_to_fit_no_groups_turtle_is_recommended(
         found += [replace(row(target, method, score, 0.9), label_free={
             "images": 900.0, "classes": 7.0, "group_agreement": 0.2})
             for method, score in ((trust.BASELINE, 0.2), ("MUST", 0.2), ("TURTLE", 0.5))]
-    names, _ = trust.recommender_lines(found, [])
+    names, *_ = trust.recommender_lines(found, [])
     assert names.startswith("ok    recommended with names") and "targets of seven: +7.0" in names
+
+
+def test_where_names_fit_no_groups_a_few_labels_of_each_class_are_learnt_from() -> None:
+    shown = {"images": 900.0, "classes": 7.0, "group_agreement": 0.2}
+    found, encoders = [], []
+    for target in trust.ARCHIVES:
+        groups = {"hungarian_accuracy": 0.6, "named_accuracy": 0.42 if target == "trash" else 0.3}
+        found += [replace(row(target, method, 0.2, 0.9), label_free=shown) for method in (trust.BASELINE, "MUST")]
+        found.append(replace(row(target, "TURTLE", 0.0, 0.9), label_free=shown, metrics=groups))
+        encoders.append(replace(row(target, "Semi-MAE", 0.39, 0.9), label_free={}))
+    _, labelled, _ = trust.recommender_lines(found, encoders)
+    assert labelled.startswith("ok    recommended with names and labels: within 2 points")
+    assert labelled.endswith("targets of seven: +6.0 (at least +5.0), trash behind by 3.0")
 
 
 def test_groups_of_a_tuned_encoder_are_among_those_the_recommended_method_is_compared_with() -> None:

@@ -11,6 +11,8 @@ from core.catalog import BACKBONES, METHODS, Settings, learns_from_labels
 from core.evaluation.guard import is_hardly_confirmed
 from core.settings import Value
 
+LABELS_PER_CLASS = 4
+"""So many Semi-MAE was measured with (`docs/results.md`). Groups that so few labels name are right less often."""
 FEW_IMAGES = 50
 """Below this a method sees too little of each class to learn from it."""
 CPU_FLOPS = 1.6e11
@@ -32,6 +34,7 @@ class Question:
 
     Attributes:
         labelled: how many of the images a person confirmed or corrected, for these names.
+        labels_per_class: how many of them the class has that has the fewest.
         confirmed: share of zero-shot's answers that groups without names confirm, 0 … 1; None before there are any.
     """
 
@@ -39,6 +42,7 @@ class Question:
     class_names: tuple[str, ...] = ()
     num_classes: int | None = None
     labelled: int = 0
+    labels_per_class: int = 0
     confirmed: float | None = None
 
     @property
@@ -84,6 +88,11 @@ def recommend_method(question: Question) -> Recommendation:
             "answers them at once."))
     if question.class_names and question.confirmed is not None and is_hardly_confirmed(
             question.confirmed, len(question.class_names)):
+        if question.labels_per_class >= LABELS_PER_CLASS:
+            return Recommendation(method="semimae", reason=(
+                "Zero-shot's answers hardly fit the groups that your images form, but you labelled at least "
+                f"{question.labels_per_class} images of every class: Semi-MAE learns from those, and from all others "
+                "besides."))
         named = ("calls each what you labelled of it" if question.labelled else
                  "gives each the name that fits best; a few images that you label in review name them better")
         return Recommendation(method="turtle", reason=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
@@ -56,9 +57,10 @@ def question_of(collection: Collection, asked: Asked | None = None) -> Question:
     """Return what is asked of a collection, with the number of different pictures it is asked about."""
     asked = asked or Asked.of(collection)
     different = collection.images.filter(held_out=False, set_aside=False).order_by().values("file").distinct().count()
-    return Question(num_images=different, class_names=tuple(asked.version.names) if asked.version else (),
-                    num_classes=asked.num_classes,
-                    labelled=len(confirmed_labels(collection, asked.version or collection.class_list_version)),
+    names = tuple(asked.version.names) if asked.version else ()
+    labels = Counter(confirmed_labels(collection, asked.version or collection.class_list_version).values())
+    return Question(num_images=different, class_names=names, num_classes=asked.num_classes, labelled=labels.total(),
+                    labels_per_class=min((labels[label] for label in range(len(names))), default=0),
                     confirmed=_confirmed(collection, asked.version))
 
 

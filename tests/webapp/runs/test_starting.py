@@ -97,6 +97,8 @@ def test_groups_are_named_by_what_a_person_labelled_and_their_baseline_is_not(co
     assert run.settings["names_from_labels"] and not run.baseline.settings["names_from_labels"]
     assert "calls each what you labelled of it" in recommend_method(
         dataclasses.replace(question_of(collection), confirmed=0.3)).reason
+    rows.review(earlier, dict.fromkeys(range(10, 14), 0) | dict.fromkeys(range(20, 25), 1) | dict.fromkeys(range(9), 2))
+    assert question_of(collection).labels_per_class == 4
     nameless = start_run(collection=collection, method="turtle", values={}, asked=Asked(num_classes=3))
     assert not nameless.settings["names_from_labels"]
 
