@@ -1,5 +1,5 @@
-"""The command line: ``python -m core adapt | predict | compare | spot-check | evaluate | methods | backbones |
-measures``.
+"""The command line: ``python -m core recommend | adapt | predict | compare | spot-check | evaluate | methods |
+backbones | measures``.
 
 Exit codes: 0 done, 2 bad input, 3 weights that cannot be had, 4 diverged, 5 a file that cannot be
 read or written, 130 stopped by Ctrl-C, 141 nobody reads the output any more.
@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 2 bad input, 3 weights unavailable, 4 diverged, "
                "5 a file cannot be read or written, 130 stopped.")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_recommend(commands.add_parser("recommend", help="which method to take for some images, and why"))
     _add_adapt(commands.add_parser("adapt", help="adapt to images; write a model package and their labels"))
     predict = commands.add_parser("predict", help="label images with an adapted model")
     predict.add_argument("--model", type=Path, required=True, metavar="DIR|ZIP", help="what adapt wrote")
@@ -55,13 +56,26 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
+def _add_recommend(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--images", type=Path, required=True, metavar="DIR|ZIP|TAR")
+    _add_question(command)
+    command.add_argument("--labels", type=Path, metavar="CSV", help="path,label of the few images a person labelled")
+    command.add_argument("--zero-shot", type=Path, metavar="RUN_DIR",
+                         help="what adapt --method zeroshot wrote for these names: do they fit the images at all?")
+    _add_json(command)
+
+
+def _add_question(command: argparse.ArgumentParser) -> None:
+    question = command.add_mutually_exclusive_group()
+    question.add_argument("--names", type=Path, metavar="FILE", help="class names, one a line")
+    question.add_argument("--classes", type=int, metavar="K", help="how many classes, where there are no names")
+
+
 def _add_adapt(command: argparse.ArgumentParser) -> None:
     command.add_argument("--images", type=Path, required=True, metavar="DIR|ZIP|TAR")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or empty, unless --resume")
     command.add_argument("--method", default="zeroshot", metavar="NAME", help=f"one of {', '.join(METHODS)}")
-    question = command.add_mutually_exclusive_group()
-    question.add_argument("--names", type=Path, metavar="FILE", help="class names, one a line")
-    question.add_argument("--classes", type=int, metavar="K", help="how many classes, where there are no names")
+    _add_question(command)
     command.add_argument("--backbone", metavar="NAME", help="foundation model; k-means, TURTLE: up to three, a,b,c")
     command.add_argument("--preset", metavar="NAME", help="settings by name; without it they are chosen by the "
                                                           "number of images and the foundation model")
@@ -171,6 +185,10 @@ def _run(given: argparse.Namespace) -> None:
             commands.adapt(request.AdaptRequest(**values), listener)
         elif given.command == "predict":
             commands.predict(**values, listener=listener)
+        elif given.command == "recommend":
+            from core.advice import recommend
+
+            recommend(**values, listener=listener)
         elif given.command == "compare":
             from core.comparison import compare
 

@@ -72,7 +72,7 @@ def class_names_of(request: AdaptRequest) -> tuple[str, ...]:
                                   f"{', '.join(name for name, one in METHODS.items() if one.joins)}")
     if request.classes is not None and request.classes < 2:
         raise DataError("classes", f"{request.classes}: nothing to tell apart; give at least two")
-    return _names(request.names) if request.names else ()
+    return class_names_in(request.names) if request.names else ()
 
 
 def values_of(request: AdaptRequest) -> dict[str, object]:
@@ -141,7 +141,7 @@ def problem_of(request: AdaptRequest, class_names: tuple[str, ...], settings: Se
         class_names=class_names, num_classes=request.classes,
         labelled=_labelled(request, images, held_out, class_names),
         warm_up=open_images(request.warm_up, work / "warm-up")[0] if request.warm_up else None,
-        warm_up_names=_names(request.warm_up_names) if request.warm_up_names else (),
+        warm_up_names=class_names_in(request.warm_up_names) if request.warm_up_names else (),
         replay=open_images(request.replay, work / "replay")[0] if request.replay else None,
         also=also, start=_start(request, settings, work))
 
@@ -193,7 +193,7 @@ def _held_out_by_name(file: Path, images: ImageSet) -> set[int]:
     return {index[path] for path in wanted}
 
 
-def _names(file: Path) -> tuple[str, ...]:
+def class_names_in(file: Path) -> tuple[str, ...]:
     """Return the class names of a file, at least two."""
     names = read_names(file)
     if len(names) == 1:

@@ -6,9 +6,9 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from core.catalog import METHODS
+from core.recommendation import cost, obstacle, recommend_method
 from webapp.api.schemas import REFUSALS, Error
 from webapp.collections.permissions import get_own_collection
-from webapp.runs.recommendation import cost, obstacle, recommend_method
 from webapp.runs.starting import question_of, settings_of
 
 router = Router(tags=["runs"])

@@ -12,12 +12,12 @@ from django.forms import BoundField
 from core.catalog import BACKBONES, METHODS, parse
 from core.errors import ConfigError, DataError
 from core.presets.table import PRESETS
+from core.recommendation import Cost, cost
 from core.settings import Setting, Value, defaults, describe, split_list
 from webapp.collections.forms import MAX_CLASSES
 from webapp.collections.models import Collection
 from webapp.runs.further import count_brought
 from webapp.runs.models import Run
-from webapp.runs.recommendation import Cost, cost
 from webapp.runs.starting import (
     MAX_SEED,
     OTHER_COLLECTIONS,

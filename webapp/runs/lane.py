@@ -12,9 +12,9 @@ from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 
 from core.catalog import METHODS
+from core.recommendation import Question, cost
 from webapp.runs.models import Run
 from webapp.runs.presence import is_present
-from webapp.runs.recommendation import Question, cost
 
 OFFERED_AFTER = timedelta(seconds=10)
 """By then a GPU's node has taken a run, unless all are busy."""

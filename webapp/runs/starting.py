@@ -15,13 +15,13 @@ from core.baseline import SHARED, baseline_of
 from core.catalog import METHODS, FinetuneSettings, Settings, from_scratch, parse, replays
 from core.errors import ConfigError, DataError
 from core.presets.table import PRESETS, recommend
+from core.recommendation import Question, obstacle
 from core.settings import Value, describe, split_list
 from webapp.collections.models import ClassListVersion, Collection, Upload
 from webapp.collections.room import check_run
 from webapp.review.confirmed import confirmed_labels
 from webapp.runs.further import brought, count_brought, earlier_run, further_collections, other_collection
 from webapp.runs.models import LIVE, Run
-from webapp.runs.recommendation import Question, obstacle
 from webapp.runs.room import package_bytes
 from workers.app import send
 

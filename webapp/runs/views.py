@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from core.catalog import METHODS, learns_from_labels, parse
 from core.errors import ConfigError, DataError
+from core.recommendation import obstacle, recommend_method
 from core.settings import describe
 from webapp.audit.trail import record
 from webapp.collections.permissions import get_own_collection
@@ -18,7 +19,6 @@ from webapp.runs import live as state
 from webapp.runs.forms import RunForm
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_own_run, get_visible_run
-from webapp.runs.recommendation import obstacle, recommend_method
 from webapp.runs.starting import question_of, start_again
 from webapp.runs.timeline import timeline
 from webapp.sharing.access import collections_of

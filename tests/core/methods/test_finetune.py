@@ -56,20 +56,6 @@ def problem(images: ImageSet, tiny_starters: Path) -> Problem:
     return Problem(images=images, num_classes=4)
 
 
-@pytest.fixture
-def stages(monkeypatch: pytest.MonkeyPatch) -> list[loop.Stage[Batch]]:
-    """Keep the stages that are trained."""
-    kept: list[loop.Stage[Batch]] = []
-    train = loop.train
-
-    def keep(stage: loop.Stage[Any], run: Any) -> None:
-        kept.append(stage)
-        train(stage, run)
-
-    monkeypatch.setattr(loop, "train", keep)
-    return kept
-
-
 class Heard:
     """Listens for stages and terms."""
 

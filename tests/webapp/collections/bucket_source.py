@@ -1,8 +1,7 @@
-"""A bucket as a source of images: asked for by a click, and read as a worker does."""
+"""A bucket as a source of images, asked for by a click."""
 
 from __future__ import annotations
 
-from webapp.collections.ingest import read_upload
 from webapp.collections.models import Upload
 
 
@@ -17,11 +16,6 @@ def add(client, collection, below: str = "", bucket: str = "museum") -> str:
     response = client.post(f"/collections/{collection.pk}/bucket/", {"bucket": bucket, "below": below}, follow=True)
     assert response.status_code == 200
     return response.content.decode()
-
-
-def read_all() -> None:
-    for upload in Upload.objects.filter(status="received"):
-        read_upload(upload)
 
 
 def names() -> set[str]:

@@ -11,8 +11,9 @@ from uuid import uuid4
 import pytest
 
 from tests.bucket_server import KEY, POOR_KEY, SECRET, free_port, serving
-from tests.webapp.collections.bucket_source import add, forget_credentials, names, read_all
+from tests.webapp.collections.bucket_source import add, forget_credentials, names
 from tests.webapp.collections.pictures import png, zipped
+from tests.webapp.collections.reading import read_all
 from webapp.audit.models import Entry
 from webapp.collections import buckets, storage
 from webapp.collections.models import Collection, Image, Refusal, Upload

@@ -7,9 +7,11 @@ import os
 import pytest
 
 from tests.webapp.collections.pictures import png, zipped
+from tests.webapp.collections.reading import read_all
 from webapp.collections import folders, storage
-from webapp.collections.ingest import read_upload
 from webapp.collections.models import Collection, Image, Refusal, Upload
+
+pytestmark = pytest.mark.usefixtures("told")
 
 
 @pytest.fixture
@@ -29,22 +31,9 @@ def root(settings, tmp_path):
     return folder
 
 
-@pytest.fixture(autouse=True)
-def told(monkeypatch):
-    """Catch the messages to workers."""
-    messages: list[str] = []
-    monkeypatch.setattr("webapp.collections.sources.send", lambda task, pk, queue: messages.append(pk) or True)
-    return messages
-
-
 def add(client, collection, below: str = "", root: str = "0") -> str:
     response = client.post(f"/collections/{collection.pk}/folder/", {"root": root, "below": below}, follow=True)
     return response.content.decode()
-
-
-def read_all() -> None:
-    for upload in Upload.objects.filter(status="received"):
-        read_upload(upload)
 
 
 def test_a_folder_becomes_images_with_its_folders_as_provenance(

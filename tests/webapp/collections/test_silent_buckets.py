@@ -13,7 +13,8 @@ from django.db import connections
 from django.test import Client
 
 from tests.bucket_server import free_port
-from tests.webapp.collections.bucket_source import add, read_all
+from tests.webapp.collections.bucket_source import add
+from tests.webapp.collections.reading import read_all
 from webapp.collections import buckets
 from webapp.collections.models import Upload
 from webapp.config.bucket_list import parse

@@ -7,12 +7,12 @@ import pytest
 from django.utils import timezone
 
 from core.errors import ConfigError, DataError
+from core.recommendation import recommend_method
 from tests.webapp.runs import rows
 from webapp.collections.models import Upload
 from webapp.review.actions import confirm
 from webapp.review.names import has_class_list
 from webapp.runs.models import Run
-from webapp.runs.recommendation import recommend_method
 from webapp.runs.starting import Asked, question_of, start_again, start_run
 
 

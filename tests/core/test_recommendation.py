@@ -6,8 +6,7 @@ from core.catalog import METHODS, parse
 from core.evaluation.label_free import FOLDS
 from core.methods import turtle
 from core.methods.trials import FOLD_STEPS
-from core.settings import defaults
-from webapp.runs.recommendation import (
+from core.recommendation import (
     SCORING_STEPS,
     SWEEP_STEPS,
     SWEEP_TRIALS,
@@ -16,6 +15,7 @@ from webapp.runs.recommendation import (
     obstacle,
     recommend_method,
 )
+from core.settings import defaults
 
 
 @pytest.mark.parametrize(("question", "method"), [
