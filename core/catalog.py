@@ -404,9 +404,14 @@ METHODS: Mapping[str, Method] = {
 
 def learns_from_labels(settings: Settings) -> bool:
     """Tell whether these settings ask for images that a person labelled, to learn from or to name groups by."""
+    method = next(name for name, one in METHODS.items() if one.settings is type(settings))
     values = asdict(settings)
-    return (isinstance(settings, SemiMaeSettings) or bool(values.get("names_from_labels") or values.get("oracle"))
-            or values.get("classifier_from") == "labels")
+    return taught_by_labels(method, values) or bool(values.get("names_from_labels"))
+
+
+def taught_by_labels(method: str, settings: Mapping[str, object]) -> bool:
+    """Tell whether answers are learnt from a person's labels: groups that these only name stay what they are."""
+    return method == "semimae" or bool(settings.get("oracle")) or settings.get("classifier_from") == "labels"
 
 
 def answers_in_groups(method: str, settings: Mapping[str, object]) -> bool:

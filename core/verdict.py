@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.baseline import BASELINES
-from core.catalog import METHODS, Settings, learns_from_labels
+from core.catalog import METHODS, Settings, taught_by_labels
 from core.classifier import Predictions
 from core.evaluation import estimate, guard
 from core.evaluation.estimate import Estimate
@@ -74,7 +74,7 @@ def verdict(method: str, settings: Settings, problem: Problem, result: Result, p
          "method_agreement": beside["agreement"] if beside is not None and method == "turtle" else None})
     return Verdict(baseline=beside,
                    objection=_objection(result, first, confirmed,
-                                        taught=learns_from_labels(settings) and bool(problem.labelled)),
+                                        taught=taught_by_labels(method, chosen) and bool(problem.labelled)),
                    estimated=estimated)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.baseline import BASELINES
-from core.catalog import METHODS
+from core.catalog import METHODS, taught_by_labels
 from core.evaluation import estimate, guard
 from core.evaluation.estimate import Estimate
 from core.evaluation.guard import Objection
@@ -168,7 +168,7 @@ def objection(run: Run) -> Objection | None:
         return None
     baseline = (run.result.get("baseline") or {}).get("histogram") or run.baseline.result.get("histogram") or []
     return guard.objection(run.result.get("histogram") or [], baseline, _confirmed(run),
-                           taught=bool(run.result.get("taught")))
+                           taught=bool(run.result.get("taught")) and taught_by_labels(run.method, run.settings))
 
 
 def suggested_names(run: Run) -> list[tuple[str, list[str]]]:

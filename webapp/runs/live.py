@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db.models import Q
 from django.utils import timezone
 
-from core.catalog import learns_from_labels, parse
+from core.catalog import taught_by_labels
 from core.evaluation import guard
 from webapp.collections.models import Image
 from webapp.review.names import class_names, name_at
@@ -88,7 +88,7 @@ def alarm(run: Run) -> str:
     before = (run.baseline.result.get("histogram") or []) if run.baseline else []
     if run.status != Run.Status.RUNNING or not before or sum(run.histogram) < sum(before) / 2:
         return ""
-    if not learns_from_labels(parse(run.method, run.settings)):
+    if not taught_by_labels(run.method, run.settings):
         return guard.crowding(run.histogram, before)
     lost = guard.objection(run.histogram, before, taught=True)
     return lost.reason if lost else ""

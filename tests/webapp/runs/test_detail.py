@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from datetime import timedelta
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from core.catalog import parse
 from core.evaluation import estimate
 from core.evaluation.estimate import Calibration, Line
 from tests.webapp.runs import rows
@@ -67,6 +69,14 @@ def test_a_run_that_learns_from_labels_may_be_as_uneven_as_they_are(collection, 
     baseline = rows.run(collection, "zeroshot", result=rows.result(histogram=(30, 20, 10)))
     mine = rows.run(collection, "semimae", status="running", baseline=baseline, histogram=[30, 4, 1])
     assert "may be collapsing" not in page(mine)
+    named = rows.run(collection, "turtle", status="running", baseline=baseline, histogram=[30, 4, 1],
+                     settings=asdict(parse("turtle", {"names_from_labels": True})))
+    assert "may be collapsing" in page(named), "groups that labels only name are no less crowded for it"
+    found = rows.result(0.9, histogram=(50, 9, 1)) | {"taught": [1]}
+    for method, settings, refused in (("semimae", {}, False), ("kmeans", {"names_from_labels": True}, True),
+                                      ("maect", {"classifier_from": "labels"}, False)):
+        mine = rows.run(collection, method, baseline=baseline, result=found, settings=asdict(parse(method, settings)))
+        assert ("Keep the baseline" in text(page(mine))) is refused, method
     lost = rows.run(collection, "semimae", status="running", baseline=baseline, histogram=[34, 1, 0])
     assert "may be collapsing: it answers 2 of 3 classes" in text(page(lost))
 
