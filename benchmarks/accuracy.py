@@ -22,7 +22,8 @@ import torch
 
 from benchmarks import bounds, report, rows
 from benchmarks.answers import AnswerCache
-from benchmarks.targets import TARGETS, TUNED_ON, Target, drawn, load
+from benchmarks.few_labels import drawn
+from benchmarks.targets import TARGETS, TUNED_ON, Target, load
 from core.backbones.features import features
 from core.backbones.load import load_backbone
 from core.catalog import METHODS, parse

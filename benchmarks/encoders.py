@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from benchmarks import bounds, report, rows
-from benchmarks.targets import TARGETS, TUNED_ON, Target, drawn, load
+from benchmarks.few_labels import drawn
+from benchmarks.targets import TARGETS, TUNED_ON, Target, load
 from core.backbones.load import load_backbone
 from core.backbones.start import Start
 from core.catalog import METHODS, parse

@@ -1,4 +1,4 @@
-"""The labelled collections that methods are measured on. Labels stay here; methods never see them."""
+"""The labelled collections that methods are measured on. Labels stay here; methods never see them. No torch here."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from core.data.images import ImageSet, open_images
 from core.errors import DataError
-from core.randomness import seeded
 
 DIGITS = "digits"
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -40,13 +38,6 @@ class Target:
     def mirror(self) -> bool:
         """Tell whether mirror images mean the same here."""
         return self.name not in MIRROR_CHANGES_MEANING
-
-
-def drawn(target: Target, seed: int) -> dict[int, int]:
-    """Return the labels that a person would have given, a few of each class: image index -> class index."""
-    order = torch.randperm(len(target.truth), generator=seeded(seed, "labels")).numpy()
-    return {int(image): label for label in range(len(target.class_names))
-            for image in order[target.truth[order] == label][:LABELS_PER_CLASS]}
 
 
 def load(name: str, data: Path | None, cache: Path) -> Target:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from pathlib import Path
 
 from core.card import backbones_of
@@ -13,7 +12,7 @@ from core.errors import ConfigError, DataError
 from core.finished import read_finished
 from core.labels import as_indices, read_labels
 from core.presets.table import recommend as recommended_settings
-from core.recommendation import Question, cost, recommend_method
+from core.recommendation import Question, cost, fewest_labels, recommend_method
 from core.request import class_names_in
 from core.settings import defaults
 from core.shell import Listener
@@ -45,10 +44,9 @@ def recommend(*, images: Path, names: Path | None, classes: int | None, labels: 
         for refusal in refused:
             listener.note(f"left out {refusal.name}: {refusal.reason}")
         labelled = as_indices(read_labels(labels), found.names, class_names, str(labels)) if labels is not None else {}
-    counts = Counter(labelled.values())
     question = Question(
         num_images=len(found), class_names=class_names, num_classes=classes, labelled=len(labelled),
-        labels_per_class=min((counts[label] for label in range(len(class_names))), default=0),
+        labels_per_class=fewest_labels(labelled.values(), len(class_names)),
         confirmed=_confirmed(zero_shot, class_names) if zero_shot is not None else None)
     advice = recommend_method(question)
     settings = defaults(METHODS[advice.method].settings)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +27,12 @@ SWEEP_TRIALS, SWEEP_STEPS, SCORING_STEPS = 14, 300, 100
 that is tried, its steps, and how many more it takes to score one."""
 EPOCHS = ("epochs", "warming_epochs", "preparing_epochs", "pretraining_epochs")
 """Settings that say how often a method sees the images."""
+
+
+def fewest_labels(labels: Iterable[int], num_classes: int) -> int:
+    """Return how many labels the class has that has the fewest; 0 without classes."""
+    counts = Counter(labels)
+    return min((counts[label] for label in range(num_classes)), default=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,26 +10,13 @@ from core.catalog import MustSettings
 from core.classifier import Classifier
 from core.data.images import ImageSet
 from core.problem import Problem
-from core.run import Progress
 from core.shell import LocalRun
 from tests.core import tiny_clip
+from tests.core.recorder import Recorder
 
 NAMES = tiny_clip.SHAPES
 QUICK = MustSettings(templates="one", epochs=4, batch_size=12, base_learning_rate=1e-2, threshold=0.1, mask_patch_px=8,
                      average_start=0.5, average_end=0.9, average_ramp_steps=5)
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.reports: list[Progress] = []
-
-    def progress(self, progress: Progress) -> None:
-        self.reports.append(progress)
-
-    def note(self, text: str) -> None:
-        raise AssertionError(text)
-
-    result = note
 
 
 def local_run(folder: Path, recorder: Recorder | None = None, seed: int = 0) -> LocalRun:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
@@ -15,7 +14,7 @@ from core.baseline import SHARED, baseline_of
 from core.catalog import METHODS, FinetuneSettings, Settings, from_scratch, parse, replays
 from core.errors import ConfigError, DataError
 from core.presets.table import PRESETS, recommend
-from core.recommendation import Question, obstacle
+from core.recommendation import Question, fewest_labels, obstacle
 from core.settings import Value, describe, split_list
 from webapp.collections.models import ClassListVersion, Collection, Upload
 from webapp.collections.room import check_run
@@ -58,9 +57,9 @@ def question_of(collection: Collection, asked: Asked | None = None) -> Question:
     asked = asked or Asked.of(collection)
     different = collection.images.filter(held_out=False, set_aside=False).order_by().values("file").distinct().count()
     names = tuple(asked.version.names) if asked.version else ()
-    labels = Counter(confirmed_labels(collection, asked.version or collection.class_list_version).values())
-    return Question(num_images=different, class_names=names, num_classes=asked.num_classes, labelled=labels.total(),
-                    labels_per_class=min((labels[label] for label in range(len(names))), default=0),
+    labels = confirmed_labels(collection, asked.version or collection.class_list_version)
+    return Question(num_images=different, class_names=names, num_classes=asked.num_classes, labelled=len(labels),
+                    labels_per_class=fewest_labels(labels.values(), len(names)),
                     confirmed=_confirmed(collection, asked.version))
 
 

@@ -11,23 +11,10 @@ import torch
 from torch import nn
 
 from core.errors import Cancelled, CheckpointError, Diverged
-from core.run import Progress
 from core.shell import LocalRun
 from core.training import loop
 from core.training.loop import Answers, Stage, train
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.reports: list[Progress] = []
-
-    def progress(self, progress: Progress) -> None:
-        self.reports.append(progress)
-
-    def note(self, text: str) -> None:
-        raise AssertionError(text)
-
-    result = note
+from tests.core.recorder import Recorder
 
 
 class Problem:

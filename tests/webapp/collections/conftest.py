@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
+from http.server import ThreadingHTTPServer
 
 import pytest
 
 from tests.bucket_server import KEY, SECRET
-from tests.webapp.collections.odd_server import odd  # noqa: F401 - a fixture
+from tests.webapp.collections.odd_server import Odd
 
 
 @pytest.fixture
@@ -67,3 +69,20 @@ def told(monkeypatch):
     messages: list[str] = []
     monkeypatch.setattr("webapp.collections.sources.send", lambda task, pk, queue: messages.append(pk) or True)
     return messages
+
+
+@pytest.fixture
+def odd():
+    """Return a function that starts such a server and gives its class and its address."""
+    running = []
+
+    def start(status: int, content: bytes, length: int = 0):
+        handler = type("OddOne", (Odd,), {"answer": (status, content, length), "asked": 0})
+        running.append(ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=running[-1].serve_forever, daemon=True).start()
+        return handler, f"http://127.0.0.1:{running[-1].server_port}"
+
+    yield start
+    for one in running:
+        one.shutdown()
+        one.server_close()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-import pytest
+from http.server import BaseHTTPRequestHandler
 
 
 class Odd(BaseHTTPRequestHandler):
@@ -24,20 +21,3 @@ class Odd(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
-
-
-@pytest.fixture
-def odd():
-    """Return a function that starts such a server and gives its class and its address."""
-    running = []
-
-    def start(status: int, content: bytes, length: int = 0):
-        handler = type("OddOne", (Odd,), {"answer": (status, content, length), "asked": 0})
-        running.append(ThreadingHTTPServer(("127.0.0.1", 0), handler))
-        threading.Thread(target=running[-1].serve_forever, daemon=True).start()
-        return handler, f"http://127.0.0.1:{running[-1].server_port}"
-
-    yield start
-    for one in running:
-        one.shutdown()
-        one.server_close()
