@@ -169,7 +169,8 @@ class Bench:
             encoder: Backbone = classifier.members[0].backbone if classifier else load_backbone(BACKBONE)
             metrics = of_features(encoder, target, seed)
         return rows.Row(target=target.name, method=contender.title, seed=seed, settings=contender.settings(target),
-                        metrics=metrics, label_free_score=None, seconds=round(seconds, 1), weights=self.digest)
+                        metrics=metrics, label_free_score=None, seconds=round(seconds, 1), weights=self.digest,
+                        attempt=contender.attempt)
 
 
 def local(folder: Path, seed: int) -> LocalRun:

@@ -61,8 +61,6 @@ ENCODER_ATTEMPTS = {
     "MAE-CT, clusters": ("clusters", "starter-mae", "MAE-CT"), "MAE-CT, k-NN": ("knn", "starter-mae", "MAE-CT"),
     "Mixing, two labels a class": ("shots", "finetuning, replay", "finetuning")}
 """A table's title -> what is measured, what is to be bettered, and by what: its attempts' titles begin with its own."""
-NO_ATTEMPTS = ("finetuning, naive", "finetuning, replay")
-"""What the tables of everything hold besides."""
 ENCODER_ATTEMPTS_HEADER = """### What was tried where a claim does not hold
 
 MAE-CT is to raise clusters and k-NN, and mixing few-shot accuracy (bounds above). Attempts, seed 0, on targets that may
@@ -112,23 +110,17 @@ def lines(table: Table, methods: Iterable[str]) -> Iterator[str]:
 def encoders(found: list[rows.Row]) -> list[str]:
     """Return a table for each thing that is measured of an encoder; nothing where nothing was measured."""
     said = [ENCODERS_HEADER] if found else []
-    attempted = {title for _, _, base in ENCODER_ATTEMPTS.values() for title in _tried(found, base) if title != base}
     for metric, title in ENCODER_TABLES.items():
-        measured = [row for row in found if metric in row.metrics and row.method not in attempted]
+        measured = [row for row in found if metric in row.metrics and not row.attempt]
         methods = dict.fromkeys(row.method for row in measured)
         said += [f"### {title}", "", *lines(Table(measured, (metric,)), methods), ""] if measured else []
+    attempted = list(dict.fromkeys(row.method for row in found if row.attempt))
     if attempted:
         said += [ENCODER_ATTEMPTS_HEADER]
         for title, (metric, before, base) in ENCODER_ATTEMPTS.items():
-            table = Table(found, (metric,))
-            said += [*tried(table, [before, *_tried(found, base)], title), ""]
+            titles = [before, base, *(one for one in attempted if one.startswith(f"{base}, "))]
+            said += [*tried(Table(found, (metric,)), titles, title), ""]
     return said
-
-
-def _tried(found: list[rows.Row], base: str) -> list[str]:
-    """Return the title of a method and those of its attempts, in the order measured."""
-    return list(dict.fromkeys([base, *(row.method for row in found if row.method.startswith(f"{base}, ")
-                                       and row.method not in NO_ATTEMPTS)]))
 
 
 def sizes(found: list[rows.SizeRow]) -> list[str]:

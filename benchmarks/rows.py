@@ -28,6 +28,7 @@ class Row:
         weights: first digits of the SHA-256 of the backbone's weight file: other weights, other row.
         label_free: what the answers show without labels, by name (`core.evaluation.signals`); rows from
             before 2026-11-21 have none.
+        attempt: whether it was tried to better a result, and is no method of the tables.
     """
 
     target: str
@@ -39,6 +40,7 @@ class Row:
     seconds: float
     weights: str
     label_free: dict[str, float] = field(default_factory=dict)
+    attempt: bool = False
 
     @property
     def cell(self) -> tuple[str, str, int, str]:
