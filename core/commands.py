@@ -23,6 +23,7 @@ from core.data.images import ImageSet, open_images
 from core.errors import CheckpointError, ConfigError, DataError
 from core.evaluation.result import Result, summarise
 from core.export import unpacked, write_package
+from core.finished import taught
 from core.first_answers import Baseline, answer_first
 from core.labels import write_labels
 from core.methods.resolve import resolve
@@ -93,8 +94,7 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
     write_labels(request.out / "labels.csv", _rows(images, classifier.class_names, predictions))
     if first is not None:
         write_labels(request.out / "baseline.csv", _rows(images, first.class_names, first.predictions))
-    taught = [problem.images.names[index] for index in sorted(problem.labelled)] if learns_from_labels(settings) else []
-    values = {**result.to_json(), **said.to_json(), "taught": taught}  # what it was told is no measure of it
+    values = {**result.to_json(), **said.to_json(), "taught": _taught(request, settings, problem, images)}
     (request.out / "result.json").write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if held_out:
         paths = "\n".join(images.names[index] for index in sorted(held_out))
@@ -103,6 +103,16 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
     shutil.rmtree(work)
     listener.result(f"{METHODS[request.method].title}: {len(images)} images, {request.out}", _headline(result, said))
     return result
+
+
+def _taught(request: AdaptRequest, settings: Settings, problem: Problem, images: ImageSet) -> list[str]:
+    """Return the paths of images whose label it learnt from, or the run it began with: what it was told is no measure.
+
+    Of another folder's images only those count that are called alike.
+    """
+    own = {problem.images.names[index] for index in problem.labelled} if learns_from_labels(settings) else set()
+    before = (taught(request.start_from) or frozenset()) if request.start_from is not None else frozenset()
+    return [name for name in images.names if name in own or name in before]
 
 
 def _first(request: AdaptRequest, settings: Settings, problem: Problem, images: ImageSet,

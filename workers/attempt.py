@@ -39,6 +39,7 @@ from workers.problems import (
     every_file,
     kept_labels,
     moved,
+    taught_images,
     unpacked_start,
 )
 from workers.rows import kept_rows
@@ -79,11 +80,13 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
         spaces = measuring.spaces(judges_of(asdict(chosen)), photographs.distinct, surroundings)
         surroundings.stage("scoring the answers")
         labels = predictions.labels.tolist()
+        taught = taught_images(run, rows.own, photographs, labelled)
+        told = {photographs.place[image] for image in taught}
         result = summarise(
             classifier, answers.first(predictions, photographs.adapted), [one[:photographs.adapted] for one in spaces],
             seed=run.seed, seconds=seconds, peak_memory_bytes=peak_memory_bytes(surroundings.device),
             refused=run.collection.refusals.count(),
-            measured=measuring.measured(run, photographs, labels, held_out=False, taught=labelled),
+            measured=measuring.measured(run, photographs, labels, held_out=False, taught=told),
             pictures=surroundings.pictures.drawn, on_fold=lambda fold: surroundings.stage("scoring the answers"))
         surroundings.stage("drawing the map")
         places = map_places(spaces[0], run.seed)
@@ -92,8 +95,7 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
         card = card_of(run.method, chosen, problem, result, datetime.now(UTC).date(), run.collection.name)
         write_package(classifier, package, card, pictures=surroundings.pictures.travelling)
         surroundings.stage("writing the answers")
-        held_out = measuring.measured(run, photographs, labels, held_out=True)
-        taught = [image for image, place in photographs.place.items() if place in labelled]
+        held_out = measuring.measured(run, photographs, labels, held_out=True, taught=told)
         answers.write(lease, result.to_json() | {"held_out": held_out, "taught": taught}, predictions, places,
                       photographs, package, surroundings.pictures.folder)
         surroundings.checkpoints.clear()

@@ -29,7 +29,7 @@ def spaces(backbones: Sequence[str], images: ImageSet, run: WorkerRun) -> list[T
 
 
 def measured(run: Run, photographs: Photographs, labels: Sequence[int], *, held_out: bool,
-             taught: Container[int] = ()) -> dict[str, float] | None:
+             taught: Container[int]) -> dict[str, float] | None:
     """Return the figures measured on true labels, or None where there are none.
 
     Args:
@@ -37,7 +37,7 @@ def measured(run: Run, photographs: Photographs, labels: Sequence[int], *, held_
         photographs: its images.
         labels: the answer for each distinct picture (N,).
         held_out: whether the pictures kept out of adaptation are measured, or those adapted to.
-        taught: pictures whose label the run learnt from: what it was told is no measure of it.
+        taught: places of pictures whose label the run learnt from: what it was told is no measure of it.
     """
     truth = _truth(run, photographs, held_out=held_out, taught=taught)
     return _figures(run, [labels[photographs.place[image]] for image in truth], list(truth.values()))
@@ -66,7 +66,7 @@ def compare(run: Run, baseline: Run, photographs: Photographs | None = None) -> 
 
     Where both answered in the same words, the share of same answers; else that share after the
     best one-to-one match of the clusters of one with the classes of the other. The baseline of a run that learnt
-    from labels is "measured" on the images that the run is; of another's, the baseline's own figures are.
+    from labels is "measured" and "held_out" on the images that the run is; of another's, its own figures are.
 
     Args:
         run: a finished one.
@@ -83,12 +83,13 @@ def compare(run: Run, baseline: Run, photographs: Photographs | None = None) -> 
     found = {"run": baseline.pk, "label_free_score": baseline.result.get("label_free_score"),
              "histogram": baseline.result.get("histogram", []), "agreement": agree(labels, others)}
     if photographs is not None and run.result.get("taught"):
-        found["measured"] = _measured_as(run, photographs, baseline, theirs)
+        found |= {part: _measured_as(run, photographs, baseline, theirs, held_out=part == "held_out")
+                  for part in ("measured", "held_out")}
     return found
 
 
-def _measured_as(run: Run, photographs: Photographs, baseline: Run,
-                 answers: Mapping[int, int]) -> dict[str, float] | None:
+def _measured_as(run: Run, photographs: Photographs, baseline: Run, answers: Mapping[int, int], *,
+                 held_out: bool) -> dict[str, float] | None:
     """Return the baseline's figures on the images that a run which learnt from labels is measured on.
 
     Args:
@@ -96,9 +97,10 @@ def _measured_as(run: Run, photographs: Photographs, baseline: Run,
         photographs: its images.
         baseline: the run it is compared with.
         answers: image -> class of the baseline; where one that is measured lacks its answer, there are no figures.
+        held_out: which images, as in `measured`.
     """
     taught = {photographs.place[image] for image in run.result["taught"]}
-    truth = _truth(run, photographs, held_out=False, taught=taught)
+    truth = _truth(run, photographs, held_out=held_out, taught=taught)
     if not truth.keys() <= answers.keys():
         return None
     return _figures(baseline, [answers[image] for image in truth], list(truth.values()))

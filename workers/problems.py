@@ -95,6 +95,26 @@ def unpacked_start(run: Run, folder: Path) -> Start | None:
     return start
 
 
+def taught_images(run: Run, rows: Sequence[Image], photographs: Photographs, labelled: Container[int]) -> list[int]:
+    """Return the ids of images whose label the run learnt from, or an earlier run whose encoder it began with.
+
+    A picture whose copy an earlier run learnt from, in whatever collection, counts as well.
+
+    Args:
+        run: its row.
+        rows: of its collection's images.
+        photographs: of these rows.
+        labelled: places of the pictures whose label it was given (see `kept_labels`).
+    """
+    earlier, told = run.start_from_id, set[int]()
+    while earlier is not None and (begun := Run.objects.filter(pk=earlier).first()):
+        told.update(begun.result.get("taught") or ())
+        earlier = begun.start_from_id
+    digests = set(Image.objects.filter(pk__in=told).values_list("sha256", flat=True))
+    before = {photographs.place[row.pk] for row in rows if row.sha256 in digests and row.pk in photographs.place}
+    return [image for image, place in photographs.place.items() if place in labelled or place in before]
+
+
 def build_problem(run: Run, rows: Rows, photographs: Photographs, labelled: Mapping[int, int] | None = None,
                   start: Start | None = None) -> Problem:
     """Return the question of a run.

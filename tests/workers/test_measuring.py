@@ -51,6 +51,16 @@ def test_held_out_images_are_no_part_of_it(pair, collection):
     assert beside(pair)["accuracy"] == 1.0
 
 
+def test_what_is_held_out_and_known_to_the_encoder_is_no_measure_of_the_baseline_either(pair, collection):
+    collection.images.filter(number__in=(3, 20, 21)).update(held_out=True)
+    at = pair[0].predictions.get(image__number=20)
+    at.class_index = (at.class_index + 1) % 10
+    at.save(update_fields=["class_index"])
+    baseline, run = pair
+    found = measuring.compare(run, baseline, Photographs.of(run.collection))["held_out"]
+    assert found["accuracy"] == 0.5, "3 is one of the twelve"
+
+
 def test_a_baseline_that_did_not_answer_all_of_them_has_no_figures(pair):
     pair[0].predictions.filter(image__number=20).delete()
     assert beside(pair) is None

@@ -12,7 +12,7 @@ from webapp.collections.models import Collection, Image
 from webapp.review.actions import correct
 from webapp.runs.further import held_out_by_further
 from webapp.runs.models import Prediction
-from workers.problems import Photographs, build_problem, kept_labels
+from workers.problems import Photographs, build_problem, kept_labels, taught_images
 from workers.rows import Rows, kept_rows
 
 
@@ -185,3 +185,17 @@ def test_a_run_without_names_takes_the_labels_of_the_collection_s(collection, ma
     say(answered(make_run("zeroshot")), 7, 4)
     run = make_run("maect", num_classes=10)
     assert kept_labels(run, Photographs.of(collection), tmp_path) == {7: 4}
+
+
+def test_what_an_encoder_was_told_of_stays_told(collection, digits, make_run):
+    elsewhere = Collection.objects.create(owner=collection.owner, name="a few of them once more")
+    again = [add_image(elsewhere, number, path, "zero") for number, path in enumerate(sorted(digits[0].iterdir())[:9])]
+    told = make_run("semimae", result={"taught": [again[4].pk, again[8].pk]})
+    tuned = make_run("maect", start_from=told)
+    run = make_run("kmeans", start_from=tuned)
+    rows = Rows.now(run)
+    photographs = Photographs.of_rows(rows.own, rows.held_out)
+    known = {row.number: row.pk for row in rows.own}
+    assert taught_images(run, rows.own, photographs, {7: 0}) == [known[4], known[7], known[8]]
+    told.delete()
+    assert taught_images(run, rows.own, photographs, {}) == []

@@ -99,8 +99,9 @@ def _measured_baseline(run: Run, part: str) -> Mapping[str, float]:
 def measured_note(run: Run) -> str:
     """Return what the run knew of the answers that it was measured by."""
     if taught := len(run.result.get("taught") or []):
-        return (f"Measured without the {taught:,} images whose label, from review, it learnt from; the other answers "
-                "it never saw.")
+        learner = "it, or a run that it began with," if run.start_from_id else "it"
+        return (f"Measured without the {taught:,} images whose label, from review, {learner} learnt from; the other "
+                "answers it never saw.")
     return "The run never saw these answers; only this table does."
 
 

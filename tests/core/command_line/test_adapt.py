@@ -95,6 +95,10 @@ def test_labels_are_learnt_and_a_run_begins_with_an_earlier_model(
     assert said["start_from"] == str(tmp_path / "first")
     weights = (tmp_path / "first" / "model" / "model.safetensors").read_bytes()
     assert said["start_sha256"] == hashlib.sha256(weights).hexdigest()
+    assert main(["adapt", "--images", str(digits[0]), "--classes", "10", "--method", "kmeans", "--set",
+                 "spaces=starter-mae", "--start-from", str(tmp_path / "first"), "--out", str(tmp_path / "untold")]) == 0
+    inherited = json.loads((tmp_path / "untold" / "result.json").read_text())["taught"]
+    assert inherited == result["taught"], "its encoder knows them"
     card = (tmp_path / "second" / "model" / "CARD.md").read_text()
     assert "15 of them labelled by a person" in card
     assert f"Begun with the encoder of an adapted model: {tmp_path / 'first'}" in card
