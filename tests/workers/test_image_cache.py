@@ -18,7 +18,7 @@ from django.conf import settings
 from core.data.images import ImageSet
 from core.errors import Cancelled
 from tests.workers.conftest import adapting, add_image, executing, wait_for
-from tests.workers.test_runs import SHORT
+from tests.workers.example_runs import SHORT
 from webapp.collections.models import Collection
 from webapp.runs.models import Run
 from workers import image_cache

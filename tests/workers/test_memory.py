@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.workers.conftest import adapting, child_of, executing, wait_for
-from tests.workers.test_runs import MUST
+from tests.workers.example_runs import MUST
 from webapp.runs.models import MAX_HALVINGS, Prediction, Run
 
 ROOM_BYTES = 1 << 20

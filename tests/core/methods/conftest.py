@@ -1,4 +1,4 @@
-"""Small models for the tests of methods: most of what they ask does not depend on a model's size."""
+"""Small models for the tests of methods, as most of what they ask does not depend on size; and sixty digits to sort."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from core.data.images import ImageSet, open_images
 from core.methods.must_objective import Batch
+from core.problem import Problem
 from core.shell import LocalRun
 from core.training import loop
 from tests.core.tiny_clip import write_shapes, write_tiny_clip
@@ -50,3 +51,15 @@ def stages(monkeypatch: pytest.MonkeyPatch) -> list[loop.Stage[Batch]]:
 
     monkeypatch.setattr(loop, "train", watch)
     return found
+
+
+@pytest.fixture(scope="module")
+def images(digits, tmp_path_factory) -> ImageSet:
+    """Open the digits once for a module."""
+    return open_images(digits[0], tmp_path_factory.mktemp("unpacked"))[0]
+
+
+@pytest.fixture
+def problem(images: ImageSet, digit_names: tuple[str, ...], starters: Path) -> Problem:
+    """Ask which digit each is, where the random starters are found."""
+    return Problem(images=images, class_names=digit_names)

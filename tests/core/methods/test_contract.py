@@ -16,7 +16,7 @@ from PIL import Image
 from core.backbones.weights import BUNDLED
 from core.catalog import METHODS, parse
 from core.classifier import Classifier, Predictions
-from core.data.images import ImageSet, open_images
+from core.data.images import open_images
 from core.errors import Cancelled, CheckpointError, ConfigError
 from core.methods.resolve import resolve
 from core.problem import Problem
@@ -80,11 +80,6 @@ def weights(random_starters: Path, tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LABELFREE_WEIGHTS", str(folder))
         yield
-
-
-@pytest.fixture(scope="module")
-def images(digits, tmp_path_factory) -> ImageSet:
-    return open_images(digits[0], tmp_path_factory.mktemp("unpacked"))[0]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from core.backbones import autoencoder
 from core.backbones.load import load_backbone
 from core.catalog import SemiMaeSettings, parse
 from core.classifier import Classifier
-from core.data.images import ImageSet, open_images
+from core.data.images import ImageSet
 from core.errors import CheckpointError, ConfigError, DataError
 from core.methods.identity import identity
 from core.methods.semimae import _Training, adapt
@@ -31,11 +31,6 @@ from core.training.heartbeat import Heartbeat
 QUICK: Mapping[str, Value] = {"epochs": 1.0, "warming_epochs": 0.0, "batch_size": 16, "learning_rate": 1e-3,
                               "precision": "float32", "mirror": False}
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-
-
-@pytest.fixture(scope="module")
-def images(digits, tmp_path_factory) -> ImageSet:
-    return open_images(digits[0], tmp_path_factory.mktemp("unpacked"))[0]
 
 
 @pytest.fixture

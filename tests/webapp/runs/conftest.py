@@ -1,4 +1,4 @@
-"""Alice, who owns the rows, and Charlie, who must never see them.
+"""Alice, who owns the rows and reads their pages, and Charlie, who must never see them.
 
 Models are imported inside: this file may be read before Django is set up.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +48,13 @@ def stranger(charlie):
     client = Client()
     client.force_login(charlie)
     return client
+
+
+@pytest.fixture
+def page(signed_in):
+    """Return a function that gives what Alice is sent of a run: its page, or the part that is asked for."""
+    def get(run, name="detail"):
+        answer = signed_in.get(reverse(f"runs:{name}", args=[run.pk]))
+        assert answer.status_code == 200
+        return answer.content.decode()
+    return get

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tests.webapp.runs import rows
+from tests.webapp.runs.reading import text
 from webapp.runs.live import place, worker_notice
 from webapp.runs.models import Run
 from webapp.runs.presence import beat
@@ -26,7 +27,7 @@ def shown(client) -> str:
     """Return what a person reads on the page."""
     answer = client.get(reverse("runs:queue"))
     assert answer.status_code == 200
-    return " ".join(re.sub(r"<[^>]+>", " ", answer.content.decode()).split())
+    return text(answer.content.decode())
 
 
 def waiting(of, minutes: int, **fields) -> Run:

@@ -1,0 +1,147 @@
+"""What a run's page says of its answers: beside the baseline, on known answers, by an estimate; and its alarms."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+
+import pytest
+from django.urls import reverse
+
+from core.catalog import parse
+from core.evaluation import estimate
+from core.evaluation.estimate import Calibration, Line
+from tests.webapp.runs import rows
+from tests.webapp.runs.reading import text
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(("histogram", "alarmed"), [([19, 1, 0], False), ([30, 4, 1], True), ([12, 14, 9], False)],
+                         ids=["too few answers to tell", "nearly all in one class", "even"])
+def test_a_run_that_crowds_its_images_is_called_a_collapse_while_it_runs(histogram, alarmed, collection, page):
+    baseline = rows.run(collection, "zeroshot", result=rows.result(histogram=(30, 20, 10)))
+    mine = rows.run(collection, status="running", baseline=baseline, histogram=histogram)
+    assert ("may be collapsing" in page(mine)) is alarmed
+
+
+def test_a_run_that_learns_from_labels_may_be_as_uneven_as_they_are(collection, page):
+    baseline = rows.run(collection, "zeroshot", result=rows.result(histogram=(30, 20, 10)))
+    mine = rows.run(collection, "semimae", status="running", baseline=baseline, histogram=[30, 4, 1])
+    assert "may be collapsing" not in page(mine)
+    named = rows.run(collection, "turtle", status="running", baseline=baseline, histogram=[30, 4, 1],
+                     settings=asdict(parse("turtle", {"names_from_labels": True})))
+    assert "may be collapsing" in page(named), "groups that labels only name are no less crowded for it"
+    found = rows.result(0.9, histogram=(50, 9, 1)) | {"taught": [1]}
+    for method, settings, refused in (("semimae", {}, False), ("kmeans", {"names_from_labels": True}, True),
+                                      ("maect", {"classifier_from": "labels"}, False)):
+        mine = rows.run(collection, method, baseline=baseline, result=found, settings=asdict(parse(method, settings)))
+        assert ("Keep the baseline" in text(page(mine))) is refused, method
+    lost = rows.run(collection, "semimae", status="running", baseline=baseline, histogram=[34, 1, 0])
+    assert "may be collapsing: it answers 2 of 3 classes" in text(page(lost))
+
+
+def test_the_result_is_compared_with_the_baseline(collection, page):
+    baseline = rows.run(collection, "zeroshot", result=rows.result(0.8, (30, 20, 10)))
+    compared = {"run": baseline.pk, "label_free_score": 0.8, "histogram": [30, 20, 10], "agreement": 0.66}
+    mine = rows.run(collection, baseline=baseline, result=rows.result(0.9, baseline=compared, refused=2))
+    shown = text(page(mine))
+    assert "MUST sorted 60 images into 3 of 3 classes; label-free score 90.0, Zero-shot 80.0." in shown
+    assert "66 % answered as the baseline did" in shown
+    assert "2 images refused" in shown
+    assert "Keep" not in shown and "better than" not in shown
+    assert "accuracy" not in shown
+
+
+@pytest.mark.parametrize(("histogram", "found", "reason"), [
+    ((58, 1, 1), 3, "it crowds the images into fewer classes than the baseline: 58 in the largest"),
+    ((30, 30, 0), 2, "it answers 2 of 3 classes, the baseline 3")])
+def test_a_run_that_collapses_is_never_called_better_and_the_baseline_is_offered(collection, page, histogram, found,
+                                                                                 reason):
+    baseline = rows.run(collection, "zeroshot", result=rows.result(0.8))
+    html = page(rows.run(collection, baseline=baseline, result=rows.result(0.99, histogram)))
+    assert f"into {found} of 3 classes. Keep the baseline." in text(html)
+    assert f"<strong>Keep the baseline</strong>: {reason}, as runs did that lost right answers" in html
+    assert f'href="{reverse("runs:detail", args=[baseline.pk])}">See the Zero-shot result' in html
+
+
+def test_names_that_fit_no_groups_let_neither_result_be_trusted(collection, page):
+    baseline = rows.run(collection, "zeroshot", result=rows.result(0.8) | {"signals": {"group_agreement": 0.4}})
+    found = rows.result(0.9)
+    shown = text(page(rows.run(collection, baseline=baseline, result=found)))
+    assert "classes. Trust neither this nor the baseline before a spot check." in shown
+    assert "the class names hardly fit the groups that the images form by themselves" in shown
+    taught = rows.run(collection, "semimae", baseline=baseline, result=found | {"taught": [1]})
+    assert "Trust neither" not in text(page(taught)), "it learnt from a person, not from those names"
+
+
+def test_what_was_measured_is_called_measured(collection, page):
+    baseline = rows.run(collection, "zeroshot", result=rows.result(0.8, measured={"accuracy": 0.61, "nmi": 0.5}))
+    mine = rows.run(collection, baseline=baseline, result=rows.result(0.9, measured={"accuracy": 0.872, "nmi": 0.79}))
+    shown = text(page(mine)).replace("\xa0", " ")
+    assert "Measured 87.2 % right where the answers are known; Zero-shot had 61.0 %." in shown
+    assert "0.79" in shown
+    for place in [match.start() for match in re.finditer("accuracy", shown)]:
+        assert shown[:place].rstrip().endswith("measured"), shown[place - 40:place]
+
+
+def test_the_held_out_part_is_measured_apart(collection, page):
+    mine = rows.run(collection, result=rows.result(measured={"accuracy": 0.9}, held_out={"accuracy": 0.75}))
+    shown = text(page(mine)).replace("\xa0", " ")
+    assert "Measured 90.0 % right" in shown
+    assert "Measured on the held-out part" in shown
+    assert "75.0 %" in shown
+
+
+def test_dead_and_swallowing_classes_raise_an_alarm(collection, page):
+    shown = text(page(rows.run(collection, result=rows.result(histogram=(57, 3, 0)))))
+    assert "1 of 3 classes has no image: owl." in shown
+    many = rows.run(collection, result=rows.result(histogram=(570, *[10] * 10)) | {"class_names": []},
+                    class_list_version=None, num_classes=11)
+    assert "cluster 1 holds 85 % of the images." in text(page(many))
+
+
+def test_what_should_be_read_before_the_figures_stands_there(collection, page):
+    kept = rows.run(collection, result=rows.result(notes=["Zero-shot was kept."]))
+    assert '<p class="notice warning">Zero-shot was kept.</p>' in page(kept)
+
+
+@pytest.fixture
+def calibrated(monkeypatch):
+    """Let estimates hold whose odds are their sign's."""
+    lines = {"nuclear_norm": Line(intercept=0.0, slope=1.0),
+             "baseline_group_agreement": Line(intercept=0.0, slope=1.0, weight=1e-9)}
+    found = Calibration(lines=lines, half_width=0.05, error=0.04, covered=0.9, collections=8, results=40,
+                        backbone="starter-clip", fewest=3, most=10)
+    monkeypatch.setattr(estimate, "read", lambda: {"names": found})
+
+
+def sure(share, **more):
+    return rows.result(**more) | {"signals": {"nuclear_norm": share, "group_agreement": 0.5, "classes": 3.0}}
+
+
+def test_an_estimate_that_holds_is_drawn_with_its_ends_beside_the_baselines(calibrated, collection, page):
+    baseline = rows.run(collection, "zeroshot", result=sure(0.60))
+    html = page(rows.run(collection, baseline=baseline, result=sure(0.85)))
+    shown = text(html)
+    assert "Estimated 80–90 % right; Zero-shot 55–65 %." in shown
+    assert "85 % 80–90 %" in shown and "60 % 55–65 %" in shown and html.count('class="interval"') == 2
+    assert "Estimated accuracy, and where it lies in nine of ten cases" in shown
+    assert "no estimate without labels" not in shown
+
+
+def test_nothing_is_estimated_of_what_was_not_calibrated(calibrated, collection, page):
+    others = {"backbone": "clip-vit-b32"}
+    of_an_earlier_release = rows.run(collection, "zeroshot", result=rows.result())
+    for mine in (rows.run(collection, settings=others, result=sure(0.85)),
+                 rows.run(collection, result=sure(0.85), start_from=rows.run(collection, result=sure(0.85))),
+                 rows.run(collection, result=sure(0.85), baseline=of_an_earlier_release),
+                 rows.run(collection, result=rows.result())):
+        shown = text(page(mine))
+        assert "Estimated" not in shown and "no estimate without labels" in shown
+
+
+def test_a_run_that_should_not_replace_its_baseline_is_not_praised_by_an_estimate(calibrated, collection, page):
+    baseline = rows.run(collection, "zeroshot", result=sure(0.60))
+    shown = text(page(rows.run(collection, baseline=baseline, result=sure(0.85, histogram=(60, 0, 0)))))
+    assert "Keep the baseline." in shown and "Estimated 80" not in shown
