@@ -32,6 +32,7 @@ from core.evaluation.evidence import FOLDS
 from core.evaluation.label_free import label_free_score, stratified_folds
 from core.evaluation.metrics import evaluate
 from core.evaluation.probe import accuracies
+from core.evaluation.second_opinion import second_opinion
 from core.evaluation.signals import agreement, group_agreement, signals
 from core.methods.naming import match_names
 from core.methods.resolve import resolve
@@ -46,7 +47,6 @@ TEMPLATES = "openai-80"
 those that ship 7 are 0.1 points better there, so the bounds compare with the best of the three."""
 SEEDS = (0, 1, 2)
 VIEWS = 20_000
-
 
 SYNONYMS = {
     "airplane": "aeroplane", "automobile": "motorcar", "cat": "true cat", "deer": "cervid", "dog": "domestic dog",
@@ -219,8 +219,8 @@ def without_labels(contender: Contender, target: Target, seed: int, probabilitie
     """Return what answers (N, K) show without labels; the baseline is run where its answers were not kept.
 
     "baseline_agreement", "baseline_mean_confidence", "baseline_label_free_score" and "baseline_group_agreement" are of
-    the run that the application would compare with, a baseline's own where it is one; "seed_agreement" is the mean over
-    the seeds measured before.
+    the run that the application would compare with, a baseline's own where it is one; "second_opinion" is another
+    encoder's, of groups; "seed_agreement" is the mean over the seeds measured before.
     """
     found, named = probabilities.argmax(1), contender.uses_names
     shown = signals(probabilities)
@@ -234,6 +234,9 @@ def without_labels(contender: Contender, target: Target, seed: int, probabilitie
                   "baseline_mean_confidence": float(theirs.max(1).mean()),
                   "baseline_label_free_score": label_free_score(frozen.numpy(), labels, seed=0),
                   "baseline_group_agreement": groups(labels=labels, seed=0)}
+    run = LocalRun(device=torch.device("cpu"), seed=seed, folder=kept.cache)
+    if (opinion := second_opinion(contender.method, contender.settings(target), target.images, found, run)) is not None:
+        shown["second_opinion"] = opinion
     if others := kept.others(target.name, contender.title, seed):
         shown["seed_agreement"] = float(np.mean([agreement(found, one.argmax(1), same_classes=named)
                                                  for one in others]))

@@ -16,9 +16,14 @@ Answers = NDArray[np.float16]
 
 
 class AnswerCache:
-    """One file a cell, under a folder of the weights that answered."""
+    """One file a cell, under a folder of the weights that answered.
+
+    Attributes:
+        cache: the folder that all is kept in, features besides.
+    """
 
     def __init__(self, cache: Path, weights: str) -> None:
+        self.cache = cache
         self._folder = cache / "answers" / weights
 
     def keep(self, target: str, method: str, seed: int, probabilities: NDArray[np.floating]) -> None:

@@ -19,7 +19,7 @@ from benchmarks.bounds import ACCURACY, BACKBONE, BASELINE, ENCODERS, Bound, Tab
 from benchmarks.targets import ARCHIVES, LABELS_PER_CLASS
 from core.evaluation import estimate
 from core.evaluation.estimate import Calibration, Known
-from core.evaluation.guard import is_hardly_confirmed, is_less_even
+from core.evaluation.guard import is_doubted, is_hardly_confirmed, is_less_even
 from core.evaluation.spot_check import Stratum, measure
 from core.recommendation import Question, recommend_method
 
@@ -122,7 +122,9 @@ def guard_lines(found: list[rows.Row]) -> Iterator[str]:
             less_even = is_less_even(row.label_free["histogram_entropy"], before.label_free["histogram_entropy"])
             unconfirmed = "group_agreement" in before.label_free and is_hardly_confirmed(
                 before.label_free["group_agreement"], int(before.label_free["classes"]))
-            judged = rejected if lost or less_even or unconfirmed else accepted
+            asked = "second_opinion" in row.label_free and "second_opinion" in before.label_free
+            doubted = asked and is_doubted(row.label_free["second_opinion"], before.label_free["second_opinion"])
+            judged = rejected if lost or less_even or unconfirmed or doubted else accepted
             judged.append((100 * (score(row) - score(before)), f"{row.method} on {row.target}"))
     worst = min(accepted, default=None)
     yield str(Bound(f"never worse: the worst of {len(accepted)} accepted results against its baseline, points",

@@ -22,6 +22,7 @@ from core.classifier import Classifier, Predictions
 from core.data.images import ImageSet, open_images
 from core.errors import CheckpointError, ConfigError, DataError
 from core.evaluation.result import Result, summarise
+from core.evaluation.second_opinion import second_opinion
 from core.export import unpacked, write_package
 from core.finished import taught
 from core.first_answers import Baseline, answer_first
@@ -82,8 +83,9 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
         classifier = replace(classifier, settings={**classifier.settings, **origin_of(settings, problem)})
         predictions = classifier.predict(images, run)
         spaces = [read(name) for name in judges_of(asdict(settings))]
+        opinion = second_opinion(request.method, asdict(settings), images, predictions.labels.numpy(), run)
         result = summarise(classifier, predictions, spaces, seed=request.seed, seconds=time.monotonic() - began,
-                           peak_memory_bytes=peak_memory_bytes(run.device), refused=len(refused),
+                           peak_memory_bytes=peak_memory_bytes(run.device), refused=len(refused), opinion=opinion,
                            pictures=run.pictures.drawn)
     first = _first(request, settings, problem, images, read, listener) if request.baseline else None
     said = verdict(request.method, settings, problem, result, predictions, first)

@@ -16,6 +16,7 @@ from core.catalog import METHODS, Settings
 from core.classifier import Predictions
 from core.data.images import ImageSet
 from core.evaluation.result import Result, summarise
+from core.evaluation.second_opinion import second_opinion
 from core.methods.resolve import resolve
 from core.problem import Problem
 from core.run import Run
@@ -55,5 +56,7 @@ def answer_first(method: str, settings: Settings, problem: Problem, images: Imag
     classifier = resolve(METHODS[method].function)(settings, alone, run)
     predictions = classifier.predict(images, run)
     spaces = [read(name) for name in judges_of(asdict(settings))]
-    result = summarise(classifier, predictions, spaces, seed=run.seed, seconds=time.monotonic() - began)
+    opinion = second_opinion(method, asdict(settings), images, predictions.labels.numpy(), run)
+    result = summarise(classifier, predictions, spaces, seed=run.seed, seconds=time.monotonic() - began,
+                       opinion=opinion)
     return Baseline(method=method, class_names=classifier.class_names, predictions=predictions, result=result)

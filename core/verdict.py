@@ -82,6 +82,7 @@ def _beside(method: str, predictions: Predictions, first: Baseline) -> dict[str,
     """Return how the baseline stands beside the run; clusters are matched to classes where they share no names."""
     return {"method": first.method, "label_free_score": first.result.label_free_score,
             "histogram": first.result.histogram, "group_agreement": first.result.signals["group_agreement"],
+            "second_opinion": first.result.signals.get("second_opinion"),
             "agreement": agreement(predictions.labels.numpy(), first.predictions.labels.numpy(),
                                    same_classes=METHODS[method].needs == "names")}
 
@@ -90,4 +91,6 @@ def _objection(result: Result, first: Baseline | None, confirmed: float | None, 
     """Return why the run should not replace its baseline, or ""; see `core.evaluation.guard`."""
     if first is None:
         return ""
-    return str(guard.objection(result.histogram, first.result.histogram, confirmed, taught=taught) or "")
+    run, before = (one.signals.get("second_opinion") for one in (result, first.result))
+    opinions = None if run is None or before is None else (run, before)
+    return str(guard.objection(result.histogram, first.result.histogram, confirmed, taught, opinions) or "")

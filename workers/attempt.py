@@ -22,6 +22,7 @@ from core.classifier import Classifier
 from core.errors import Cancelled, CheckpointError, LabelfreeError, Paused
 from core.evaluation.places import map_places
 from core.evaluation.result import summarise
+from core.evaluation.second_opinion import second_opinion
 from core.export import write_package
 from core.methods.resolve import Adapt, resolve
 from core.problem import Problem
@@ -78,14 +79,16 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
         predictions = classifier.predict(photographs.distinct, surroundings)
         seconds = stopwatch.save()
         spaces = measuring.spaces(judges_of(asdict(chosen)), photographs.distinct, surroundings)
+        adapted = answers.first(predictions, photographs.adapted)
+        opinion = second_opinion(run.method, asdict(chosen), photographs.to_adapt, adapted.labels.numpy(), surroundings)
         surroundings.stage("scoring the answers")
         labels = predictions.labels.tolist()
         taught = taught_images(run, rows.own, photographs, labelled)
         told = {photographs.place[image] for image in taught}
         result = summarise(
-            classifier, answers.first(predictions, photographs.adapted), [one[:photographs.adapted] for one in spaces],
-            seed=run.seed, seconds=seconds, peak_memory_bytes=peak_memory_bytes(surroundings.device),
-            refused=run.collection.refusals.count(),
+            classifier, adapted, [one[:photographs.adapted] for one in spaces], seed=run.seed, seconds=seconds,
+            peak_memory_bytes=peak_memory_bytes(surroundings.device), refused=run.collection.refusals.count(),
+            opinion=opinion,
             measured=measuring.measured(run, photographs, labels, held_out=False, taught=told),
             pictures=surroundings.pictures.drawn, on_fold=lambda fold: surroundings.stage("scoring the answers"))
         surroundings.stage("drawing the map")

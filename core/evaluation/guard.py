@@ -1,10 +1,11 @@
 """Never worse than the baseline: what, without labels, says that a run's answers should not replace the baseline's.
 
-Two rules, both chosen on committed rows (docs/decisions.md, 2026-11-21 and 2026-11-28). Runs of an earlier preset that
-lost accuracy spread their images less evenly over the classes than the baseline did, as in Musgrave et al., "Three New
-Validators", 2022 (arXiv:2208.07360), where the balance of the answered classes is one. And where groups that know no
+Three rules, chosen on committed rows (docs/decisions.md, 2026-11-21, 2026-11-28, 2026-11-30). Runs of an earlier preset
+that lost accuracy spread their images less evenly over the classes than the baseline did, as in Musgrave et al., "Three
+New Validators", 2022 (arXiv:2208.07360), where the balance of the answered classes is one. Where groups that know no
 names hardly confirm the baseline's names (after Jiang et al., ICLR 2022, arXiv:2106.13799), a method that learns from
-them learns mistakes. The label-free score did not tell such runs apart. No torch here: the web imports it.
+them learns mistakes. And of two groupings, one that an encoder which took no part finds much harder to repeat is not to
+be preferred. The label-free score did not tell such runs apart. No torch here: the web imports it.
 
 Symbols: K classes.
 """
@@ -22,6 +23,9 @@ lost 0.098 at least. Of the committed ones with names five lose more than this, 
 LEAST_CONFIRMED = 0.25
 """Of the baseline's answers by groups that know no names, beyond chance. Of the targets that settings are tuned on,
 waste, where runs were harmed, has 0.23, paintings, where they gained, 0.29."""
+
+LARGEST_DOUBT = 0.04
+"""Of another encoder's score of the groups against its score of the baseline's (`core.evaluation.second_opinion`)."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def evenness(histogram: Sequence[int]) -> float:
 
 
 def objection(histogram: Sequence[int], baseline: Sequence[int], confirmed: float | None = None,
-              taught: bool = False) -> Objection | None:
+              taught: bool = False, opinions: tuple[float, float] | None = None) -> Objection | None:
     """Return why a run's answers should not replace its baseline's, or None.
 
     Args:
@@ -60,6 +64,7 @@ def objection(histogram: Sequence[int], baseline: Sequence[int], confirmed: floa
         confirmed: share of the baseline's answers that groups without names confirm, 0 … 1; None where it is not known.
         taught: whether the run learnt from a person's labels. Then it owes the baseline's names nothing, and answers
             as uneven as the person's are no collapse.
+        opinions: another encoder's score of the run's groups and of the baseline's, 0 … 1; None where it was not asked.
     """
     found, before = (sum(count > 0 for count in one) for one in (histogram, baseline))
     if not found or not before:
@@ -71,13 +76,22 @@ def objection(histogram: Sequence[int], baseline: Sequence[int], confirmed: floa
     if confirmed is not None and is_hardly_confirmed(confirmed, len(histogram)):
         return NAMES_DO_NOT_FIT
     crowded = crowding(histogram, baseline)
-    return collapse(crowded) if crowded else None
+    if crowded:
+        return collapse(crowded)
+    return doubt(*opinions) if opinions is not None and is_doubted(*opinions) else None
 
 
 def collapse(sign: str) -> Objection:
     """Return the objection to a run whose answers show the beginning of a collapse."""
     return Objection(advice="Keep the baseline",
                      reason=f"{sign}, as runs did that lost right answers on public collections")
+
+
+def doubt(run: float, baseline: float) -> Objection:
+    """Return the objection to groups that another encoder finds much harder to repeat (both scores 0 … 1)."""
+    return Objection(advice="Keep the baseline",
+                     reason=f"an encoder that took no part can repeat {100 * run:.0f} % of these groups and "
+                            f"{100 * baseline:.0f} % of the baseline's, so they may follow what one encoder alone sees")
 
 
 def crowding(histogram: Sequence[int], baseline: Sequence[int]) -> str:
@@ -90,6 +104,11 @@ def crowding(histogram: Sequence[int], baseline: Sequence[int]) -> str:
 def is_less_even(run: float, baseline: float) -> bool:
     """Tell whether a run's evenness has fallen too far below its baseline's."""
     return run < baseline - LARGEST_LOSS
+
+
+def is_doubted(run: float, baseline: float) -> bool:
+    """Tell whether another encoder finds a run's groups that much harder to repeat than its baseline's."""
+    return run < baseline - LARGEST_DOUBT
 
 
 def is_hardly_confirmed(share: float, num_classes: int) -> bool:

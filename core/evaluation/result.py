@@ -67,7 +67,7 @@ class Result:
 
 def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence[Tensor], *, seed: int,
               seconds: float, peak_memory_bytes: int = 0, measured: Mapping[str, float] | None = None,
-              baseline: Mapping[str, object] | None = None, refused: int = 0,
+              baseline: Mapping[str, object] | None = None, refused: int = 0, opinion: float | None = None,
               pictures: Sequence[Picture] = (), on_fold: Callable[[int], None] = lambda fold: None) -> Result:
     """Return the record of a run's answers.
 
@@ -81,6 +81,7 @@ def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence
         measured: from `core.evaluation.metrics`, where there is a truth.
         baseline: how the baseline compares.
         refused: files that could not be read.
+        opinion: another encoder's score of the groups; see `core.evaluation.second_opinion`.
         pictures: what the method drew.
         on_fold: called before each regression of the score; may raise `Cancelled`.
     """
@@ -104,7 +105,8 @@ def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence
         notes=notes_on(classifier.settings),
         pictures=tuple(pictures),
         signals={**signals(predictions.probabilities.numpy()),
-                 "group_agreement": group_agreement(features, labels, num_classes, seed)},
+                 "group_agreement": group_agreement(features, labels, num_classes, seed),
+                 **({} if opinion is None else {"second_opinion": opinion})},
     )
 
 

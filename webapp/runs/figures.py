@@ -168,8 +168,10 @@ def objection(run: Run) -> Objection | None:
     if run.baseline is None:
         return None
     baseline = (run.result.get("baseline") or {}).get("histogram") or run.baseline.result.get("histogram") or []
+    ours, theirs = ((one.result.get("signals") or {}).get("second_opinion") for one in (run, run.baseline))
     return guard.objection(run.result.get("histogram") or [], baseline, _confirmed(run),
-                           taught=bool(run.result.get("taught")) and taught_by_labels(run.method, run.settings))
+                           taught=bool(run.result.get("taught")) and taught_by_labels(run.method, run.settings),
+                           opinions=None if ours is None or theirs is None else (ours, theirs))
 
 
 def suggested_names(run: Run) -> list[tuple[str, list[str]]]:

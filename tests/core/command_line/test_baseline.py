@@ -46,6 +46,10 @@ def test_where_no_names_are_read_k_means_is_the_baseline(
     said = events_of(capsys, *asked, "--classes", "10", "--out", tmp_path / "out")[-1]
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert (said["baseline"], result["baseline"]["method"]) == ("kmeans", "kmeans")
+    opinions = result["signals"]["second_opinion"], result["baseline"]["second_opinion"]
+    assert all(0 < one <= 1 for one in opinions)
+    assert result["objection"] == str(guard.objection(result["histogram"], result["baseline"]["histogram"],
+                                                      result["baseline"]["group_agreement"], opinions=opinions) or "")
     groups = estimate.read().get("groups")
     assert (result["estimated"] is not None) == (groups is not None and groups.holds), "shown where it holds alone"
     assert {row["label"] for row in rows(tmp_path / "out" / "baseline.csv")} <= {f"cluster {one}" for one in range(11)}

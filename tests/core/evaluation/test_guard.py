@@ -39,3 +39,11 @@ def test_a_run_whose_baseline_no_groups_confirm_is_objected_to() -> None:
 def test_a_run_that_a_person_taught_may_be_as_uneven_as_the_person_and_owes_the_names_nothing() -> None:
     assert objection([1040, 30, 30], [400, 400, 300], confirmed=0.1, taught=True) is None
     assert "it answers 2 of 3" in str(objection([1040, 60, 0], [400, 400, 300], taught=True))
+
+
+def test_groups_that_another_encoder_can_hardly_repeat_are_objected_to() -> None:
+    even = [10] * 10
+    assert str(objection(even, even, opinions=(0.55, 0.60))).startswith(
+        "Keep the baseline: an encoder that took no part can repeat 55 % of these groups and 60 % of the baseline's")
+    assert objection(even, even, opinions=(0.57, 0.60)) is objection(even, even, opinions=(0.9, 0.5)) is None
+    assert objection(even, even, opinions=(0.55, 0.60), taught=True) is None

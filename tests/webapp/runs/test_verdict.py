@@ -65,6 +65,12 @@ def test_a_run_that_collapses_is_never_called_better_and_the_baseline_is_offered
     assert f'href="{reverse("runs:detail", args=[baseline.pk])}">See the Zero-shot result' in html
 
 
+def test_groups_that_another_encoder_can_hardly_repeat_are_not_offered_in_place_of_the_baseline(collection, page):
+    first, found = (rows.result(0.9) | {"signals": {"second_opinion": opinion}} for opinion in (0.66, 0.6))
+    html = page(rows.run(collection, "turtle", baseline=rows.run(collection, "kmeans", result=first), result=found))
+    assert "<strong>Keep the baseline</strong>: an encoder that took no part can repeat 60 % of these groups" in html
+
+
 def test_names_that_fit_no_groups_let_neither_result_be_trusted(collection, page):
     baseline = rows.run(collection, "zeroshot", result=rows.result(0.8) | {"signals": {"group_agreement": 0.4}})
     found = rows.result(0.9)
