@@ -25,8 +25,9 @@ START_UP_SECONDS = 5.0
 SWEEP_TRIALS, SWEEP_STEPS, SCORING_STEPS = 14, 300, 100
 """TURTLE's, as in `core.methods.turtle` and `core.methods.trials`, which know torch: a trial for each number of classes
 that is tried, its steps, and how many more it takes to score one."""
-EPOCHS = ("epochs", "warming_epochs", "preparing_epochs", "pretraining_epochs")
-"""Settings that say how often a method sees the images."""
+EPOCHS = {"epochs": 1.0, "warming_epochs": 1.0, "preparing_epochs": 1.0, "pretraining_epochs": 0.25}
+"""Settings that say how often a method sees the images, and how much of a view it computes: pretraining encodes no
+hidden patch, and a quarter is left (measured: docs/decisions.md, 2026-11-30)."""
 
 
 def fewest_labels(labels: Iterable[int], num_classes: int) -> int:
@@ -161,7 +162,7 @@ def cost(method: str, settings: Mapping[str, Value], question: Question, num_fur
     names = str(settings.get("spaces") or settings.get("backbone") or "starter-clip").split(",")
     forward = sum(_forward_operations(name.strip()) for name in names)
     operations = forward * question.num_images
-    epochs = sum(float(settings.get(name) or 0) for name in EPOCHS)
+    epochs = sum(share * float(settings.get(name) or 0) for name, share in EPOCHS.items())
     if settings.get("mode") == "replay":
         epochs *= 1 + float(settings.get("replay_share") or 0)
     operations += 4 * forward * epochs * (question.num_images + num_further)

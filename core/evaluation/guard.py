@@ -24,8 +24,9 @@ LEAST_CONFIRMED = 0.25
 """Of the baseline's answers by groups that know no names, beyond chance. Of the targets that settings are tuned on,
 waste, where runs were harmed, has 0.23, paintings, where they gained, 0.29."""
 
-LARGEST_DOUBT = 0.04
-"""Of another encoder's score of the groups against its score of the baseline's (`core.evaluation.second_opinion`)."""
+LARGEST_DOUBT = 0.03
+"""Of another encoder's score of the groups against its score of the baseline's (`core.evaluation.second_opinion`). On
+targets that settings are tuned on, runs that gained lost 0.018 at most, the one that was harmed 0.056."""
 
 
 @dataclass(frozen=True)

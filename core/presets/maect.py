@@ -59,8 +59,9 @@ def _maect(name: str) -> Preset:
 
 SMALL_COLLECTION = Preset(
     settings={
-        "epochs": 4.0,  # `recommend` sets it so that SMALL_COLLECTION_VIEWS are seen in all
-        "preparing_epochs": 2.0,
+        "epochs": 10.0,  # `recommend` sets it so that SMALL_COLLECTION_VIEWS are seen, each twice
+        "preparing_epochs": 5.0,
+        "mask_ratio": 0.75,  # costs a little an epoch (Table 3), and three times as many are worth more
         "batch_size": 256,
         "base_learning_rate": 1e-3,
         "head_learning_rate": 1e-3,  # the head starts from nothing and has a hundred steps
@@ -71,9 +72,11 @@ SMALL_COLLECTION = Preset(
         "temperature": 0.15,
         "nearest": 5,  # a class may have no more than a few dozen images
         "average_horizon_share": 0.1,  # the paper's 0.9999 is a memory of 10,000 steps: more than all there are
+        "pretraining_epochs": 30.0,  # the starter knows few kinds of images; `recommend` asks it of no other model
+        "pretraining_learning_rate": 7.5e-4,
     },
-    source="ours, for a few thousand images and the bundled starter on two CPU cores; a first guess, not tuned",
-    cost="about three minutes on 2 CPU cores (bfloat16) at 64 px",
+    source="ours, for a few thousand images and the bundled starter on two CPU cores (docs/decisions.md, 2026-11-30)",
+    cost="about four minutes of a CPU core (bfloat16) at 64 px",
     expected="scikit-learn's digits, one seed: clusters right 68 %, k-means on the untuned encoder 58 %")
 
 PRESETS: Mapping[str, Preset] = {**{name: _maect(name) for name in _TABLES_7_AND_8},
@@ -85,9 +88,10 @@ def recommend(num_images: int, backbone: str) -> tuple[str, dict[str, Value]]:
     size = next((size for size, name in _MAE.items() if name == backbone), "")
     if size and num_images >= FEW_IMAGES:
         return f"min-{size}", dict(PRESETS[f"min-{size}"])
-    epochs = max(1.0, SMALL_COLLECTION_VIEWS / 3 / max(1, num_images))  # an epoch of tuning is two views
-    values = {**SMALL_COLLECTION, "backbone": backbone, "epochs": round(min(1000.0, epochs), 2),
-              "preparing_epochs": round(min(1000.0, epochs / 2), 2)}
+    epochs = min(1000.0, max(1.0, SMALL_COLLECTION_VIEWS / max(1, num_images)))
+    values = {**SMALL_COLLECTION, "backbone": backbone, "epochs": round(epochs, 2),
+              "preparing_epochs": round(epochs / 2, 2),
+              "pretraining_epochs": round(3 * epochs, 2) if backbone == "starter-mae" else 0.0}
     if size:
         values["frozen_blocks"] = PRESETS[f"min-{size}"]["frozen_blocks"]
         values["pooling"] = PRESETS[f"min-{size}"]["pooling"]
