@@ -28,7 +28,7 @@ class Verdict:
     Attributes:
         baseline: how the baseline compares, for `Result.baseline`; None where there is none.
         objection: why the run should not replace its baseline, or "".
-        estimated: accuracy; None where none is good enough to be shown.
+        estimated: accuracy, of groups after their best match with classes; None where none is good enough to be shown.
     """
 
     baseline: Mapping[str, object] | None

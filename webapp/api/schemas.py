@@ -181,7 +181,7 @@ class PictureOut(Schema):
 
 
 class EstimateOut(Schema):
-    """Accuracy as estimated without labels, with its 90 % interval, 0 … 1."""
+    """Accuracy as estimated without labels, with its 90 % interval, 0 … 1; of groups, after their best match."""
 
     accuracy: float
     low: float

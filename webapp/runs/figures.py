@@ -129,7 +129,8 @@ def headline(run: Run, checked: Outcome | None = None) -> str:
     if (said := estimated(run)) and not objection(run):
         before = estimated(run.baseline) if run.baseline is not None else None
         than = f"; {title_of(run.baseline.method)} {_percents(before)}" if before else ""
-        return f"{start}. Estimated {_percents(said)} right{than}."
+        how = "in the right group" if run.answers_in_groups else "right"
+        return f"{start}. Estimated {_percents(said)} {how}{than}."
     if compared.own is None:
         return f"{start}."
     if compared.baseline is None or run.baseline is None:
