@@ -2,7 +2,8 @@
 
 MAE-CT, unsupervised finetuning and Semi-MAE, each beside what its paper compares it with, all on starter-mae.
 Resumable by (target, method, seed): a cell that is in ``results/encoders.jsonl`` is not run again. Every method
-sees about 20,000 images a run: the papers' schedules, shortened with the same shape.
+sees about 20,000 images a run, MAE-CT after 60,000 of further pretraining: the papers' schedules, shortened with the
+same shape.
 """
 
 from __future__ import annotations

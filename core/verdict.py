@@ -70,8 +70,7 @@ def verdict(method: str, settings: Settings, problem: Problem, result: Result, p
     estimated = estimate.of_result(
         "names" if METHODS[method].needs == "names" else "groups",
         "" if problem.start is not None else chosen.get("backbone") or chosen.get("spaces"),
-        {**result.signals, "label_free_score": result.label_free_score, "baseline_group_agreement": confirmed,
-         "method_agreement": beside["agreement"] if beside is not None and method == "turtle" else None})
+        {**result.signals, "label_free_score": result.label_free_score, "baseline_group_agreement": confirmed})
     return Verdict(baseline=beside,
                    objection=_objection(result, first, confirmed,
                                         taught=taught_by_labels(method, chosen) and bool(problem.labelled)),

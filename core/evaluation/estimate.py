@@ -3,12 +3,12 @@
 Of answers in names, three published signs of accuracy: how sure and varied they are, how evenly they fall on the
 classes, and how far groups that know no names confirm those of the baseline (a method that teaches itself moves its
 answers towards such groups whether their names are right or not, so its own say less: `docs/decisions.md`, 2026-11-28).
-Of groups, two: how far two methods find the same, and how well an encoder that took no part can be taught to repeat
-them. Each is put on the scale of accuracy by a line fitted on other collections (as Deng, Zheng, CVPR 2021,
-arXiv:2007.02915, and Guillory et al., ICCV 2021, arXiv:2107.03315, fit theirs; theirs on the shares, ours on their log
-odds, as a share has two ends), and they are averaged with the weight that each has earned on collections left out. The
-interval is split conformal over whole collections: how far off the estimate was on those left out of the fit (Vovk,
-Gammerman, Shafer 2005; Lei et al., JASA 113, 2018). No torch here: the web imports it.
+Of groups, one: how well an encoder that took no part can be taught to repeat them. Each is put on the scale of accuracy
+by a line fitted on other collections (as Deng, Zheng, CVPR 2021, arXiv:2007.02915, and Guillory et al., ICCV 2021,
+arXiv:2107.03315, fit theirs; theirs on the shares, ours on their log odds, as a share has two ends), and they are
+averaged with the weight that each has earned on collections left out. The interval is split conformal over whole
+collections: how far off the estimate was on those left out of the fit (Vovk, Gammerman, Shafer 2005; Lei et al., JASA
+113, 2018). No torch here: the web imports it.
 
 An estimate is shown only where leaving collections out has shown it to be worth something (`Calibration.holds`).
 """
@@ -30,7 +30,6 @@ ESTIMATORS: Mapping[str, Mapping[str, str]] = {
         "histogram_entropy": "evenness of the answered classes (Musgrave et al. 2022)",
     },
     "groups": {
-        "method_agreement": "agreement of k-means and TURTLE, matched one to one (after Jiang et al. 2022)",
         "second_opinion": "another encoder's generalisation score of the groups (after Gadetsky et al. 2024)",
     },
 }
@@ -40,6 +39,7 @@ SET_ASIDE: Mapping[str, str] = {
     "mean_confidence": "mean confidence (Hendrycks, Gimpel 2017)",
     "baseline_agreement": "agreement with the baseline (Jiang et al. 2022)",
     "label_free_score": "generalisation score (Gadetsky et al. 2024)",
+    "method_agreement": "agreement of k-means and TURTLE, matched one to one (after Jiang et al. 2022)",
 }
 """Signs that made the estimate worse on collections left out; `make bench-trust` shows each alone."""
 CLASSES = "classes"

@@ -147,21 +147,13 @@ def estimated(run: Run) -> Estimate | None:
     names = run.method in METHODS and METHODS[run.method].needs == "names"
     return estimate.of_result("names" if names else "groups", backbone, {
         **(run.result.get("signals") or {}), "label_free_score": run.result.get("label_free_score"),
-        "baseline_group_agreement": _confirmed(run), "method_agreement": _methods_agree(run)})
+        "baseline_group_agreement": _confirmed(run)})
 
 
 def _confirmed(run: Run) -> float | None:
     """Return how far groups that know no names confirm the baseline of a run, or the run where it is one; else None."""
     first = run if run.method in BASELINES else run.baseline
     return None if first is None else (first.result.get("signals") or {}).get("group_agreement")
-
-
-def _methods_agree(run: Run) -> float | None:
-    """Return how far k-means and TURTLE agree, for a run of either; None before both have ended."""
-    turtle = run if run.method == "turtle" else None
-    if run.method == "kmeans":
-        turtle = run.compared_runs.filter(method="turtle", status=Run.Status.SUCCEEDED).order_by("-pk").first()
-    return None if turtle is None else (turtle.result.get("baseline") or {}).get("agreement")
 
 
 def objection(run: Run) -> Objection | None:
