@@ -134,11 +134,16 @@ class Calibration:
 
 
 def calibrate(results: Sequence[Known], kind: str, backbone: str = "") -> Calibration | None:
-    """Fit on every result of a backbone, and say how that does on collections left out; None with less than three."""
+    """Fit on every result of a backbone that shows a sign, and say how that does on collections left out.
+
+    Returns:
+        None with less than three collections.
+    """
+    estimators = tuple(ESTIMATORS[kind])
+    results = [one for one in results if not one.shown.keys().isdisjoint(estimators)]
     collections = sorted({one.collection for one in results})
     if len(collections) < 3:
         return None
-    estimators = tuple(ESTIMATORS[kind])
     left_out = list(left_out_estimates(results, estimators))
     errors = [abs(estimate.accuracy - one.accuracy) for one, estimate in left_out]
     covered = [estimate.low <= one.accuracy <= estimate.high for one, estimate in left_out]

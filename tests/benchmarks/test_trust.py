@@ -48,18 +48,32 @@ def test_too_few_targets_are_not_enough_and_rows_without_signs_do_not_count() ->
                          "      groups: not enough measured (rows of 0 targets)"]
 
 
-def test_groups_are_estimated_by_how_far_two_methods_agree() -> None:
+def test_the_guard_asks_what_another_encoder_thinks() -> None:
+    opinions = {"k-means": 0.6, "gains": 0.58, "loses": 0.55}
+    found = [replace(one, metrics={"hungarian_accuracy": one.metrics["accuracy"]},
+                     label_free=one.label_free | {"second_opinion": opinions[one.method]})
+             for one in (row("a", "k-means", 0.5, 0.9), row("a", "gains", 0.6, 0.9), row("a", "loses", 0.4, 0.9))]
+    bound, rejected, *_ = trust.guard_lines(found)
+    assert bound.startswith("ok    never worse: the worst of 1 accepted") and "gains on a" in bound
+    assert rejected == "      rejected 1, of them 0 that had gained; means of seeds: loses on a -10.0"
+
+
+def test_groups_are_estimated_by_what_another_encoder_thinks_of_them() -> None:
     found = []
     for number, target in enumerate("abcdefgh"):
         for method in ("k-means", "TURTLE"):
             one = row(target, method, 0.2 + 0.09 * number, 0.9)
             shown = one.label_free | ({"baseline_agreement": 0.4 + 0.07 * number} if method == "TURTLE" else {})
             found.append(replace(one, metrics={"hungarian_accuracy": 0.2 + 0.09 * number}, label_free=shown))
-    bound, covered, _, groups, agreement, *_ = trust.estimate_lines(found)
+    assert "groups: not enough measured" in list(trust.estimate_lines(found))[-1], "nobody asked it"
+    found = [replace(one, label_free=one.label_free | {"second_opinion": 0.3 + 0.08 * (place // 2)})
+             for place, one in enumerate(found)]
+    bound, covered, _, groups, opinion, *others = trust.estimate_lines(found)
     assert bound.startswith("ok    estimated accuracy off by, points (16 results") and covered.startswith("ok")
     assert groups.startswith("      groups, 16 results of 8 targets: off by")
     assert groups.endswith("; to be shown to people")
-    assert agreement.startswith("        agreement of k-means and TURTLE") and agreement.endswith("(16 results)")
+    assert opinion.startswith("        another encoder's generalisation score") and opinion.endswith("(16 results)")
+    assert any(one.startswith("        agreement of k-means and TURTLE") for one in others), "and how far two agree"
 
 
 def test_the_spot_check_holds_on_collections_as_hard_as_the_committed_rows() -> None:
