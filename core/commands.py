@@ -17,7 +17,7 @@ from core.backbones.features import features
 from core.backbones.load import load_backbone
 from core.baseline import baseline_of
 from core.card import card_of, judges_of, origin_of
-from core.catalog import METHODS, Settings, learns_from_labels, parse
+from core.catalog import METHODS, Settings, answers_in_groups, learns_from_labels, parse
 from core.classifier import Classifier, Predictions
 from core.data.images import ImageSet, open_images
 from core.errors import CheckpointError, ConfigError, DataError
@@ -92,6 +92,8 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
     result = replace(result, baseline=said.baseline)
     for note in result.notes:
         listener.note(note)
+    if said.estimated is not None and answers_in_groups(request.method, asdict(settings)):
+        listener.note("the estimated accuracy is what is right once each group bears the name that fits it best")
     card = card_of(request.method, settings, problem, result, datetime.now(UTC).date(), request.images.name)
     write_labels(request.out / "labels.csv", _rows(images, classifier.class_names, predictions))
     if first is not None:

@@ -68,7 +68,9 @@ def test_runs_stand_side_by_side(runs: Path, digits: Digits, digit_names: tuple[
     assert table[0]["classes_found"] == f"{result['classes_found']} of 10"
     assert (table[0]["label_free_score"], table[0]["estimated_accuracy"]) == (
         result["label_free_score"], result["estimated"])
-    assert (table[0]["spot_checked_accuracy"], table[2]["estimated_accuracy"]) == (None, None)
+    grouped = json.loads((runs / "groups" / "result.json").read_text())
+    assert table[0]["spot_checked_accuracy"] is None
+    assert table[2]["estimated_accuracy"] == grouped["estimated"] and grouped["estimated"]["accuracy"] > 0
     assert table[0]["measured"] == pytest.approx(sum(one[path] == true[path] for path in true) / 60)
     matrix = {line["run"]: line for line in events if line["title"] == "Share of images with the same answer"}
     assert matrix["one"]["one"] is None
@@ -85,6 +87,15 @@ def test_runs_stand_side_by_side(runs: Path, digits: Digits, digit_names: tuple[
         (int(line["contradicted_by"]) for line in disputed), reverse=True)
     assert {path for path in true if one[path] != seven[path]} <= {line["path"] for line in disputed}
     assert all(line["groups"].startswith("cluster") for line in disputed)
+
+
+def test_a_person_reads_what_the_estimate_of_groups_is_of(digits: Digits, tmp_path: Path,
+                                                          capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["adapt", "--images", str(digits[0]), "--classes", "10", "--method", "kmeans", "--set", "starts=2"]
+    assert main([*asked, "--out", str(tmp_path / "groups")]) == 0
+    said = capsys.readouterr()
+    assert "estimated accuracy" in said.out
+    assert "what is right once each group bears the name that fits it best" in said.err
 
 
 def test_a_person_reads_a_table_without_columns_that_nobody_fills(runs: Path,
