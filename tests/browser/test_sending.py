@@ -188,6 +188,7 @@ def test_over_plain_http_an_archive_that_is_here_is_not_sent_again(below: tuple[
     page.on("console", lambda one: forbidden.append(one.text) if "Content Security Policy" in one.text else None)
     lab = gate.address.replace("127.0.0.1", LAB)
     sign_in(page, lab)
+    page.wait_for_load_state()  # the scripts too
     assert page.evaluate("[isSecureContext, crypto.subtle === undefined]") == [False, True]
 
     for size in (0, 1, 55, 56, 63, 64, 65, SLICE_BYTES - 1, SLICE_BYTES, SLICE_BYTES + 1, 2 * SLICE_BYTES + 65):

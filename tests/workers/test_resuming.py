@@ -13,7 +13,7 @@ import pytest
 
 from core.training.checkpoint import Checkpoints
 from tests.workers.conftest import adapting, child_of, executing, expire, held, is_pending, wait_for
-from tests.workers.example_runs import MUST, SHORT, answers
+from tests.workers.example_runs import LONGER_MUST, MUST, SHORT, answers
 from webapp.runs import presence
 from webapp.runs.models import Run
 from workers import runs
@@ -43,7 +43,7 @@ def unbroken(unbroken_answers, make_run, execute) -> Callable[[str, Mapping[str,
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("method", "settings"), [
-    ("must", MUST), ("turtle", SHORT)], ids=["must", "turtle"])
+    ("must", LONGER_MUST), ("turtle", SHORT)], ids=["must", "turtle"])
 def test_a_paused_run_holds_no_worker_and_goes_on_to_the_unbroken_answer(make_run, execute, unbroken, method, settings):
     expected = unbroken(method, settings)
     run = make_run(method, settings=settings)
@@ -117,8 +117,8 @@ def test_a_run_whose_images_were_deleted_begins_anew_with_those_there_are(make_r
 
 @pytest.mark.timeout(1200)
 def test_a_run_killed_past_half_goes_on_at_its_checkpoint_to_the_unbroken_answer(make_run, execute, unbroken, broker):
-    expected = unbroken("must", MUST)
-    run = make_run("must", settings=MUST)
+    expected = unbroken("must", LONGER_MUST)
+    run = make_run("must", settings=LONGER_MUST)
     node = subprocess.Popen(
         [sys.executable, "-m", "celery", "--quiet", "--app", "workers.tasks", "worker", "--queues", "gpu", "--pool",
          "threads", "--concurrency", "1", "--hostname", "gpu.0.test@%h", "--without-gossip", "--without-mingle"],
