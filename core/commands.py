@@ -93,7 +93,8 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
     for note in result.notes:
         listener.note(note)
     if said.estimated is not None and answers_in_groups(request.method, asdict(settings)):
-        listener.note("the estimated accuracy is what is right once each group bears the name that fits it best")
+        listener.note("the estimated accuracy is what is right once each group bears the name that fits it best, if "
+                      "there are as many classes as groups")
     card = card_of(request.method, settings, problem, result, datetime.now(UTC).date(), request.images.name)
     write_labels(request.out / "labels.csv", _rows(images, classifier.class_names, predictions))
     if first is not None:

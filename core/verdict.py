@@ -69,7 +69,7 @@ def verdict(method: str, settings: Settings, problem: Problem, result: Result, p
     chosen = asdict(settings)
     estimated = estimate.of_result(
         "names" if METHODS[method].needs == "names" else "groups",
-        "" if problem.start is not None else chosen.get("backbone") or chosen.get("spaces"),
+        "" if problem.start is not None or problem.count is None else chosen.get("backbone") or chosen.get("spaces"),
         {**result.signals, "label_free_score": result.label_free_score, "baseline_group_agreement": confirmed})
     return Verdict(baseline=beside,
                    objection=_objection(result, first, confirmed,

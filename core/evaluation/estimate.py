@@ -173,7 +173,8 @@ def of_result(kind: str, backbone: object, shown: Mapping[str, float | None]) ->
 
     Args:
         kind: "names" or "groups".
-        backbone: whose answers they are, published; "" for one that begins with an adapted encoder.
+        backbone: whose answers they are, published; "" for one that begins with an adapted encoder, and for groups
+            whose number nobody gave: those that were calibrated were as many as the classes.
         shown: signs by key; None where there is none.
     """
     calibration = read().get(kind)

@@ -143,7 +143,8 @@ def headline(run: Run, checked: Outcome | None = None) -> str:
 
 def estimated(run: Run) -> Estimate | None:
     """Return the estimated accuracy; None where none is good enough to be shown."""
-    backbone = "" if run.start_from_id else run.settings.get("backbone") or run.settings.get("spaces")
+    guessed = run.num_classes is None and run.class_list_version_id is None  # how many groups there are
+    backbone = "" if run.start_from_id or guessed else run.settings.get("backbone") or run.settings.get("spaces")
     names = run.method in METHODS and METHODS[run.method].needs == "names"
     return estimate.of_result("names" if names else "groups", backbone, {
         **(run.result.get("signals") or {}), "label_free_score": run.result.get("label_free_score"),

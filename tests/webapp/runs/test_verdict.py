@@ -146,6 +146,13 @@ def test_of_groups_it_says_that_they_have_no_names(calibrated, collection, page)
     assert "Estimated accuracy once each group bears the name that fits it best" in said
 
 
+def test_of_groups_whose_number_nobody_gave_nothing_is_estimated(calibrated, collection, page):
+    found = rows.result() | {"signals": {"second_opinion": 0.7, "classes": 3.0}}
+    asked = {"settings": {"spaces": "starter-clip"}, "class_list_version": None}
+    assert "in the right group" in text(page(rows.run(collection, "turtle", result=found, num_classes=3, **asked)))
+    assert "Estimated" not in text(page(rows.run(collection, "turtle", result=found, num_classes=None, **asked)))
+
+
 def test_nothing_is_estimated_of_what_was_not_calibrated(calibrated, collection, page):
     others = {"backbone": "clip-vit-b32"}
     of_an_earlier_release = rows.run(collection, "zeroshot", result=rows.result())
