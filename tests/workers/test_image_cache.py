@@ -18,7 +18,7 @@ from django.conf import settings
 from core.data.images import ImageSet
 from core.errors import Cancelled
 from tests.workers.conftest import adapting, add_image, executing, wait_for
-from tests.workers.example_runs import SHORT
+from tests.workers.example_runs import LONGER_TURTLE
 from webapp.collections.models import Collection
 from webapp.runs.models import Run
 from workers import image_cache
@@ -242,7 +242,7 @@ def another_machine(tmp_path: Path, folder: Path, broker: str) -> dict[str, str]
 def test_a_worker_on_another_machine_goes_on_with_a_run_and_needs_each_image_once(
         make_run: Callable[..., Run], starters: Path, another_machine: dict[str, str], collection: Collection,
         folder: Path, tmp_path: Path):
-    begun = make_run("turtle", settings=SHORT)
+    begun = make_run("turtle", settings=LONGER_TURTLE)
     with executing(begun) as stopping:
         wait_for(adapting(begun), 240)
         stopping.set()

@@ -13,7 +13,7 @@ import pytest
 
 from core.training.checkpoint import Checkpoints
 from tests.workers.conftest import adapting, child_of, executing, expire, held, is_pending, wait_for
-from tests.workers.example_runs import LONGER_MUST, MUST, SHORT, answers
+from tests.workers.example_runs import LONGER_MUST, LONGER_TURTLE, MUST, answers
 from webapp.runs import presence
 from webapp.runs.models import Run
 from workers import runs
@@ -43,7 +43,7 @@ def unbroken(unbroken_answers, make_run, execute) -> Callable[[str, Mapping[str,
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("method", "settings"), [
-    ("must", LONGER_MUST), ("turtle", SHORT)], ids=["must", "turtle"])
+    ("must", LONGER_MUST), ("turtle", LONGER_TURTLE)], ids=["must", "turtle"])
 def test_a_paused_run_holds_no_worker_and_goes_on_to_the_unbroken_answer(make_run, execute, unbroken, method, settings):
     expected = unbroken(method, settings)
     run = make_run(method, settings=settings)
@@ -67,8 +67,8 @@ def test_a_paused_run_holds_no_worker_and_goes_on_to_the_unbroken_answer(make_ru
 
 @pytest.mark.timeout(1200)
 def test_a_run_that_crashed_is_resumed_from_its_checkpoint_to_the_unbroken_answer(make_run, execute, unbroken):
-    expected = unbroken("turtle", SHORT)
-    run = make_run("turtle", settings=SHORT)
+    expected = unbroken("turtle", LONGER_TURTLE)
+    run = make_run("turtle", settings=LONGER_TURTLE)
     with executing(run):
         wait_for(lambda: (runs.run_folder(run.pk) / "checkpoint.safetensors").exists(), 400)
         os.kill(child_of(run), signal.SIGSEGV)
