@@ -43,8 +43,8 @@ FIND_SECONDS = 20.0
 """How long a kill waits for a process to be there: a child is, only while a run is."""
 LIMIT_SECONDS = 3600.0
 """After which what is still not over is called stuck."""
-ROLES = ("web", "worker", "node of the runs", "node of the quick lane", "node of the files", "reader", "reaper",
-         "child", "child", "redis")
+ROLES = ("web", "worker", "node of the runs", "node of the quick lane", "node of the files", "node of single images",
+         "reader", "reaper", "child", "child", "redis")
 CONNECTIONS = "connections"
 CANCEL_SECONDS = 10.0
 """The endless run is cancelled so long after it began, at most."""

@@ -32,6 +32,7 @@ ROLES: Mapping[str, Callable[[Process], bool]] = {
     "node of the runs": lambda one: one.has("celery", "gpu"),
     "node of the quick lane": lambda one: one.has("celery", "quick"),
     "node of the files": lambda one: one.has("celery", "cpu"),
+    "node of single images": lambda one: one.has("celery", "trial"),
     "reaper": lambda one: one.has("workers.reaper"),
     "child": lambda one: one.has("workers.child"),
     "redis": lambda one: Path(one.command[0].split()[0]).name == "redis-server",

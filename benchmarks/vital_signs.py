@@ -70,7 +70,8 @@ def processes(app: App) -> dict[str, int]:
         pid = waiting.pop()
         words = command(pid)
         for name, sign in (("web", "uvicorn"), ("reaper", "workers.reaper"), ("gpu node", "gpu"),
-                           ("quick node", "quick"), ("cpu node", "cpu"), ("redis", "redis-server")):
+                           ("quick node", "quick"), ("cpu node", "cpu"), ("trial node", "trial"),
+                           ("redis", "redis-server")):
             if sign in words and not (name.endswith("node") and "celery" not in words):
                 found.setdefault(name, pid)
         waiting += children.get(pid, [])

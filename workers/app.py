@@ -14,7 +14,7 @@ from celery import Celery
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-Queue = Literal["cpu", "gpu", "quick"]
+Queue = Literal["cpu", "gpu", "quick", "trial"]
 
 CONNECT_TIMEOUT_SECONDS = 1.0
 """A page must never hang because Redis is away."""
@@ -79,7 +79,8 @@ def send(task: str, pk: int | str, queue: Queue) -> bool:
     Args:
         task: the name of a task of `workers.tasks`, with or without that prefix.
         pk: the row's key.
-        queue: "gpu" for what adapts a model, "quick" for what the quick lane is offered of it, "cpu" for the rest.
+        queue: "gpu" for what adapts a model, "quick" for what the quick lane is offered of it, "trial" for a single
+            image that a person waits for, "cpu" for the rest.
     """
     name = task if "." in task else f"workers.tasks.{task}"
     try:

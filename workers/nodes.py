@@ -1,4 +1,4 @@
-"""The worker's programs: a Celery node for each GPU, the quick lane, one for what needs neither, and the reaper."""
+"""The worker's programs: a Celery node for each GPU, the quick lane, two for what needs neither, and the reaper."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def programs(queues: Sequence[str], concurrency: int, runs_a_device: int = 1) ->
     """Return the nodes that take work from `queues`, and the reaper.
 
     A run has a child process of its own, so the node of a GPU is one thread that watches, and so is that of the quick
-    lane, which sees no GPU. The queue "cpu" reads strangers' files: its tasks run in processes that may crash.
+    lane, which sees no GPU. The queue "cpu" reads strangers' files: its tasks run in processes that may crash. So does
+    the queue "trial" that comes with it, in a process of its own: a single image that a person waits for never stands
+    behind archives, and one process alone holds the models that were asked lately.
 
     Args:
         queues: some of "gpu", "quick" and "cpu".
@@ -39,6 +41,7 @@ def programs(queues: Sequence[str], concurrency: int, runs_a_device: int = 1) ->
     if "cpu" in queues:
         found.append(_node("cpu", 0, ["--pool", "prefork", "--concurrency", str(concurrency)],
                            {"CUDA_VISIBLE_DEVICES": ""}))
+        found.append(_node("trial", 0, ["--pool", "prefork", "--concurrency", "1"], {"CUDA_VISIBLE_DEVICES": ""}))
     return found
 
 

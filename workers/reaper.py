@@ -91,7 +91,7 @@ def send_waiting_rows(now: datetime) -> None:
     _send_again(Upload.objects.filter(status__in=[Upload.Status.RECEIVED, Upload.Status.READING],
                                       updated_at__lt=now - UNSENT_AFTER), now, ("read_upload", "cpu"))
     _send_again(Trial.objects.filter(status=Trial.Status.ASKED, created_at__lt=now - UNSENT_AFTER), now,
-                ("answer_trial", "cpu"))
+                ("answer_trial", "trial"))
     _send_again(Notice.objects.filter(status=Notice.Status.WAITING, due_at__lt=now), now, ("send_notice", "cpu"))
 
 

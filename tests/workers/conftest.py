@@ -31,6 +31,7 @@ from django.contrib.auth.models import User  # noqa: E402
 from webapp.collections.models import ClassList, ClassListVersion, Collection, Image, TrueLabel  # noqa: E402
 from webapp.runs.models import Run  # noqa: E402
 from workers import runs  # noqa: E402
+from workers.supervisor import Program  # noqa: E402
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -157,6 +158,18 @@ def executing(run: Run, timeout_seconds: float = 120) -> Iterator[Event]:
         if thread.is_alive():
             stopping.set()
             thread.join(timeout_seconds)
+
+
+@contextmanager
+def running(program: Program) -> Iterator[None]:
+    """Run a program of the worker, without showing what it says."""
+    process = subprocess.Popen(program.command, env={**os.environ, **program.environment},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def processes(*words: str) -> list[int]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from core.catalog import METHODS
-from tests.workers.conftest import DIGITS, adapting, child_of, held, wait_for
+from tests.workers.conftest import DIGITS, adapting, child_of, held, running, wait_for
 from tests.workers.test_app import waiting
 from webapp.collections.models import Image
 from webapp.runs import lane, presence
@@ -22,7 +18,6 @@ from workers.app import send
 from workers.lease import Lease
 from workers.nodes import programs
 from workers.reaper import reap
-from workers.supervisor import Program
 
 LONG = {"steps": 100_000, "sample_size": 60}
 
@@ -71,18 +66,6 @@ def test_the_lane_is_told_once_of_what_it_is_offered_and_only_where_it_is_there(
     Run.objects.filter(pk=run.pk).update(sent_at=timezone.now() - timedelta(minutes=3))
     reap()
     assert (waiting("gpu"), waiting("quick")) == (5, 2)
-
-
-@contextmanager
-def running(program: Program) -> Iterator[None]:
-    """Run a program of the worker, without showing what it says."""
-    process = subprocess.Popen(program.command, env={**os.environ, **program.environment},
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 @pytest.mark.timeout(600)

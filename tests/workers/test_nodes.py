@@ -17,7 +17,7 @@ def test_a_gpu_does_one_run_at_a_time_unless_told_otherwise(monkeypatch):
                 for one in found if "celery" in one.command]
 
     assert at_once(programs(["gpu"], 2)) == [("0", "1"), ("3", "1")]
-    assert at_once(programs(["gpu", "cpu"], 2, runs_a_device=4)) == [("0", "4"), ("3", "4"), ("", "2")]
+    assert at_once(programs(["gpu", "cpu"], 2, runs_a_device=4)) == [("0", "4"), ("3", "4"), ("", "2"), ("", "1")]
 
 
 def test_a_worker_has_the_quick_lane_unless_told_otherwise_and_it_does_one_run_at_a_time_without_a_gpu(monkeypatch):

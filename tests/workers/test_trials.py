@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,10 +12,14 @@ from django.conf import settings
 from django.utils import timezone
 from PIL import Image as Picture
 
+from tests.workers.conftest import held, processes, running, wait_for
 from webapp.collections.deletion import delete_collection
 from webapp.review import trying
+from webapp.runs import presence
 from webapp.runs.models import Prediction, Trial
 from workers import reaper, trials
+from workers.app import send
+from workers.nodes import programs
 
 
 def files() -> set[str]:
@@ -48,6 +53,24 @@ def test_a_trial_is_answered_as_the_run_answered_and_only_its_thumbnail_stays(ma
         assert (thumbnail.format, thumbnail.size) == ("WEBP", (8, 8))
     delete_collection(collection)
     assert files() == set()
+
+
+@pytest.mark.timeout(300)
+def test_an_image_is_answered_while_all_that_reads_archives_is_busy(
+        make_run, execute, collection, owner, starters, broker):
+    run = execute(make_run("zeroshot", settings={"templates": "one"}))
+    _, readers, answerer = programs(["cpu"], 2)
+    with running(readers), running(answerer), ExitStack() as busy:
+        wait_for(lambda: presence.is_present("cpu") and presence.is_present("trial"), 120)
+        for reader in processes("--queues", "cpu"):
+            busy.enter_context(held(reader))
+        image = Path(settings.MEDIA_ROOT) / collection.images.get(number=7).file
+        trial = trying.ask(run, owner, "seven.png", image.read_bytes())
+        assert send("answer_trial", trial.pk, "trial")
+        wait_for(lambda: Trial.objects.get(pk=trial.pk).status != "asked", 120)
+    trial.refresh_from_db()
+    assert (trial.status, trial.error) == ("answered", "")
+    delete_collection(collection)
 
 
 def test_what_cannot_be_answered_says_why_by_name_and_nothing_of_it_stays(make_run, execute, owner, monkeypatch):

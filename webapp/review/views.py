@@ -134,7 +134,7 @@ def _try(request: HttpRequest, run: Run) -> str:
         if error.errno not in ingest.NO_ROOM:
             raise
         return DISK_FULL
-    transaction.on_commit(lambda: send("workers.tasks.answer_trial", asked.pk, "cpu"))
+    transaction.on_commit(lambda: send("workers.tasks.answer_trial", asked.pk, "trial"))
     return ""
 
 
@@ -142,4 +142,4 @@ def _answered(one: Trial, names: tuple[str, ...]) -> dict[str, object]:
     top = [{"name": name_at(names, index), "percent": 100 * probability}
            for index, probability in one.top]
     waits = one.status == Trial.Status.ASKED
-    return {"trial": one, "top": top, "waits": waits, "no_worker": waits and not is_present("cpu")}
+    return {"trial": one, "top": top, "waits": waits, "no_worker": waits and not is_present("trial")}

@@ -73,7 +73,7 @@ def test_what_is_sent_is_kept_unread_made_a_row_and_enqueued(
         answer = _try(owner, gallery, content, "../../red.jpg")
     assert answer.status_code == 200
     trial = Trial.objects.get()
-    assert sent == [("workers.tasks.answer_trial", trial.pk, "cpu")]
+    assert sent == [("workers.tasks.answer_trial", trial.pk, "trial")]
     assert (trial.owner, trial.name, trial.status) == (gallery.owner, "red.jpg", "asked")
     stored = Path(settings.MEDIA_ROOT) / trial.file
     assert stored.parent == Path(settings.MEDIA_ROOT) / "trials" / str(gallery.run.pk)
@@ -121,7 +121,7 @@ def test_an_answered_trial_shows_five_answers_and_a_failed_one_the_reason(galler
     trial = Trial.objects.create(run=gallery.run, owner=gallery.owner, file="trials/x.png")
     address = reverse("review:trial", args=[trial.pk])
     assert "No worker is there" in owner.get(address).content.decode()
-    presence.beat("cpu.here", "cpu")
+    presence.beat("trial.here", "trial")
     assert "Waiting for a worker" in owner.get(address).content.decode()
     Trial.objects.filter(pk=trial.pk).update(status="answered", top=[[3, 0.7], [1, 0.2]])
     answered = owner.get(address).content.decode()

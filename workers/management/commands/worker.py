@@ -16,13 +16,13 @@ QUEUES = ("gpu", "quick", "cpu")
 class Command(BaseCommand):
     """Keep worker nodes and the reaper running until Ctrl-C."""
 
-    help = "Start the workers of this machine: one run a GPU, uploads and tries beside it; Ctrl-C stops them."
+    help = "Start the workers of this machine: one run a GPU, uploads and single images beside it; Ctrl-C stops them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the queues and how many tasks at once."""
         parser.add_argument("--queues", default=",".join(QUEUES), help="gpu: runs; quick: runs of seconds, one at a "
-                            "time on the CPU while every GPU is busy; cpu: uploads and tries. All three (gpu,quick,"
-                            "cpu) if not said; leave out quick where memory is short")
+                            "time on the CPU while every GPU is busy; cpu: uploads, notices and single images. All "
+                            "three (gpu,quick,cpu) if not said; leave out quick where memory is short")
         parser.add_argument("--concurrency", type=int, default=2, help="tasks at once on the queue cpu (2)")
         parser.add_argument("--runs-per-gpu", type=int, default=1, help="runs at once on each GPU; they share its "
                             "memory, so more than one is for small models (1)")
