@@ -21,7 +21,8 @@ from core.evaluation import estimate
 from core.evaluation.estimate import Calibration, Known
 from core.evaluation.guard import is_doubted, is_hardly_confirmed, is_less_even
 from core.evaluation.spot_check import Stratum, measure
-from core.recommendation import Question, recommend_method
+from core.question import Question
+from core.recommendation import recommend_method
 
 KINDS = {"names": "accuracy", "groups": "hungarian_accuracy"}
 """What a method is given -> what its results are scored by."""

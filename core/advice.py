@@ -7,15 +7,17 @@ from pathlib import Path
 
 from core.card import backbones_of
 from core.catalog import METHODS
+from core.cost import cost
 from core.data.images import open_images
 from core.errors import ConfigError, DataError
 from core.finished import read_finished
 from core.labels import as_indices, read_labels
 from core.presets.table import recommend as recommended_settings
-from core.recommendation import Question, cost, fewest_labels, recommend_method
+from core.question import Question, fewest_labels
+from core.recommendation import larger_model, recommend_method
 from core.request import class_names_in
 from core.settings import defaults
-from core.shell import Listener
+from core.shell import Listener, best_device
 
 
 def recommend(*, images: Path, names: Path | None, classes: int | None, labels: Path | None, zero_shot: Path | None,
@@ -51,9 +53,11 @@ def recommend(*, images: Path, names: Path | None, classes: int | None, labels: 
     advice = recommend_method(question)
     settings = defaults(METHODS[advice.method].settings)
     preset, chosen = recommended_settings(advice.method, len(found), backbones_of(settings)[0])
+    taken, on_gpu = {**settings, **chosen}, best_device().type == "cuda"
+    larger = larger_model(advice.method, taken, question, on_gpu)
     listener.result(f"{advice.title} is recommended for {len(found)} images", {
         "method": advice.method, "reason": advice.reason, "preset": preset or None,
-        "takes": str(cost(advice.method, {**settings, **chosen}, question))})
+        "takes": cost(advice.method, taken, question).in_words(on_gpu), "larger": str(larger) if larger else None})
 
 
 def _confirmed(folder: Path, class_names: tuple[str, ...]) -> float | None:

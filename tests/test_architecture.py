@@ -13,9 +13,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "webapp", "workers", "benchmarks")
 WEB_MAY_IMPORT = {"core.baseline", "core.catalog", "core.settings", "core.presets.table", "core.errors", "core.names",
-                  "core.package_card", "core.recommendation", "core.data.decoding", "core.data.archives",
-                  "core.data.looks", "core.data.members", "core.evaluation.spot_check", "core.evaluation.guard",
-                  "core.evaluation.estimate", "core.evaluation.matching"}
+                  "core.package_card", "core.question", "core.cost", "core.recommendation", "core.data.decoding",
+                  "core.data.archives", "core.data.looks", "core.data.members", "core.evaluation.spot_check",
+                  "core.evaluation.guard", "core.evaluation.estimate", "core.evaluation.matching"}
 HEAVY = ("torch", "torchvision", "timm", "open_clip", "sklearn", "transformers")
 NAMES_THAT_ROT = {"utils", "util", "helpers", "helper", "misc", "common"}
 LONG_MODULES = {

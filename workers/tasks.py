@@ -21,6 +21,7 @@ from webapp.notices import outbox  # noqa: E402
 from webapp.runs import presence  # noqa: E402
 from workers import reaper, runs  # noqa: E402
 from workers.app import app  # noqa: E402
+from workers.nodes import devices  # noqa: E402
 from workers.priority import give_way  # noqa: E402
 from workers.spawn import Clock  # noqa: E402
 
@@ -93,7 +94,8 @@ def _leave_sign_of_life(sender: Any, **_: Any) -> None:
     if BEAT.is_due():
         close_old_connections()
         node = str(sender.eventer.hostname)
-        presence.beat(node, node.split(".")[0])
+        queue = node.split(".")[0]
+        presence.beat(node, queue, on_gpu=queue == "gpu" and devices() != [None])
 
 
 def _say_goodbye(sender: Any, **_: Any) -> None:

@@ -6,12 +6,24 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from core.catalog import METHODS
-from core.recommendation import cost, obstacle, recommend_method
+from core.cost import cost
+from core.question import obstacle
+from core.recommendation import larger_model, recommend_method
 from webapp.api.schemas import REFUSALS, Error
 from webapp.collections.permissions import get_own_collection
+from webapp.runs.presence import are_on_gpu
 from webapp.runs.starting import question_of, settings_of
 
 router = Router(tags=["runs"])
+
+
+class LargerModelOut(Schema):
+    """A larger foundation model."""
+
+    backbone: str = Field(description="for the setting `setting`")
+    setting: str
+    seconds: float = Field(description="about how long the method takes with it here")
+    reason: str
 
 
 class RecommendationOut(Schema):
@@ -23,7 +35,11 @@ class RecommendationOut(Schema):
     preset: str = Field(description="the one taken unless another is named; empty where the method has none")
     cpu_seconds: float = Field(description="about how long it takes on two ordinary cores")
     gpu_seconds: float = Field(description="about how long it takes on a data-centre GPU")
-    cost: str = Field(description="the same in words")
+    gpu: bool | None = Field(description="whether the workers that are there have a GPU; null where none is there, or "
+                                         "some have and some have not")
+    cost: str = Field(description="about how long it takes here, in words; on both where `gpu` is null")
+    larger: LargerModelOut | None = Field(description="what to take in the bundled starter's place; null where there "
+                                          "is no telling how long it takes")
     obstacles: dict[str, str] = Field(description="every method that cannot be asked this question, and what it lacks")
 
 
@@ -35,9 +51,13 @@ def recommend(request: HttpRequest, pk: int) -> RecommendationOut:
     question = question_of(collection)
     found = recommend_method(question)
     preset, settings = settings_of(collection, found.method, "", {}, question)
-    takes = cost(found.method, settings, question)
+    takes, on_gpu = cost(found.method, settings, question), are_on_gpu()
+    larger = larger_model(found.method, settings, question, on_gpu)
     hindrances = {name: obstacle(name, question) for name in METHODS}
     return RecommendationOut(
         method=found.method, title=found.title, reason=found.reason, preset=preset, cpu_seconds=takes.cpu_seconds,
-        gpu_seconds=takes.gpu_seconds, cost=str(takes),
+        gpu_seconds=takes.gpu_seconds, gpu=on_gpu, cost=takes.in_words(on_gpu),
+        larger=None if larger is None else LargerModelOut(
+            backbone=larger.backbone, setting=larger.setting, seconds=larger.cost.seconds(larger.on_gpu),
+            reason=str(larger)),
         obstacles={name: f"{one.reason} {one.fix}." for name, one in hindrances.items() if one is not None})

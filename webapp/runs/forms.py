@@ -10,14 +10,16 @@ from django.db.models import QuerySet
 from django.forms import BoundField
 
 from core.catalog import BACKBONES, METHODS, parse
+from core.cost import Cost, cost
 from core.errors import ConfigError, DataError
 from core.presets.table import PRESETS
-from core.recommendation import Cost, cost
+from core.recommendation import LargerModel, larger_model
 from core.settings import Setting, Value, defaults, describe, split_list
 from webapp.collections.forms import MAX_CLASSES
 from webapp.collections.models import Collection
 from webapp.runs.further import count_brought
 from webapp.runs.models import Run
+from webapp.runs.presence import are_on_gpu
 from webapp.runs.starting import (
     MAX_SEED,
     OTHER_COLLECTIONS,
@@ -82,7 +84,7 @@ class RunForm(forms.Form):
         self.collection, self.method_name, chosen = collection, method, chosen or {}
         self.others = (Collection.objects.none() if others is None else others).exclude(pk=collection.pk)
         self.earlier = earlier if earlier is not None and earlier.method == method else None
-        self.question = question_of(collection)
+        self.question, self.on_gpu = question_of(collection), are_on_gpu()
         self.num_further = count_brought(collection, self._further(chosen if data is None else data))
         self.good_values: dict[str, Value] = {}
         self.initial["method"] = method
@@ -108,8 +110,9 @@ class RunForm(forms.Form):
         preset = chosen.get("preset", preset_of(self.earlier) if self.earlier else "")
         preset = preset if preset in known else ""
         values: dict[str, object] = dict(self.earlier.settings) if self.earlier else {}
-        if chosen.get(PREFIX + "backbone") in BACKBONES and "backbone" in defaults(METHODS[self.method_name].settings):
-            values["backbone"] = chosen[PREFIX + "backbone"]
+        for name in ("backbone", "spaces"):
+            if chosen.get(PREFIX + name) in BACKBONES and name in defaults(METHODS[self.method_name].settings):
+                values[name] = chosen[PREFIX + name]
         try:
             name, self.start_values = settings_of(self.collection, self.method_name, preset, values, self.question,
                                                   self.num_further)
@@ -163,6 +166,17 @@ class RunForm(forms.Form):
     def cost(self) -> Cost:
         """Return what a run with the form's values would take; the first ones stand in for what is wrong."""
         return cost(self.method_name, self.start_values | self.good_values, self.question, self.num_further)
+
+    @property
+    def duration(self) -> str:
+        """Return the cost in words, for the workers that are there."""
+        return self.cost.in_words(self.on_gpu)
+
+    @property
+    def larger(self) -> LargerModel | None:
+        """Return the foundation model that might be taken in the starter's place."""
+        return larger_model(self.method_name, self.start_values | self.good_values, self.question, self.on_gpu,
+                            self.num_further)
 
     def plain_fields(self) -> Iterator[BoundField]:
         """Yield the fields shown at once."""

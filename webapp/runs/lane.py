@@ -12,7 +12,8 @@ from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 
 from core.catalog import METHODS
-from core.recommendation import Question, cost
+from core.cost import cost
+from core.question import Question
 from webapp.runs.models import Run
 from webapp.runs.presence import is_present
 

@@ -261,6 +261,7 @@ class WorkerBeat(models.Model):
 
     node = models.CharField(max_length=200, primary_key=True)
     queue = models.CharField(max_length=20)
+    on_gpu = models.BooleanField(default=False)
     seen_at = models.DateTimeField()
 
     class Meta:

@@ -14,9 +14,10 @@ PRESENT = timedelta(seconds=45)
 FORGOTTEN = timedelta(days=1)
 
 
-def beat(node: str, queue: str) -> None:
-    """Note that `node` is there and takes work from `queue`."""
-    WorkerBeat.objects.update_or_create(node=node, defaults={"queue": queue, "seen_at": timezone.now()})
+def beat(node: str, queue: str, on_gpu: bool = False) -> None:
+    """Note that `node` is there, takes work from `queue`, and does it on a GPU or not."""
+    WorkerBeat.objects.update_or_create(
+        node=node, defaults={"queue": queue, "on_gpu": on_gpu, "seen_at": timezone.now()})
 
 
 def leave(node: str) -> None:
@@ -39,3 +40,10 @@ def is_present(queue: str = "gpu") -> bool:
     """Tell whether a worker of `queue` is there now."""
     seen = last_seen(queue)
     return seen is not None and seen > timezone.now() - PRESENT
+
+
+def are_on_gpu() -> bool | None:
+    """Tell whether runs are done on a GPU here; None where no worker is there, or some have one and some have none."""
+    there = WorkerBeat.objects.filter(queue="gpu", seen_at__gt=timezone.now() - PRESENT)
+    known = set(there.values_list("on_gpu", flat=True))
+    return known.pop() if len(known) == 1 else None

@@ -14,7 +14,7 @@ from core.baseline import SHARED, baseline_of
 from core.catalog import METHODS, FinetuneSettings, Settings, from_scratch, parse, replays
 from core.errors import ConfigError, DataError
 from core.presets.table import PRESETS, recommend
-from core.recommendation import Question, fewest_labels, obstacle
+from core.question import Question, fewest_labels, obstacle
 from core.settings import Value, describe, split_list
 from webapp.collections.models import ClassListVersion, Collection, Upload
 from webapp.collections.room import check_run

@@ -10,7 +10,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from core.catalog import METHODS, learns_from_labels, parse
 from core.errors import ConfigError, DataError
-from core.recommendation import obstacle, recommend_method
+from core.question import obstacle
+from core.recommendation import recommend_method
 from core.settings import describe
 from webapp.audit.trail import record
 from webapp.collections.permissions import get_own_collection

@@ -11,6 +11,7 @@ from core.catalog import METHODS, parse
 from core.evaluation import estimate
 from tests.webapp.api.asking import refused, send
 from tests.webapp.runs import rows
+from webapp.runs.presence import beat
 
 pytestmark = pytest.mark.django_db
 
@@ -79,7 +80,13 @@ def test_the_recommended_method_is_told_with_its_reason_and_cost(api, alice, col
     assert "3 class names and 60 images" in shown["reason"]
     assert shown["preset"] and "minute" in shown["cost"]
     assert 0 < shown["gpu_seconds"] < shown["cpu_seconds"]
+    assert (shown["gpu"], shown["larger"]) == (None, None)
     assert set(shown["obstacles"]) == {"semimae"}
+    beat("gpu.0.1@box", "gpu", on_gpu=True)
+    _, shown = send(api, "GET", f"/collections/{collection.pk}/recommendation")
+    assert (shown["gpu"], shown["cost"]) == (True, "under a minute")
+    assert (shown["larger"]["backbone"], shown["larger"]["setting"]) == ("clip-vit-l14", "backbone")
+    assert "about 17 minutes on the GPU here" in shown["larger"]["reason"] and shown["larger"]["seconds"] > 60
     unasked = rows.collection(alice, title="unasked", names=())
     _, shown = send(api, "GET", f"/collections/{unasked.pk}/recommendation")
     assert shown["method"] == "turtle"

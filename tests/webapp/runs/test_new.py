@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import html
+import re
+
 import pytest
 from django.urls import reverse
 from django.utils.html import escape
@@ -7,8 +10,10 @@ from django.utils.html import escape
 from core.catalog import METHODS
 from core.settings import describe
 from tests.webapp.runs import rows
+from webapp.runs import starting
 from webapp.runs.forms import PREFIX, RunForm
 from webapp.runs.models import Run
+from webapp.runs.presence import beat
 
 pytestmark = pytest.mark.django_db
 
@@ -204,6 +209,31 @@ def test_the_cost_is_that_of_the_values_given(signed_in, collection, sent):
     page = signed_in.post(address(collection), filled(collection, **{
         "setting-backbone": "clip-vit-l14", "setting-epochs": "900", "setting-threshold": "2"})).content.decode()
     assert "hours on two CPU cores" in page
+
+
+@pytest.mark.parametrize(("gpus", "takes", "larger"), [
+    ((), "minutes on two CPU cores, under a minute on a GPU", ""),
+    ((True, False), "minutes on two CPU cores, under a minute on a GPU", ""),
+    ((False, False), "about 4 minutes.", "CLIP ViT-B/16 knows far more; with it this would take about 5 hours here"),
+    ((True,), "under a minute.", "CLIP ViT-L/14 knows far more; with it this would take about 17 minutes on the GPU")])
+def test_the_cost_is_that_of_the_workers_that_are_there(signed_in, alice, gpus, takes, larger):
+    collection = rows.collection(alice, 600, title="many")
+    for number, on_gpu in enumerate(gpus):
+        beat(f"gpu.{number}.1@box", "gpu", on_gpu=on_gpu)
+    page = " ".join(signed_in.get(address(collection)).content.decode().split())
+    assert re.search(f"MUST will take [^.]*{re.escape(takes)}", page)
+    assert larger in page and ("Take it" in page) == bool(larger)
+
+
+def test_the_larger_foundation_model_is_one_click_away(signed_in, collection):
+    beat("gpu.0.1@box", "gpu", on_gpu=True)
+    for method in METHODS:
+        page = signed_in.get(address(collection), {"method": method}).content.decode()
+        link = html.unescape(re.search(r'href="([^"]*)">Take it<', page).group(1))
+        chosen = signed_in.get(link)
+        form = chosen.context["form"]
+        assert (form.method_name, form.larger) == (method, None)
+        assert link.endswith(f"={starting.foundations(form.start_values)[0]}")
 
 
 def test_the_fold_opens_where_an_error_is_in_it(signed_in, collection, sent):
