@@ -85,11 +85,16 @@ class LargerModel:
     cost: Cost
     on_gpu: bool
 
+    @property
+    def title(self) -> str:
+        """Return what it is called."""
+        return BACKBONES[self.backbone].title
+
     def __str__(self) -> str:
         takes = self.cost.in_words(self.on_gpu)
         where = "on the GPU here" if self.on_gpu else "here, without a GPU"
         return (f"The bundled starters are small, there so that everything works at once. "
-                f"{BACKBONES[self.backbone].title} knows far more; with it this would take {takes} {where}, and its "
+                f"{self.title} knows far more; with it this would take {takes} {where}, and its "
                 "weights are fetched once.")
 
 
