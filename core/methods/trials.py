@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.catalog import TurtleSettings
 from core.errors import Diverged
 from core.evaluation.label_free import FOLDS, label_free_score
+from core.evaluation.second_opinion import Judge
 from core.methods.identity import identity, kept_state
 from core.methods.spaces import Space
 from core.problem import Problem
@@ -52,24 +55,26 @@ class Outcome:
         classes_found: classes with at least one image, K at most.
         largest_share: share of the images in the largest class.
         score: label-free score, None where it was not asked for.
+        judge: the encoder on whose features the score is; "" for the trial's own.
     """
 
     trial: Trial
     classes_found: int
     largest_share: float
     score: float | None
+    judge: str = ""
 
     def record(self) -> dict[str, Any]:
         """Return it as one flat JSON object."""
         return {**asdict(self.trial), "classes_found": self.classes_found, "largest_share": self.largest_share,
-                "score": self.score}
+                "score": self.score, "judge": self.judge}
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Outcome:
         """Read what `record` returned."""
-        known = [name for name in Trial.__dataclass_fields__ if name in record]  # older ones do not name the start
-        trial = Trial(**{name: record[name] for name in known})
-        return cls(trial=trial, **{name: record[name] for name in ("classes_found", "largest_share", "score")})
+        theirs = {name: value for name, value in record.items() if name in Trial.__dataclass_fields__}
+        ours = {name: value for name, value in record.items() if name not in theirs}
+        return cls(trial=Trial(**theirs), **ours)  # older ones name neither the start nor a judge
 
 
 class Trials:
@@ -98,8 +103,15 @@ class Trials:
         self._outcomes: list[Outcome] = []
         self._encoders: list[Tensor] = []
 
-    def run_trial(self, trial: Trial, stage: str, scored: bool) -> Outcome:
-        """Do one trial, or take it from the checkpoint, and return what it found."""
+    def run_trial(self, trial: Trial, stage: str, scored: bool, judge: Judge | None = None) -> Outcome:
+        """Do one trial, or take it from the checkpoint, and return what it found.
+
+        Args:
+            trial: what to try.
+            stage: what the run is told meanwhile.
+            scored: whether it is to be compared with others.
+            judge: by whom; None: by its own spaces.
+        """
         index = len(self._outcomes)
         if index < len(self._kept["outcomes"]):
             self._outcomes.append(Outcome.from_record(self._kept["outcomes"][index]))
@@ -107,10 +119,10 @@ class Trials:
         else:
             search = self._search(trial, index)
             labels = self._find(search, trial, stage)
-            self._outcomes.append(self._judge(trial, labels, stage, scored))
+            self._outcomes.append(self._outcome(trial, labels, stage, scored, judge))
             self._encoders.append(search.task.parameters.detach())
             self._save(None)
-        self.step += steps_of(trial, scored, len(self.features))
+        self.step += steps_of(trial, scored, 1 if judge else len(self.features))
         return self._outcomes[-1]
 
     def result(self, outcome: Outcome) -> LabelingSearch:
@@ -163,16 +175,21 @@ class Trials:
                 self._report(stage, search.done, terms, search.probabilities())
         return search.probabilities().argmax(dim=1)
 
-    def _judge(self, trial: Trial, labels: Tensor, stage: str, scored: bool) -> Outcome:
+    def _outcome(self, trial: Trial, labels: Tensor, stage: str, scored: bool, judge: Judge | None) -> Outcome:
         """Count the classes found and, where asked, score the labels."""
         histogram = _histogram(labels, trial.num_classes)
-        score = None
-        if scored:
-            score = label_free_score(
-                [features.cpu().numpy() for features in self.features], labels.cpu().numpy(), self.run.seed,
-                lambda fold: self._report(f"{stage}: scoring", trial.steps + fold * FOLD_STEPS))
+        score = self._score(trial, labels.cpu().numpy(), stage, judge) if scored else None
         return Outcome(trial=trial, classes_found=sum(count > 0 for count in histogram),
-                       largest_share=max(histogram) / len(labels), score=score)
+                       largest_share=max(histogram) / len(labels), score=score, judge=judge.name if judge else "")
+
+    def _score(self, trial: Trial, labels: NDArray[np.integer], stage: str, judge: Judge | None) -> float:
+        """Return how well the labels can be repeated from the judge's features, or the trial's own."""
+        def on_fold(fold: int) -> None:
+            self._report(f"{stage}: scoring", trial.steps + fold * FOLD_STEPS)
+
+        if judge:
+            return judge.score(labels, on_fold)
+        return label_free_score([features.cpu().numpy() for features in self.features], labels, self.run.seed, on_fold)
 
     def _report(self, stage: str, done: int, terms: dict[str, float] | None = None,
                 probabilities: Tensor | None = None) -> None:
@@ -198,5 +215,5 @@ def _histogram(labels: Tensor, num_classes: int) -> tuple[int, ...]:
 
 
 def steps_of(trial: Trial, scored: bool, num_spaces: int) -> int:
-    """Return the run's steps that a trial takes."""
+    """Return the run's steps that a trial takes, its score on so many spaces included."""
     return trial.steps + (FOLDS * num_spaces * FOLD_STEPS if scored else 0)

@@ -14,6 +14,7 @@ from typing import Any
 
 from core.catalog import TurtleSettings
 from core.classifier import Classifier, Member, cluster_names
+from core.evaluation.second_opinion import Judge, asked_about, judge_name, read_judge
 from core.evaluation.typical import draw_typical
 from core.methods import class_count
 from core.methods.labelled import asked_labels
@@ -45,11 +46,15 @@ def adapt(settings: TurtleSettings, problem: Problem, run: Run) -> Classifier:
     chosen = split_list(settings.spaces)
     read = names_to_read(chosen)
     sweep, search = _plan(settings, problem.count)
-    first_step = len(read) * len(problem.images)
+    asked = judge_name(chosen) if len(search) > 1 and not settings.search else None
+    spaces_read = len(read) * len(problem.images)
+    first_step = spaces_read + (asked_about(len(problem.images)) if asked else 0)
     sweep_end = first_step + (SWEEP_TRIALS * steps_of(sweep, True, len(chosen)) if problem.count is None else 0)
-    total = sweep_end + sum(steps_of(trial, len(search) > 1, len(chosen)) for trial in search) + 1
+    total = sweep_end + 1 + sum(
+        steps_of(trial, len(search) > 1, 1 if asked else len(chosen)) for trial in search)
     every = read_spaces(read, problem, run, total, settings.batch_size)
     spaces = every[: len(chosen)]
+    judge = read_judge(asked, problem.images, run, spaces_read, total) if asked else None
 
     with few_threads(len(problem.images) * sum(space.features.shape[1] for space in spaces)):
         trials = Trials(spaces, settings, problem, run, first_step, total)
@@ -58,7 +63,7 @@ def adapt(settings: TurtleSettings, problem: Problem, run: Run) -> Classifier:
         if count is None:
             count, extra["class_counts"] = _sweep(trials, sweep, settings, len(problem.images))
         trials.step = sweep_end
-        best = _search(trials, [dataclasses.replace(trial, num_classes=count) for trial in search])
+        best = _search(trials, [dataclasses.replace(trial, num_classes=count) for trial in search], judge)
 
     found = trials.result(best)
     labeling = found.probabilities()
@@ -118,14 +123,16 @@ def _sweep(trials: Trials, sweep: Trial, settings: TurtleSettings,
     return chosen, sorted(tried, key=lambda one: one["num_classes"])
 
 
-def _search(trials: Trials, search: Sequence[Trial]) -> Outcome:
+def _search(trials: Trials, search: Sequence[Trial], judge: Judge | None) -> Outcome:
     """Run the trials and return the best outcome: the highest score of those that found the most classes.
 
-    Scores are compared at equal numbers of classes only: a search that has lost classes is left with
-    fewer boundaries to get wrong, and would win by losing more.
+    Settings are compared by the score in their own spaces, as in the paper; starts, of which it takes one, by a judge
+    that took no part, where there is one: a start may follow what its own encoder alone sees. Scores are compared at
+    equal numbers of classes only: a search that has lost classes is left with fewer boundaries to get wrong, and would
+    win by losing more.
     """
     if len(search) == 1:
         return trials.run_trial(search[0], "finding classes", scored=False)
-    outcomes = [trials.run_trial(trial, f"finding classes, try {number} of {len(search)}", scored=True)
+    outcomes = [trials.run_trial(trial, f"finding classes, try {number} of {len(search)}", scored=True, judge=judge)
                 for number, trial in enumerate(search, start=1)]
     return max(outcomes, key=lambda outcome: (outcome.classes_found, outcome.score or 0.0))

@@ -11,6 +11,7 @@ from core.backbones.load import load_backbone
 from core.catalog import TurtleSettings
 from core.errors import CheckpointError
 from core.evaluation.metrics import hungarian_accuracy
+from core.evaluation.second_opinion import read_judge
 from core.losses.agreement import labeling
 from core.methods import trials, turtle
 from core.methods.identity import identity
@@ -148,7 +149,26 @@ def test_of_several_starts_the_one_with_the_best_score_is_kept(grouped, digit_im
     assert not torch.equal(found[0], found[1])
     again = turtle.adapt(dataclasses.replace(hasty, starts=2), problem, local_run(tmp_path / "again", seed=2))
     assert again.settings["trials"][0] == tried[0]
-    assert one.settings["trials"][0] == {**tried[0], "score": None}
+    assert one.settings["trials"][0] == {**tried[0], "score": None, "judge": ""}
+
+
+@pytest.mark.parametrize(("settings", "judge"), [
+    ({"spaces": "starter-clip"}, "starter-mae"), ({"spaces": "starter-mae"}, "starter-clip"),
+    ({"spaces": "starter-clip,starter-mae"}, ""), ({"search": True, "search_limit": 2}, "")])
+def test_starts_are_told_apart_by_an_encoder_that_took_no_part(
+        settings, judge, grouped, digit_images, tmp_path, monkeypatch):
+    found, listener = trained(monkeypatch), Listener()
+    several = dataclasses.replace(QUICK, steps=2, starts=3, **settings)
+    run = local_run(tmp_path, listener, seed=2)
+    classifier = turtle.adapt(several, Problem(images=digit_images, num_classes=3), run)
+    tried = classifier.settings["trials"]
+    assert {trial["judge"] for trial in tried} == {judge}
+    if judge:
+        best = max(tried, key=lambda trial: (trial["classes_found"], trial["score"]))
+        expected = read_judge(judge, digit_images, local_run(tmp_path)).score(found[0].argmax(dim=1).numpy())
+        assert best["score"] == expected
+    steps = [progress.step for progress in listener.seen]
+    assert steps == sorted(steps) and steps[-1] == listener.seen[0].total
 
 
 def test_the_search_tries_no_more_settings_than_allowed_and_keeps_the_best(grouped, digit_images, tmp_path):
@@ -168,11 +188,11 @@ def test_a_search_that_lost_classes_does_not_win_by_its_higher_score(monkeypatch
     trial = Trial(num_classes=4, steps=1, outer_learning_rate=1, inner_learning_rate=1, warm_start=False)
 
     class Told:
-        def run_trial(self, trial, stage, scored):
+        def run_trial(self, trial, stage, scored, judge):
             found, score = next(outcomes)
             return Outcome(trial=trial, classes_found=found, largest_share=0.5, score=score)
 
-    assert turtle._search(Told(), [trial] * 3).score == 0.93
+    assert turtle._search(Told(), [trial] * 3, None).score == 0.93
 
 
 @pytest.mark.parametrize(("stage", "after"), [("finding classes, try 2", 9), ("trying 5 classes: scoring", 4),
@@ -227,5 +247,5 @@ def test_a_checkpoint_from_before_there_were_several_starts_is_gone_on_with(digi
     assert now[1] == identity(QUICK, problem, 5) != now[2]
     trial = Trial(num_classes=3, steps=1, outer_learning_rate=1, inner_learning_rate=1, warm_start=False)
     record = Outcome(trial=trial, classes_found=3, largest_share=0.5, score=None).record()
-    del record["start"]
+    del record["start"], record["judge"]
     assert Outcome.from_record(record).trial.start == 0
