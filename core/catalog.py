@@ -140,8 +140,8 @@ class TurtleSettings:
                            "Tries several learning rates, warm and cold, and keeps the best score.")
     search_limit: int = setting(6, "Settings tried at most", low=1, high=50)
     starts: int = setting(1, "Starts", "Begins this many times from different random starts and keeps the labels "
-                          "with the best label-free score. Where settings are chosen by that score, each is tried from "
-                          "one start.", low=1, high=20)
+                          "that a bundled encoder which took no part finds easiest to repeat. Where settings are "
+                          "searched, each is tried from one start.", low=1, high=20)
     names_from_labels: bool = _names_from_labels()
     classes_from: int = setting(0, "Fewest classes to try", "With 'don't know': the sweep's lower end; 0 chooses it.",
                                 low=0, high=10_000)

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from core.baseline import BASELINES
-from core.catalog import METHODS, Settings, taught_by_labels
+from core.catalog import METHODS, Settings
 from core.classifier import Predictions
-from core.evaluation import estimate, guard
+from core.evaluation import trust
 from core.evaluation.estimate import Estimate
 from core.evaluation.result import Result
 from core.evaluation.signals import agreement
+from core.evaluation.trust import Signs
 from core.first_answers import Baseline
 from core.problem import Problem
 
@@ -63,18 +63,20 @@ def verdict(method: str, settings: Settings, problem: Problem, result: Result, p
         predictions: its answers (N, K).
         first: the baseline's answers to the same images, if any.
     """
-    confirming = result if method in BASELINES else first.result if first is not None else None
-    confirmed = None if confirming is None else confirming.signals.get("group_agreement")
-    beside = None if first is None else _beside(method, predictions, first)
-    chosen = asdict(settings)
-    estimated = estimate.of_result(
-        "names" if METHODS[method].needs == "names" else "groups",
-        "" if problem.start is not None or problem.count is None else chosen.get("backbone") or chosen.get("spaces"),
-        {**result.signals, "label_free_score": result.label_free_score, "baseline_group_agreement": confirmed})
-    return Verdict(baseline=beside,
-                   objection=_objection(result, first, confirmed,
-                                        taught=taught_by_labels(method, chosen) and bool(problem.labelled)),
-                   estimated=estimated)
+    run = _signs(method, asdict(settings), problem, result)
+    before = None if first is None else Signs(
+        method=first.method, settings={}, histogram=first.result.histogram,
+        label_free_score=first.result.label_free_score, signals=first.result.signals)
+    return Verdict(baseline=None if first is None else _beside(method, predictions, first),
+                   objection=str(trust.objection(run, before) or ""), estimated=trust.estimated(run, before))
+
+
+def _signs(method: str, settings: Mapping[str, object], problem: Problem, result: Result) -> Signs:
+    """Return what the run shows without labels."""
+    return Signs(
+        method=method, settings=settings, histogram=result.histogram, label_free_score=result.label_free_score,
+        signals=result.signals, begun_with=problem.start is not None, counted=problem.count is not None,
+        labelled=bool(problem.labelled))
 
 
 def _beside(method: str, predictions: Predictions, first: Baseline) -> dict[str, Any]:
@@ -84,12 +86,3 @@ def _beside(method: str, predictions: Predictions, first: Baseline) -> dict[str,
             "second_opinion": first.result.signals.get("second_opinion"),
             "agreement": agreement(predictions.labels.numpy(), first.predictions.labels.numpy(),
                                    same_classes=METHODS[method].needs == "names")}
-
-
-def _objection(result: Result, first: Baseline | None, confirmed: float | None, *, taught: bool) -> str:
-    """Return why the run should not replace its baseline, or ""; see `core.evaluation.guard`."""
-    if first is None:
-        return ""
-    run, before = (one.signals.get("second_opinion") for one in (result, first.result))
-    opinions = None if run is None or before is None else (run, before)
-    return str(guard.objection(result.histogram, first.result.histogram, confirmed, taught, opinions) or "")

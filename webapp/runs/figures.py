@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from core.baseline import BASELINES
-from core.catalog import METHODS, taught_by_labels
-from core.evaluation import estimate, guard
+from core.evaluation import trust
 from core.evaluation.estimate import Estimate
 from core.evaluation.guard import Objection
 from core.evaluation.spot_check import sentence
+from core.evaluation.trust import Signs
 from webapp.review.names import class_names, has_class_list
 from webapp.runs.models import Run
 from webapp.runs.words import title_of
@@ -143,29 +142,29 @@ def headline(run: Run, checked: Outcome | None = None) -> str:
 
 def estimated(run: Run) -> Estimate | None:
     """Return the estimated accuracy; None where none is good enough to be shown."""
-    guessed = run.num_classes is None and run.class_list_version_id is None  # how many groups there are
-    backbone = "" if run.start_from_id or guessed else run.settings.get("backbone") or run.settings.get("spaces")
-    names = run.method in METHODS and METHODS[run.method].needs == "names"
-    return estimate.of_result("names" if names else "groups", backbone, {
-        **(run.result.get("signals") or {}), "label_free_score": run.result.get("label_free_score"),
-        "baseline_group_agreement": _confirmed(run)})
-
-
-def _confirmed(run: Run) -> float | None:
-    """Return how far groups that know no names confirm the baseline of a run, or the run where it is one; else None."""
-    first = run if run.method in BASELINES else run.baseline
-    return None if first is None else (first.result.get("signals") or {}).get("group_agreement")
+    return trust.estimated(_signs(run), _signs_of_baseline(run))
 
 
 def objection(run: Run) -> Objection | None:
-    """Return why the run should not replace its baseline, or None; see `core.evaluation.guard`."""
+    """Return why the run should not replace its baseline, or None."""
+    return trust.objection(_signs(run), _signs_of_baseline(run))
+
+
+def _signs(run: Run) -> Signs:
+    """Return what a finished run shows without labels."""
+    return Signs(
+        method=run.method, settings=run.settings, histogram=run.result.get("histogram") or (),
+        label_free_score=run.result.get("label_free_score"), signals=run.result.get("signals") or {},
+        begun_with=run.start_from_id is not None, labelled=bool(run.result.get("taught")),
+        counted=run.num_classes is not None or run.class_list_version_id is not None)
+
+
+def _signs_of_baseline(run: Run) -> Signs | None:
+    """Return what its baseline shows; of the very images that the run answered, where the worker looked."""
     if run.baseline is None:
         return None
-    baseline = (run.result.get("baseline") or {}).get("histogram") or run.baseline.result.get("histogram") or []
-    ours, theirs = ((one.result.get("signals") or {}).get("second_opinion") for one in (run, run.baseline))
-    return guard.objection(run.result.get("histogram") or [], baseline, _confirmed(run),
-                           taught=bool(run.result.get("taught")) and taught_by_labels(run.method, run.settings),
-                           opinions=None if ours is None or theirs is None else (ours, theirs))
+    beside = (run.result.get("baseline") or {}).get("histogram")
+    return replace(_signs(run.baseline), histogram=beside) if beside else _signs(run.baseline)
 
 
 def suggested_names(run: Run) -> list[tuple[str, list[str]]]:

@@ -86,7 +86,7 @@ def test_the_recommended_method_is_told_with_its_reason_and_cost(api, alice, col
     _, shown = send(api, "GET", f"/collections/{collection.pk}/recommendation")
     assert (shown["gpu"], shown["cost"]) == (True, "under a minute")
     assert (shown["larger"]["backbone"], shown["larger"]["setting"]) == ("clip-vit-l14", "backbone")
-    assert "about 17 minutes on the GPU here" in shown["larger"]["reason"] and shown["larger"]["seconds"] > 60
+    assert "about 16 minutes on the GPU here" in shown["larger"]["reason"] and shown["larger"]["seconds"] > 60
     unasked = rows.collection(alice, title="unasked", names=())
     _, shown = send(api, "GET", f"/collections/{unasked.pk}/recommendation")
     assert shown["method"] == "turtle"

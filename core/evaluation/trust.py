@@ -1,0 +1,71 @@
+"""What may be said of answers without labels: the estimated accuracy, and why a run should not replace its baseline.
+
+One rule for the shell and the page, which know runs by objects and by rows. No torch here: the web imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from core.baseline import BASELINES
+from core.catalog import METHODS, taught_by_labels
+from core.evaluation import estimate, guard
+from core.evaluation.estimate import Estimate
+from core.evaluation.guard import Objection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signs:
+    """What a finished run shows without labels.
+
+    Attributes:
+        method: of the run; one that is no more in the catalogue is no baseline and reads no names.
+        settings: of the run.
+        histogram: images of each class (K,); () from before that was kept.
+        label_free_score: 0 … 1; None from before that was kept.
+        signals: what else its answers show, by name; see `core.evaluation.signals`.
+        begun_with: whether it begins with the encoder of an earlier run.
+        counted: whether somebody said how many classes there are, by a number or by names.
+        labelled: whether it was given images that a person labelled.
+    """
+
+    method: str
+    settings: Mapping[str, object]
+    histogram: Sequence[int]
+    label_free_score: float | None
+    signals: Mapping[str, float] = field(default_factory=dict)
+    begun_with: bool = False
+    counted: bool = True
+    labelled: bool = False
+
+
+def estimated(run: Signs, baseline: Signs | None) -> Estimate | None:
+    """Return a run's estimated accuracy, of groups after their best match with classes; see `estimate.of_result`.
+
+    None where none is good enough to be shown: neither groups whose number nobody gave nor runs that begin with an
+    adapted encoder are among those that estimates were calibrated on.
+    """
+    names = run.method in METHODS and METHODS[run.method].needs == "names"
+    published = run.counted and not run.begun_with
+    backbone = run.settings.get("backbone") or run.settings.get("spaces") if published else ""
+    return estimate.of_result("names" if names else "groups", backbone, {
+        **run.signals, "label_free_score": run.label_free_score,
+        "baseline_group_agreement": _confirmed(run, baseline)})
+
+
+def objection(run: Signs, baseline: Signs | None) -> Objection | None:
+    """Return why a run should not replace its baseline; None where it may, or has none. See `core.evaluation.guard`."""
+    if baseline is None:
+        return None
+    ours, theirs = (one.signals.get("second_opinion") for one in (run, baseline))
+    return guard.objection(
+        run.histogram, baseline.histogram, _confirmed(run, baseline),
+        taught=run.labelled and taught_by_labels(run.method, run.settings),
+        opinions=None if ours is None or theirs is None else (ours, theirs))
+
+
+def _confirmed(run: Signs, baseline: Signs | None) -> float | None:
+    """Return how far groups that know no names confirm a run's baseline, or the run where it is one itself."""
+    first = run if run.method in BASELINES else baseline
+    return None if first is None else first.signals.get("group_agreement")

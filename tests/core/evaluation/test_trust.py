@@ -1,0 +1,48 @@
+"""What may be said of answers without labels, by what a run and its baseline show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.evaluation import estimate
+from core.evaluation.trust import Signs, estimated, objection
+
+K_MEANS = Signs(method="kmeans", settings={"spaces": "starter-clip"}, histogram=(20, 20, 20), label_free_score=0.9,
+                signals={"second_opinion": 0.60, "classes": 7, "group_agreement": 0.9})
+TURTLE = replace(K_MEANS, method="turtle", histogram=(18, 21, 21))
+
+
+def doubted(by: float) -> Signs:
+    """Return groups that another encoder finds so much harder to repeat than those of `K_MEANS`."""
+    return replace(TURTLE, signals={**TURTLE.signals, "second_opinion": 0.60 - by})
+
+
+def test_groups_that_another_encoder_doubts_are_objected_to():
+    assert objection(doubted(0.02), K_MEANS) is None
+    assert "encoder" in str(objection(doubted(0.04), K_MEANS))
+    assert objection(doubted(0.04), replace(K_MEANS, signals={})) is None  # it was never asked about those
+    assert objection(doubted(0.04), None) is None
+
+
+def test_whose_labels_it_learnt_from_owes_its_baseline_no_evenness():
+    uneven = Signs(method="semimae", settings={}, histogram=(50, 5, 5), label_free_score=0.9, labelled=True)
+    assert objection(uneven, K_MEANS) is None
+    assert objection(replace(uneven, labelled=False), K_MEANS) is not None
+
+
+def test_names_that_no_groups_confirm_are_objected_to_by_what_the_baseline_shows():
+    before = Signs(method="zeroshot", settings={}, histogram=(20, 20, 20), label_free_score=0.9)
+    named = replace(before, method="must", signals={"group_agreement": 1.0})
+    for share, is_doubted in ((0.34, True), (0.9, False)):
+        assert (objection(named, replace(before, signals={"group_agreement": share})) is not None) == is_doubted
+
+
+@pytest.mark.parametrize(("change", "is_given"), [
+    ({}, True), ({"begun_with": True}, False), ({"counted": False}, False),
+    ({"settings": {"spaces": "clip-vit-b16"}}, False), ({"signals": {"classes": 7}}, False)])
+def test_an_estimate_is_given_for_what_was_calibrated_and_nothing_else(change, is_given):
+    assert estimate.read()["groups"].holds
+    assert (estimated(replace(TURTLE, **change), K_MEANS) is not None) == is_given
+    assert (estimated(replace(K_MEANS, **change), None) is not None) == is_given
