@@ -30,7 +30,8 @@ def test_it_says_what_the_page_would(digits: Digits, names: Path, digit_names: t
                                      capsys: pytest.CaptureFixture[str]) -> None:
     found = advice(capsys, digits, "--names", names)
     assert (found["method"], found["preset"]) == ("must", "small-collection")
-    assert "10 class names and 60 images" in str(found["reason"]) and "two CPU cores" in str(found["takes"])
+    assert "10 class names and 60 images" in str(found["reason"]) and "minute" in str(found["takes"])
+    assert "CLIP ViT-" in str(found["larger"])
     assert advice(capsys, digits, "--classes", 10)["method"] == advice(capsys, digits)["method"] == "turtle"
 
     fits, fits_not = (finished(tmp_path / str(share), "zeroshot", list(digit_names), share) for share in (0.9, 0.2))
