@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db.models import CharField, DateTimeField, F, IntegerField, QuerySet, Value
+from django.db.models import CharField, DateTimeField, F, IntegerField, Max, QuerySet, Sum, Value
+from django.db.models.functions import Cast, Concat, TruncHour
 from django.http import HttpRequest
 
 from webapp.audit.models import Entry
-from webapp.collections.models import ClassListVersion, Collection
+from webapp.collections.models import ClassListVersion, Collection, Upload
 from webapp.review.models import ReviewAction
 
 WHAT_CHARACTERS = 300
@@ -45,7 +46,8 @@ def record_list_edit(request: HttpRequest, version: ClassListVersion) -> None:
 def history(collection: Collection) -> QuerySet[Entry, dict[str, object]]:
     """Return who did what in a collection, the newest first: rows of when, who, by_token, did, run_number, undone.
 
-    Reviews are not written twice: each `ReviewAction` says already who did what, and whether it was undone.
+    Neither reviews nor uploads are written twice: each `ReviewAction` says already who did what, and whether it was
+    undone, and each `Upload` who sent it. Those of a person and hour are one row.
     """
     entries = collection.audit_trail.values(
         when=F("at"), who=F("actor_name"), by_token=F("token_name"), did=F("what"),
@@ -53,4 +55,14 @@ def history(collection: Collection) -> QuerySet[Entry, dict[str, object]]:
     reviews = ReviewAction.objects.filter(run__collection=collection).values(
         when=F("created_at"), who=F("author__username"), by_token=Value("", output_field=CharField()),
         did=F("description"), run_number=F("run_id"), undone=F("undone_at"))
-    return entries.union(reviews, all=True).order_by("-when")
+    return entries.union(reviews, _sent(collection), all=True).order_by("-when")
+
+
+def _sent(collection: Collection) -> QuerySet[Upload, dict[str, object]]:
+    """Return who sent how many files, in rows as `history` has them; files in an archive count."""
+    hours = collection.uploads.filter(source="").exclude(sender=None).annotate(hour=TruncHour("created_at"))
+    files = Concat(Value("sent files: "), Cast(Sum("members_total"), CharField()), output_field=CharField())
+    return hours.values("hour", "sender__username").annotate(
+        when=Max("created_at"), who=F("sender__username"), by_token=Value("", output_field=CharField()), did=files,
+        run_number=Value(None, output_field=IntegerField()), undone=Value(None, output_field=DateTimeField()),
+    ).values("when", "who", "by_token", "did", "run_number", "undone")

@@ -66,8 +66,9 @@ def claim(collection: Collection, person: AbstractBaseUser, files: Sequence[Offe
     left_bytes = share(collection.owner).left_bytes
     uploads, images, refusals, here = [], [], [], []
     for file in files:
-        upload = Upload(collection=collection, name=file.name, size_bytes=file.size_bytes, sha256=file.sha256,
-                        modified_ms=file.modified_ms, status=Upload.Status.DONE, members_total=1, members_read=1)
+        upload = Upload(collection=collection, sender=person, name=file.name, size_bytes=file.size_bytes,
+                        sha256=file.sha256, modified_ms=file.modified_ms, status=Upload.Status.DONE, members_total=1,
+                        members_read=1)
         archive = archives.get(file.sha256)
         if archive is not None and archive.collection_id == collection.pk:
             uploads.append(upload)

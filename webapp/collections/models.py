@@ -88,6 +88,7 @@ class Upload(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="uploads")
+    sender = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     name = models.CharField(max_length=1000, help_text="file name with its folders, as the person has it")
     size_bytes = models.BigIntegerField()
     received_bytes = models.BigIntegerField(default=0)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from core.catalog import METHODS
 from tests.webapp.runs import rows
 from webapp.accounts.models import ApiToken
 from webapp.audit.models import Entry
 from webapp.audit.trail import history
-from webapp.collections.models import Collection
+from webapp.collections.models import Collection, Upload
 from webapp.review import actions
 from webapp.sharing.models import Invitation, Membership, Role
 
@@ -84,6 +87,17 @@ def test_reviews_stand_in_it_with_what_was_undone(collection, alice, charlie, si
     assert said(collection) == [("charlie", "labelled 2 images owl"), ("alice", "labelled 2 images dog")]
     page = signed_in.get(f"/collections/{collection.pk}/history/").content.decode()
     assert "<del>labelled 2 images dog</del>" in page and "<del>labelled 2 images owl</del>" not in page
+
+
+def test_who_sent_files_stands_in_it_once_an_hour(collection, alice, charlie):
+    at = timezone.now().replace(minute=10, second=0, microsecond=0) - timedelta(hours=5)
+    for sender, members, minutes in ((alice, 1, 0), (alice, 40, 20), (charlie, 1, 30), (alice, 1, 70), (None, 1, 75)):
+        upload = Upload.objects.create(collection=collection, sender=sender, name="a", size_bytes=1,
+                                       members_total=members)
+        Upload.objects.filter(pk=upload.pk).update(created_at=at + timedelta(minutes=minutes))
+    Upload.objects.create(collection=collection, sender=alice, name="a", size_bytes=1, source="/of/the/server.png",
+                          members_total=1)  # what it came of is noted when it is asked for
+    assert said(collection) == [("alice", "sent files: 41"), ("charlie", "sent files: 1"), ("alice", "sent files: 1")]
 
 
 def test_who_joins_is_noted(collection, alice, client):

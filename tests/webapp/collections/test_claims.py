@@ -46,6 +46,7 @@ def test_what_another_collection_of_the_person_has_is_taken_over_for_good(
 def test_it_is_known_by_its_name_the_next_time(signed_in, collection, brought):
     brought("a.png", png(1))
     offer(signed_in, collection, {"b.png": png(1)})
+    assert collection.uploads.get(name="b.png").sender == collection.owner
     asked = {"collection": collection.pk, "files": [["b.png", len(png(1)), 1000]]}
     assert signed_in.post("/uploads/known/", json.dumps(asked), content_type="application/json").json() == {
         "files": ["here"]}

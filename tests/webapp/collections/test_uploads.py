@@ -75,6 +75,7 @@ def test_a_file_comes_in_chunks_and_is_handed_to_a_worker_at_its_end(
         assert patch(signed_in, address, 5, b"56789").status_code == 204
     upload = Upload.objects.get()
     assert (upload.name, upload.status, upload.received_bytes) == ("trip/day 1/ä.png", "received", 10)
+    assert upload.sender == collection.owner
     assert upload.modified_ms == 1700000000000
     assert storage.upload_file(upload.pk).read_bytes() == b"0123456789"
     assert sent == [("workers.tasks.read_upload", str(upload.pk), "cpu")]
