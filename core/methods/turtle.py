@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from core.catalog import TurtleSettings
@@ -43,27 +44,19 @@ def adapt(settings: TurtleSettings, problem: Problem, run: Run) -> Classifier:
         ConfigError, DataError: where groups are to be named by labels, and there are none or no names.
     """
     labels = asked_labels(settings, problem)
-    chosen = split_list(settings.spaces)
-    read = names_to_read(chosen)
-    sweep, search = _plan(settings, problem.count)
-    asked = judge_name(chosen) if len(search) > 1 and not settings.search else None
-    spaces_read = len(read) * len(problem.images)
-    first_step = spaces_read + (asked_about(len(problem.images)) if asked else 0)
-    sweep_end = first_step + (SWEEP_TRIALS * steps_of(sweep, True, len(chosen)) if problem.count is None else 0)
-    total = sweep_end + 1 + sum(
-        steps_of(trial, len(search) > 1, 1 if asked else len(chosen)) for trial in search)
-    every = read_spaces(read, problem, run, total, settings.batch_size)
-    spaces = every[: len(chosen)]
-    judge = read_judge(asked, problem.images, run, spaces_read, total) if asked else None
+    plan = _plan(settings, problem)
+    every = read_spaces(plan.read, problem, run, plan.total, settings.batch_size)
+    spaces = every[: len(plan.spaces)]
+    judge = read_judge(plan.judge, problem.images, run, plan.spaces_end, plan.total) if plan.judge else None
 
     with few_threads(len(problem.images) * sum(space.features.shape[1] for space in spaces)):
-        trials = Trials(spaces, settings, problem, run, first_step, total)
+        trials = Trials(spaces, settings, problem, run, plan.reading_end, plan.total)
         count = problem.count
         extra: dict[str, object] = {}
         if count is None:
-            count, extra["class_counts"] = _sweep(trials, sweep, settings, len(problem.images))
-        trials.step = sweep_end
-        best = _search(trials, [dataclasses.replace(trial, num_classes=count) for trial in search], judge)
+            count, extra["class_counts"] = _sweep(trials, plan.sweep, settings, len(problem.images))
+        trials.step = plan.sweep_end
+        best = _search(trials, [dataclasses.replace(trial, num_classes=count) for trial in plan.search], judge)
 
     found = trials.result(best)
     labeling = found.probabilities()
@@ -79,19 +72,64 @@ def adapt(settings: TurtleSettings, problem: Problem, run: Run) -> Classifier:
     names = problem.class_names or cluster_names(count)
     draw_typical(run.pictures, problem.images, 1 - labeling[:, order], names, title="The surest images of each group",
                  measure="that it is surest of",
-                 beat=functools.partial(run.report, Progress(stage="naming", step=total, total=total)))
+                 beat=functools.partial(run.report, Progress(stage="naming", step=plan.total, total=plan.total)))
     return Classifier(members=members, method="turtle", class_names=names,
                       settings={**dataclasses.asdict(settings), **extra})
 
 
-def _plan(settings: TurtleSettings, count: int | None) -> tuple[Trial, list[Trial]]:
-    """Return the trial that the sweep over K repeats and those of the search; K is put in when it is known.
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run does, and at which of its steps each part ends.
 
-    The search varies the settings or, where those are given, the start. The paper takes one start; of 24 runs of ours
-    (eight targets, three seeds) one, on satellite pictures, found a labeling 7 points worse than the other seeds did
-    (docs/decisions.md, 2026-11-29).
+    Attributes:
+        spaces: the backbones to work in.
+        read: those, and one that reads class names if none of them does.
+        judge: the encoder that tells starts apart; None where there are none, or every one took part.
+        sweep: the trial that the sweep over K repeats.
+        search: the trials of the search; K is put in when it is known.
+        num_images: N.
+        counted: whether K is known.
     """
-    given = Trial(num_classes=count or 0, steps=settings.steps, warm_start=settings.warm_start,
+
+    spaces: tuple[str, ...]
+    read: tuple[str, ...]
+    judge: str | None
+    sweep: Trial
+    search: Sequence[Trial]
+    num_images: int
+    counted: bool
+
+    @property
+    def spaces_end(self) -> int:
+        """Return the step at which every space is read."""
+        return len(self.read) * self.num_images
+
+    @property
+    def reading_end(self) -> int:
+        """Return the step at which the judge is read too."""
+        return self.spaces_end + (asked_about(self.num_images) if self.judge else 0)
+
+    @property
+    def sweep_end(self) -> int:
+        """Return the step at which K is known."""
+        swept = 0 if self.counted else SWEEP_TRIALS * steps_of(self.sweep, True, len(self.spaces))
+        return self.reading_end + swept
+
+    @property
+    def total(self) -> int:
+        """Return the steps of all, one for naming."""
+        scored_on = 1 if self.judge else len(self.spaces)
+        return self.sweep_end + sum(steps_of(trial, len(self.search) > 1, scored_on) for trial in self.search) + 1
+
+
+def _plan(settings: TurtleSettings, problem: Problem) -> Plan:
+    """Return what to do: the search varies the settings or, where those are given, the start.
+
+    The paper takes one start; of 24 runs of ours (eight targets, three seeds) one, on satellite pictures, found a
+    labeling 7 points worse than the other seeds did (docs/decisions.md, 2026-11-29).
+    """
+    spaces = split_list(settings.spaces)
+    given = Trial(num_classes=problem.count or 0, steps=settings.steps, warm_start=settings.warm_start,
                   outer_learning_rate=settings.outer_learning_rate, inner_learning_rate=settings.inner_learning_rate)
     started = [dataclasses.replace(given, start=start) for start in range(settings.starts)]
     varied = [
@@ -99,7 +137,11 @@ def _plan(settings: TurtleSettings, count: int | None) -> tuple[Trial, list[Tria
             given, outer_learning_rate=given.outer_learning_rate * outer,
             inner_learning_rate=given.inner_learning_rate * inner, warm_start=given.warm_start != swapped)
         for outer, inner, swapped in VARIATIONS[: settings.search_limit]]
-    return dataclasses.replace(given, steps=min(SWEEP_STEPS, settings.steps)), varied if settings.search else started
+    return Plan(
+        spaces=spaces, read=names_to_read(spaces), search=varied if settings.search else started,
+        judge=judge_name(spaces) if len(started) > 1 and not settings.search else None,
+        sweep=dataclasses.replace(given, steps=min(SWEEP_STEPS, settings.steps)), num_images=len(problem.images),
+        counted=problem.count is not None)
 
 
 def _sweep(trials: Trials, sweep: Trial, settings: TurtleSettings,
