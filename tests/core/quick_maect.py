@@ -1,4 +1,4 @@
-"""MAE-CT with settings that are quick: a run of it, and a listener for its stages."""
+"""MAE-CT with settings that are quick: a run of it."""
 
 from __future__ import annotations
 
@@ -11,32 +11,15 @@ from core.catalog import parse
 from core.classifier import Classifier
 from core.methods.maect import adapt
 from core.problem import Problem
-from core.run import Progress
 from core.settings import Value
 from core.shell import LocalRun
+from tests.core.recorder import Recorder
 
 QUICK: Mapping[str, Value] = {
     "epochs": 1.0, "preparing_epochs": 0.0, "batch_size": 20, "frozen_blocks": 3, "nearest": 2, "starts": 2,
     "base_learning_rate": 1e-2, "encoder_average": 0.5, "precision": "float32"}
 
 
-class Stages:
-    """Listens for the names of stages."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def progress(self, progress: Progress) -> None:
-        if progress.stage not in self.names:
-            self.names.append(progress.stage)
-
-    def note(self, text: str) -> None:
-        pass
-
-    def result(self, title: str, values: Mapping[str, object]) -> None:
-        pass
-
-
-def tuned(problem: Problem, folder: Path, stages: Stages | None = None, **switches: Value) -> Classifier:
-    run = LocalRun(device=torch.device("cpu"), seed=0, folder=folder, listener=stages)
+def tuned(problem: Problem, folder: Path, recorder: Recorder | None = None, **switches: Value) -> Classifier:
+    run = LocalRun(device=torch.device("cpu"), seed=0, folder=folder, listener=recorder)
     return adapt(parse("maect", {**QUICK, **switches}), problem, run)

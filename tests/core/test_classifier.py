@@ -13,8 +13,8 @@ from core.classifier import Classifier, Member, Predictions, cluster_names
 from core.data.images import ImageSet
 from core.data.views import EvaluationView, as_tensor
 from core.errors import Cancelled, CheckpointError
-from core.run import Progress
 from core.shell import LocalRun
+from tests.core.recorder import Recorder
 
 
 def member(name: str, classes: int = 10, seed: int = 0, **details: object) -> Member:
@@ -98,15 +98,11 @@ def test_predictions_know_label_confidence_margin_and_histogram():
 
 
 def test_predicting_reports_and_stops_when_asked_to(one_member, digit_images, tmp_path):
-    class Heard:
-        steps: list[tuple[str, int, int]] = []
-
-        def progress(self, progress: Progress) -> None:
-            self.steps.append((progress.stage, progress.step, progress.total))
-
-    run = LocalRun(device=torch.device("cpu"), seed=0, folder=tmp_path, listener=Heard())
+    recorder = Recorder()
+    run = LocalRun(device=torch.device("cpu"), seed=0, folder=tmp_path, listener=recorder)
     one_member.predict(digit_images, run, first_step=40, total_steps=100, batch_size=40)
-    assert Heard.steps == [("answering", 80, 100), ("answering", 100, 100)]
+    assert [(one.stage, one.step, one.total) for one in recorder.reports] == [
+        ("answering", 80, 100), ("answering", 100, 100)]
     run.cancel_requested = True
     with pytest.raises(Cancelled):
         one_member.predict(digit_images, run)

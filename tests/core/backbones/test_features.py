@@ -10,29 +10,19 @@ from core.backbones.load import load_backbone
 from core.data.images import ImageSet
 from core.data.views import EvaluationView, as_tensor, normalise
 from core.errors import Cancelled, DataError
-from core.run import Progress
 from core.shell import LocalRun
-
-
-class Heard:
-    """Keeps the reports of a run."""
-
-    def __init__(self) -> None:
-        self.reports: list[Progress] = []
-
-    def progress(self, progress: Progress) -> None:
-        self.reports.append(progress)
+from tests.core.recorder import Recorder
 
 
 @pytest.fixture
-def heard() -> Heard:
-    return Heard()
+def recorder() -> Recorder:
+    return Recorder()
 
 
 @pytest.fixture
-def run(tmp_path, heard, monkeypatch) -> LocalRun:
+def run(tmp_path, recorder, monkeypatch) -> LocalRun:
     monkeypatch.delenv("LABELFREE_CACHE", raising=False)
-    return LocalRun(device=torch.device("cpu"), seed=0, folder=tmp_path / "run", listener=heard)
+    return LocalRun(device=torch.device("cpu"), seed=0, folder=tmp_path / "run", listener=recorder)
 
 
 @pytest.mark.parametrize("name", ["starter-clip", "starter-mae"])
@@ -48,24 +38,24 @@ def test_features_are_what_the_backbone_gives_for_the_evaluation_view_of_each_im
     found.mul_(2).requires_grad_()  # an ordinary tensor, for whatever comes next
 
 
-def test_progress_counts_images_within_the_whole_run(starters, digit_images, run, heard):
+def test_progress_counts_images_within_the_whole_run(starters, digit_images, run, recorder):
     features(load_backbone("starter-clip"), digit_images, run, stage="looking", first_step=100, total_steps=500,
              batch_size=25)
-    assert [(one.stage, one.step, one.total) for one in heard.reports] == [
+    assert [(one.stage, one.step, one.total) for one in recorder.reports] == [
         ("looking", 125, 500), ("looking", 150, 500), ("looking", 160, 500)]
-    assert all(one.images_per_second > 0 for one in heard.reports)
+    assert all(one.images_per_second > 0 for one in recorder.reports)
 
 
-def test_kept_features_are_not_made_again(starters, digit_images, run, heard):
+def test_kept_features_are_not_made_again(starters, digit_images, run, recorder):
     backbone = load_backbone("starter-clip")
     first = features(backbone, digit_images, run)
     (file,) = (run.folder / "features").iterdir()
     assert file.name.startswith("starter-clip-")
     assert file.suffix == ".safetensors"
-    heard.reports.clear()
+    recorder.reports.clear()
     backbone.forward = lambda images: pytest.fail("made again")
     assert torch.equal(features(backbone, digit_images, run, total_steps=300, first_step=40), first)
-    assert [(one.step, one.total) for one in heard.reports] == [(100, 300)]
+    assert [(one.step, one.total) for one in recorder.reports] == [(100, 300)]
 
 
 def test_a_folder_may_be_shared_by_all_runs(starters, digit_images, run, tmp_path, monkeypatch):

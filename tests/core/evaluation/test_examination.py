@@ -18,6 +18,7 @@ from core.errors import ConfigError
 from core.evaluation.evidence import NEEDS
 from core.evaluation.examination import EvaluateRequest, _called, evaluate
 from core.evaluation.measures import GROUPS, MEASURES
+from tests.core.recorder import Recorder
 
 Digits = tuple[Path, list[int]]
 
@@ -242,13 +243,15 @@ def test_an_adapted_model_is_compared_with_what_it_was(
     assert main(["adapt", "--images", str(digits[0]), "--names", str(names), "--set", "templates=one", "--out",
                  str(tmp_path / "adapted")]) == 0
     capsys.readouterr()
+    recorder = Recorder(reports_only=False)
     found = evaluate(EvaluateRequest(
         model=tmp_path / "adapted", images=digits[0], truth=truth, source=digits[0], source_truth=truth,
-        out=tmp_path / "out", measure="forgetting,attention", beside=(tmp_path / "adapted" / "package.zip",)), Silent())
+        out=tmp_path / "out", measure="forgetting,attention", beside=(tmp_path / "adapted" / "package.zip",)), recorder)
     figures = found["forgetting"].figures  # zero-shot adapts nothing: nothing is forgotten
     assert figures["bcubed_precision_before"] == pytest.approx(figures["bcubed_precision_after"])
     assert figures["nearest_neighbours_lost"] == pytest.approx(0.0)
     assert found["attention"].notes == ("columns: image, zero-shot, adapted, this model",)
+    assert "attention: columns: image, zero-shot, adapted, this model" in recorder.notes
 
 
 def test_a_model_from_scratch_was_nothing_before(
@@ -260,17 +263,4 @@ def test_a_model_from_scratch_was_nothing_before(
                  "warming_epochs=0", "--set", "batch_size=8", "--no-baseline", "--out", str(tmp_path / "adapted")]) == 0
     with pytest.raises(ConfigError, match="one that did not begin from scratch"):
         evaluate(EvaluateRequest(model=tmp_path / "adapted", images=digits[0], source=digits[0], source_truth=truth,
-                                 measure="forgetting"), Silent())
-
-
-class Silent:
-    """Listens to nothing."""
-
-    def progress(self, progress: object) -> None:
-        """Take one report."""
-
-    def note(self, text: str) -> None:
-        """Take one sentence."""
-
-    def result(self, title: str, values: object) -> None:
-        """Take what came out."""
+                                 measure="forgetting"), Recorder(reports_only=False))

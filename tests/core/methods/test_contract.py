@@ -23,6 +23,7 @@ from core.problem import Problem
 from core.run import Progress
 from core.settings import Value, describe
 from core.shell import LocalRun
+from tests.core.recorder import Recorder
 
 SMALL: Mapping[str, Mapping[str, Value]] = {
     "zeroshot": {"templates": "one"},
@@ -52,24 +53,6 @@ class Killed(Exception):
     """Stands for a process that ends without warning."""
 
 
-class Reports:
-    """Keeps what a run reports, and does something at each report."""
-
-    def __init__(self, then: Callable[[Progress], None] = lambda progress: None) -> None:
-        self.seen: list[Progress] = []
-        self.then = then
-
-    def progress(self, progress: Progress) -> None:
-        self.seen.append(progress)
-        self.then(progress)
-
-    def note(self, text: str) -> None:
-        pass
-
-    def result(self, title: str, values: Mapping[str, object]) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def weights(random_starters: Path, tmp_path_factory: pytest.TempPathFactory):
     """Use a copy of the bundled starters, and a random one in the place of any that is not bundled."""
@@ -87,9 +70,9 @@ def problem(images, digit_names) -> Problem:
     return Problem(images=images, class_names=digit_names, labelled={3: 1})
 
 
-def adapt(method: str, problem: Problem, folder: Path, reports: Reports | None = None) -> Classifier:
+def adapt(method: str, problem: Problem, folder: Path, recorder: Recorder | None = None) -> Classifier:
     """Run a method with its small settings."""
-    run = LocalRun(device=torch.device("cpu"), seed=3, folder=folder, listener=reports)
+    run = LocalRun(device=torch.device("cpu"), seed=3, folder=folder, listener=recorder)
     return resolve(METHODS[method].function)(parse(method, SMALL[method]), problem, run)
 
 
@@ -119,9 +102,9 @@ def unbroken(weights, problem, tmp_path_factory) -> Callable[[str], Unbroken]:
 
     @cache
     def of(method: str) -> Unbroken:
-        reports, folder = Reports(), tmp_path_factory.mktemp(method)
-        classifier = adapt(method, problem, folder, reports)
-        return Unbroken(classifier, classifier.predict(problem.images), reports.seen, pictures(folder))
+        recorder, folder = Recorder(), tmp_path_factory.mktemp(method)
+        classifier = adapt(method, problem, folder, recorder)
+        return Unbroken(classifier, classifier.predict(problem.images), recorder.reports, pictures(folder))
 
     return of
 
@@ -163,16 +146,14 @@ def test_the_same_seed_gives_the_same_answer(method, unbroken, problem, tmp_path
 
 @every_method
 def test_it_stops_at_the_report_after_a_person_cancels(method, weights, problem, tmp_path):
-    reports = Reports()
-    run = LocalRun(device=torch.device("cpu"), seed=3, folder=tmp_path, listener=reports)
-
     def cancel(progress: Progress) -> None:
         run.cancel_requested = True
 
-    reports.then = cancel
+    recorder = Recorder(cancel)
+    run = LocalRun(device=torch.device("cpu"), seed=3, folder=tmp_path, listener=recorder)
     with pytest.raises(Cancelled):
         resolve(METHODS[method].function)(parse(method, SMALL[method]), problem, run)
-    assert len(reports.seen) == 1
+    assert len(recorder.reports) == 1
 
 
 @every_method
@@ -183,7 +164,7 @@ def test_killed_and_resumed_it_gives_the_unbroken_answer(method, unbroken, probl
             raise Killed
 
     with pytest.raises(Killed):
-        adapt(method, problem, tmp_path, Reports(kill))
+        adapt(method, problem, tmp_path, Recorder(kill))
     resumed = adapt(method, problem, tmp_path).predict(problem.images)
     assert difference(resumed, unbroken(method).predictions) == 0
     assert pictures(tmp_path) == unbroken(method).pictures
@@ -210,7 +191,7 @@ def test_with_further_collections_it_gives_the_same_answer_again_killed_and_resu
     again = adapt(method, joint, tmp_path / "again")
     assert difference(again.predict(images), unbroken.predict(images)) == 0
     with pytest.raises(Killed):
-        adapt(method, joint, tmp_path / "killed", Reports(kill_past_half))
+        adapt(method, joint, tmp_path / "killed", Recorder(kill_past_half))
     resumed = adapt(method, joint, tmp_path / "killed")
     assert difference(resumed.predict(images), unbroken.predict(images)) == 0
     assert pictures(tmp_path / "killed") == pictures(tmp_path / "unbroken")
@@ -219,7 +200,7 @@ def test_with_further_collections_it_gives_the_same_answer_again_killed_and_resu
 @every_joining_method
 def test_a_checkpoint_belongs_to_its_further_collections(method, weights, joint, tmp_path):
     with pytest.raises(Killed):
-        adapt(method, joint, tmp_path, Reports(kill_past_half))
+        adapt(method, joint, tmp_path, Recorder(kill_past_half))
     for also in ((), joint.also[:1], (joint.also[0], joint.also[1].subset(range(14)))):
         with pytest.raises(CheckpointError, match="other settings, images"):
             adapt(method, dataclasses.replace(joint, also=also), tmp_path)
@@ -248,10 +229,10 @@ def test_a_bad_setting_is_refused_by_name_before_any_work(method, weights, probl
     with pytest.raises(ConfigError, match="no-such-model"):
         parse(method, {**SMALL[method], name: "no-such-model"})
 
-    reports = Reports()
-    run = LocalRun(device=torch.device("cpu"), seed=3, folder=tmp_path, listener=reports)
+    recorder = Recorder()
+    run = LocalRun(device=torch.device("cpu"), seed=3, folder=tmp_path, listener=recorder)
     settings = dataclasses.replace(parse(method, SMALL[method]), **{name: "no-such-model"})
     with pytest.raises(ConfigError, match="no-such-model"):
         resolve(METHODS[method].function)(settings, problem, run)
-    assert not any(progress.step for progress in reports.seen)
+    assert not any(progress.step for progress in recorder.reports)
     assert not run.checkpoints.path.exists()

@@ -26,10 +26,10 @@ from core.methods import finetune
 from core.methods.finetune_objective import Batch, Objective
 from core.presets.table import PRESETS, recommend
 from core.problem import Problem
-from core.run import Progress
 from core.settings import Value
 from core.shell import LocalRun
 from core.training import ema, loop
+from tests.core.recorder import Recorder
 
 QUICK: Mapping[str, Value] = {
     "epochs": 1.0, "batch_size": 12, "optimiser": "adamw", "base_learning_rate": 1e-2, "momentum": 0.9, "starts": 2,
@@ -56,26 +56,8 @@ def problem(images: ImageSet, tiny_starters: Path) -> Problem:
     return Problem(images=images, num_classes=4)
 
 
-class Heard:
-    """Listens for stages and terms."""
-
-    def __init__(self) -> None:
-        self.stages: set[str] = set()
-        self.terms: set[str] = set()
-
-    def progress(self, progress: Progress) -> None:
-        self.stages.add(progress.stage)
-        self.terms |= progress.terms.keys()
-
-    def note(self, text: str) -> None:
-        pass
-
-    def result(self, title: str, values: Mapping[str, object]) -> None:
-        pass
-
-
-def adapted(problem: Problem, folder: Path, heard: Heard | None = None, **switches: Value) -> Classifier:
-    run = LocalRun(device=torch.device("cpu"), seed=0, folder=folder, listener=heard)
+def adapted(problem: Problem, folder: Path, recorder: Recorder | None = None, **switches: Value) -> Classifier:
+    run = LocalRun(device=torch.device("cpu"), seed=0, folder=folder, listener=recorder)
     return finetune.adapt(parse("finetune", {**QUICK, **switches}), problem, run)
 
 
@@ -114,20 +96,20 @@ def test_a_resnet_learns_but_for_the_statistics_of_its_batch_norm(images: ImageS
     ({"mixing": "both", "optimiser": "sgd", "average_horizon_share": 0.5}, {"contrast", "mixed_contrast", "loss"})])
 def test_every_switch_runs_and_counts_its_terms(problem: Problem, tmp_path: Path, switches: dict[str, Value],
                                                 terms: set[str]):
-    heard = Heard()
-    adapted(problem, tmp_path, heard, **switches)
-    assert heard.terms == terms
-    assert finetune.WITHOUT_REPLAY in heard.stages
+    recorder = Recorder()
+    adapted(problem, tmp_path, recorder, **switches)
+    assert set().union(*recorder.terms.values()) == terms
+    assert finetune.WITHOUT_REPLAY in recorder.stages
 
 
 def test_a_sparse_sample_of_the_source_is_replayed(images: ImageSet, noise: ImageSet, tiny_starters: Path,
                                                    tmp_path: Path, stages: list[loop.Stage[Batch]]):
-    heard = Heard()
+    recorder = Recorder()
     problem = Problem(images=images, num_classes=4, replay=noise)
-    classifier = adapted(problem, tmp_path, heard, replay_share=0.4, mode="replay")
+    classifier = adapted(problem, tmp_path, recorder, replay_share=0.4, mode="replay")
     stage, = stages
-    assert finetune.WITH_REPLAY in heard.stages
-    assert finetune.WITHOUT_REPLAY not in heard.stages
+    assert finetune.WITH_REPLAY in recorder.stages
+    assert finetune.WITHOUT_REPLAY not in recorder.stages
     assert classifier.settings["replayed"] == 12
     assert stage.steps == (24 + 12) // 12, "an epoch is both"
     assert sorted(stage.memory["queue/owners"].tolist()) == list(range(36)), "replayed images are told apart too"

@@ -16,7 +16,8 @@ from core.run import Progress
 from core.settings import Value
 from core.shell import LocalRun
 from core.training import loop
-from tests.core.quick_maect import Stages, tuned
+from tests.core.quick_maect import tuned
+from tests.core.recorder import Recorder
 
 
 @pytest.mark.parametrize(("switches", "stages"), [
@@ -28,10 +29,10 @@ from tests.core.quick_maect import Stages, tuned
 ])
 def test_every_switch_of_the_papers_tables_runs(problem: Problem, tmp_path: Path, switches: dict[str, Value],
                                                 stages: list[str]):
-    heard = Stages()
-    classifier = tuned(problem, tmp_path, heard, **switches)
-    assert [name for name in heard.names if name in ("pretraining", "preparing the head", "contrastive tuning")] \
-        == stages
+    recorder = Recorder()
+    classifier = tuned(problem, tmp_path, recorder, **switches)
+    learning = ("pretraining", "preparing the head", "contrastive tuning")
+    assert [name for name in recorder.stages if name in learning] == stages
     assert classifier.members[0].backbone.pooling == switches.get("pooling", "patches")
     assert torch.isfinite(classifier.predict(problem.images).probabilities).all()
 
@@ -88,13 +89,12 @@ def test_with_a_new_head_a_killed_run_ends_as_an_unbroken_one(killed_after: int,
     switches = {**COMBINED, "preparing_epochs": 1.0}  # three steps a stage
     unbroken = tuned(problem, tmp_path / "unbroken", **switches)
 
-    class Killer(Stages):
-        def progress(self, progress: Progress) -> None:
-            if progress.step == killed_after:
-                raise KeyboardInterrupt
+    def kill(progress: Progress) -> None:
+        if progress.step == killed_after:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tuned(problem, tmp_path / "killed", Killer(), **switches)
+        tuned(problem, tmp_path / "killed", Recorder(kill), **switches)
     resumed = tuned(problem, tmp_path / "killed", **switches)
     for name, value in unbroken.members[0].backbone.visual.state_dict().items():
         assert torch.equal(resumed.members[0].backbone.visual.state_dict()[name], value), name

@@ -23,10 +23,10 @@ from core.methods.semimae_objective import Batch, Head, Objective
 from core.presets.preset import SMALL_COLLECTION_VIEWS
 from core.presets.table import PRESETS, recommend
 from core.problem import Problem
-from core.run import Progress
 from core.settings import Value
 from core.shell import LocalRun
 from core.training.heartbeat import Heartbeat
+from tests.core.recorder import Recorder
 
 QUICK: Mapping[str, Value] = {"epochs": 1.0, "warming_epochs": 0.0, "batch_size": 16, "learning_rate": 1e-3,
                               "precision": "float32", "mirror": False}
@@ -38,27 +38,12 @@ def problem(images: ImageSet, digits, starters: Path) -> Problem:
     return Problem(images=images, class_names=NAMES, labelled=dict(enumerate(digits[1][:20])))
 
 
-class Terms:
-    """Listens for the named terms of each stage."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, set[str]] = {}
-
-    def progress(self, progress: Progress) -> None:
-        self.seen.setdefault(progress.stage, set()).update(progress.terms)
-
-    def note(self, text: str) -> None:
-        raise AssertionError(text)
-
-    result = note
+def local_run(folder: Path, recorder: Recorder | None = None, seed: int = 0) -> LocalRun:
+    return LocalRun(device=torch.device("cpu"), seed=seed, folder=folder, listener=recorder)
 
 
-def local_run(folder: Path, terms: Terms | None = None, seed: int = 0) -> LocalRun:
-    return LocalRun(device=torch.device("cpu"), seed=seed, folder=folder, listener=terms)
-
-
-def trained(problem: Problem, folder: Path, terms: Terms | None = None, **switches: Value) -> Classifier:
-    return adapt(settings(**switches), problem, local_run(folder, terms))
+def trained(problem: Problem, folder: Path, recorder: Recorder | None = None, **switches: Value) -> Classifier:
+    return adapt(settings(**switches), problem, local_run(folder, recorder))
 
 
 def settings(**switches: Value) -> SemiMaeSettings:
@@ -186,16 +171,16 @@ def test_what_a_person_said_is_learnt(problem: Problem, tmp_path, monkeypatch):
 
 
 def test_own_answers_count_only_after_warming_up(problem: Problem, tmp_path):
-    terms = Terms()
-    trained(problem, tmp_path, terms, warming_epochs=1.0)
-    assert terms.seen["learning your labels"] == {"supervised", "reconstruction", "loss"}
-    assert terms.seen["adapting"] == {"supervised", "consistency", "confident", "reconstruction", "loss"}
+    recorder = Recorder()
+    trained(problem, tmp_path, recorder, warming_epochs=1.0)
+    assert recorder.terms["learning your labels"] == {"supervised", "reconstruction", "loss"}
+    assert recorder.terms["adapting"] == {"supervised", "consistency", "confident", "reconstruction", "loss"}
 
 
 def test_without_its_autoencoder_it_is_fixmatch(problem: Problem, tmp_path):
-    terms = Terms()
-    trained(problem, tmp_path, terms, reconstruction_weight=0.0)
-    assert terms.seen["adapting"] == {"supervised", "consistency", "confident", "loss"}
+    recorder = Recorder()
+    trained(problem, tmp_path, recorder, reconstruction_weight=0.0)
+    assert recorder.terms["adapting"] == {"supervised", "consistency", "confident", "loss"}
 
 
 def test_from_scratch_needs_no_weights_and_draws_them_from_the_seed(problem: Problem, starters: Path, tmp_path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import count
 
 import pytest
 import torch
@@ -20,31 +21,13 @@ from core.methods.trials import Outcome, Trial, Trials, steps_of
 from core.problem import Problem
 from core.run import Progress
 from core.shell import LocalRun
+from tests.core.recorder import Recorder
 
 QUICK = TurtleSettings(steps=20, inner_steps=3, outer_learning_rate=0.02, inner_learning_rate=0.02)
 
 
-class Listener:
-    """Keeps reports and stops the run after some of them."""
-
-    def __init__(self, stop_at: str = "", after: int = 0) -> None:
-        self.seen: list[Progress] = []
-        self.stop_at, self.after = stop_at, after
-
-    def progress(self, progress: Progress) -> None:
-        self.seen.append(progress)
-        if self.stop_at and progress.stage.startswith(self.stop_at):
-            self.after -= 1
-            if self.after < 0:
-                raise KeyboardInterrupt
-
-    def note(self, text: str) -> None: ...
-
-    def result(self, title, values) -> None: ...
-
-
-def local_run(folder, listener=None, seed=5) -> LocalRun:
-    return LocalRun(device=torch.device("cpu"), seed=seed, folder=folder, listener=listener)
+def local_run(folder, recorder=None, seed=5) -> LocalRun:
+    return LocalRun(device=torch.device("cpu"), seed=seed, folder=folder, listener=recorder)
 
 
 @pytest.fixture
@@ -118,9 +101,9 @@ def test_fewer_clusters_than_asked_are_reported(grouped, digit_images, tmp_path)
 
 
 def test_an_unknown_number_of_classes_is_swept_and_every_score_kept(grouped, digit_images, tmp_path):
-    listener = Listener()
+    recorder = Recorder()
     settings = dataclasses.replace(QUICK, classes_to=8)
-    run = local_run(tmp_path, listener)
+    run = local_run(tmp_path, recorder)
     classifier = turtle.adapt(settings, Problem(images=digit_images), run)
     assert len(classifier.class_names) == 3
     assert [one.title for one in run.pictures.drawn] == ["Why 3 classes", "The surest images of each group"]
@@ -128,10 +111,10 @@ def test_an_unknown_number_of_classes_is_swept_and_every_score_kept(grouped, dig
     tried = classifier.settings["class_counts"]
     assert [one["num_classes"] for one in tried] == [2, 3, 4, 5, 6, 7, 8]
     assert max(tried, key=lambda one: one["height"])["num_classes"] == 3
-    steps = [progress.step for progress in listener.seen]
+    steps = [progress.step for progress in recorder.reports]
     assert steps == sorted(steps)
-    assert steps[-1] == listener.seen[0].total
-    assert "trying 4 classes" in {progress.stage for progress in listener.seen}
+    assert steps[-1] == recorder.reports[0].total
+    assert "trying 4 classes" in recorder.stages
 
 
 def test_of_several_starts_the_one_with_the_best_score_is_kept(grouped, digit_images, tmp_path, monkeypatch):
@@ -157,9 +140,9 @@ def test_of_several_starts_the_one_with_the_best_score_is_kept(grouped, digit_im
     ({"spaces": "starter-clip,starter-mae"}, ""), ({"search": True, "search_limit": 2}, "")])
 def test_starts_are_told_apart_by_an_encoder_that_took_no_part(
         settings, judge, grouped, digit_images, tmp_path, monkeypatch):
-    found, listener = trained(monkeypatch), Listener()
+    found, recorder = trained(monkeypatch), Recorder()
     several = dataclasses.replace(QUICK, steps=2, starts=3, **settings)
-    run = local_run(tmp_path, listener, seed=2)
+    run = local_run(tmp_path, recorder, seed=2)
     classifier = turtle.adapt(several, Problem(images=digit_images, num_classes=3), run)
     tried = classifier.settings["trials"]
     assert {trial["judge"] for trial in tried} == {judge}
@@ -167,8 +150,8 @@ def test_starts_are_told_apart_by_an_encoder_that_took_no_part(
         best = max(tried, key=lambda trial: (trial["classes_found"], trial["score"]))
         expected = read_judge(judge, digit_images, local_run(tmp_path)).score(found[0].argmax(dim=1).numpy())
         assert best["score"] == expected
-    steps = [progress.step for progress in listener.seen]
-    assert steps == sorted(steps) and steps[-1] == listener.seen[0].total
+    steps = [progress.step for progress in recorder.reports]
+    assert steps == sorted(steps) and steps[-1] == recorder.reports[0].total
 
 
 def test_the_search_tries_no_more_settings_than_allowed_and_keeps_the_best(grouped, digit_images, tmp_path):
@@ -202,11 +185,17 @@ def test_stopped_anywhere_it_goes_on_to_the_same_answer(stage, after, grouped, d
     found = trained(monkeypatch)
     problem = Problem(images=digit_images)
     unbroken = turtle.adapt(settings, problem, local_run(tmp_path / "unbroken"))
+    reports = count()
+
+    def stop(progress: Progress) -> None:
+        if progress.stage.startswith(stage) and next(reports) >= after:
+            raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        turtle.adapt(settings, problem, local_run(tmp_path / "stopped", Listener(stage, after)))
-    listener = Listener()
-    resumed = turtle.adapt(settings, problem, local_run(tmp_path / "stopped", listener))
-    assert listener.seen[0].stage.startswith(stage.partition(":")[0])
+        turtle.adapt(settings, problem, local_run(tmp_path / "stopped", Recorder(stop)))
+    recorder = Recorder()
+    resumed = turtle.adapt(settings, problem, local_run(tmp_path / "stopped", recorder))
+    assert recorder.reports[0].stage.startswith(stage.partition(":")[0])
     assert resumed.settings == unbroken.settings
     assert torch.equal(found[0], found[-1])
     for one, other in zip(resumed.members, unbroken.members):
