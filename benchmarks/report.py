@@ -28,8 +28,9 @@ on the truth, features standardised: the ceiling of frozen features.
 *Tuned on* marks the targets that settings were tuned on; on the others the chosen preset was only measured.
 MUST's is the fifth: four earlier ones had been run on them too, and cartoon, satellite and sign-digits were seen
 before its bounds on drift were chosen; what they showed is in `docs/decisions.md`. Where MUST's figure is about
-zero-shot's, the names had drifted and zero-shot, balanced, was kept. TURTLE's rows are of three starts, those held
-out of one still; its seconds, of which the medians stand below, were measured on a machine that did other work.
+zero-shot's, the names had drifted and zero-shot, balanced, was kept. TURTLE's rows are of three starts, of which
+starter-mae told which to keep, those held out of one still; its seconds, of which the medians stand below, were
+measured on a machine that did other work.
 """
 ATTEMPTS_HEADER = """## Why hidden patches bring nothing
 

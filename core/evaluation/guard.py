@@ -25,8 +25,9 @@ LEAST_CONFIRMED = 0.25
 waste, where runs were harmed, has 0.23, paintings, where they gained, 0.29."""
 
 LARGEST_DOUBT = 0.03
-"""Of another encoder's score of the groups against its score of the baseline's (`core.evaluation.second_opinion`). On
-targets that settings are tuned on, runs that gained lost 0.026 at most, the one that was harmed 0.057."""
+"""Of another encoder's score of the groups against its score of the baseline's (`core.evaluation.second_opinion`). When
+it was chosen, runs that gained lost 0.026 at most on targets that settings are tuned on, the one that was harmed 0.057:
+TURTLE did not yet ask the same encoder which of its starts to keep."""
 
 
 @dataclass(frozen=True)
