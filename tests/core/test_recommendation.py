@@ -32,7 +32,7 @@ def test_it_recommends_by_names_number_and_size(question, method):
 
 
 @pytest.mark.parametrize(("method", "num_images", "on_gpu", "backbone", "words"), [
-    ("must", 2_000, True, "clip-vit-l14", "about 16 minutes on the GPU here"),
+    ("must", 2_000, True, "clip-vit-l14", "about 17 minutes on the GPU here"),
     ("must", 10_000, True, "clip-vit-b16", "hours on the GPU here"),
     ("must", 2_000, False, "clip-vit-b16", "hours here, without a GPU"),
     ("zeroshot", 2_000, False, "clip-vit-l14", "about 25 minutes here, without a GPU"),
