@@ -60,9 +60,9 @@ def history(collection: Collection) -> QuerySet[Entry, dict[str, object]]:
 
 def _sent(collection: Collection) -> QuerySet[Upload, dict[str, object]]:
     """Return who sent how many files, in rows as `history` has them; files in an archive count."""
-    hours = collection.uploads.filter(source="").exclude(sender=None).annotate(hour=TruncHour("created_at"))
+    arrived = collection.uploads.filter(source="").exclude(status=Upload.Status.RECEIVING).exclude(sender=None)
     files = Concat(Value("sent files: "), Cast(Sum("members_total"), CharField()), output_field=CharField())
-    return hours.values("hour", "sender__username").annotate(
+    return arrived.annotate(hour=TruncHour("created_at")).values("hour", "sender__username").annotate(
         when=Max("created_at"), who=F("sender__username"), by_token=Value("", output_field=CharField()), did=files,
         run_number=Value(None, output_field=IntegerField()), undone=Value(None, output_field=DateTimeField()),
     ).values("when", "who", "by_token", "did", "run_number", "undone")

@@ -49,8 +49,8 @@ def create(request: HttpRequest) -> HttpResponseBase:
         raise Refused(413, f"A file may have at most {MAX_UPLOAD_BYTES // 2**30} GB; split it.")
     modified = told.get("modified", "")
     announced = Upload(
-        collection=collection, sender=request.user, name=clean_name(told.get("filename", "")), size_bytes=size_bytes,
-        members_total=1,
+        collection=collection, sender=request.user, name=clean_name(told.get("filename", "")),
+        size_bytes=size_bytes, members_total=1,
         modified_ms=int(modified) if modified.isascii() and modified.isdigit() and len(modified) < 18 else None,
         sha256=_sha256(told["sha256"]) if told.get("sha256") else "")
     with held_for(collection.owner):

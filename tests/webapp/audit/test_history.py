@@ -92,11 +92,12 @@ def test_reviews_stand_in_it_with_what_was_undone(collection, alice, charlie, si
 def test_who_sent_files_stands_in_it_once_an_hour(collection, alice, charlie):
     at = timezone.now().replace(minute=10, second=0, microsecond=0) - timedelta(hours=5)
     for sender, members, minutes in ((alice, 1, 0), (alice, 40, 20), (charlie, 1, 30), (alice, 1, 70), (None, 1, 75)):
-        upload = Upload.objects.create(collection=collection, sender=sender, name="a", size_bytes=1,
+        upload = Upload.objects.create(collection=collection, sender=sender, name="a", size_bytes=1, status="done",
                                        members_total=members)
         Upload.objects.filter(pk=upload.pk).update(created_at=at + timedelta(minutes=minutes))
     Upload.objects.create(collection=collection, sender=alice, name="a", size_bytes=1, source="/of/the/server.png",
-                          members_total=1)  # what it came of is noted when it is asked for
+                          status="done", members_total=1)  # what it came of is noted when it is asked for
+    Upload.objects.create(collection=collection, sender=alice, name="a", size_bytes=1, members_total=1)  # on its way
     assert said(collection) == [("alice", "sent files: 41"), ("charlie", "sent files: 1"), ("alice", "sent files: 1")]
 
 
