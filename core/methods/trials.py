@@ -112,9 +112,9 @@ class Trials:
             scored: whether it is to be compared with others.
             judge: by whom; None: by its own spaces.
         """
-        index = len(self._outcomes)
-        if index < len(self._kept["outcomes"]):
-            self._outcomes.append(Outcome.from_record(self._kept["outcomes"][index]))
+        index, kept = len(self._outcomes), self._kept["outcomes"]
+        if index < len(kept) and kept[index].get("judge", "") == (judge.name if judge else ""):
+            self._outcomes.append(Outcome.from_record(kept[index]))
             self._encoders.append(self._kept[f"encoder.{index}"])
         else:
             search = self._search(trial, index)

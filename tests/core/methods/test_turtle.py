@@ -135,6 +135,18 @@ def test_of_several_starts_the_one_with_the_best_score_is_kept(grouped, digit_im
     assert one.settings["trials"][0] == {**tried[0], "score": None, "judge": ""}
 
 
+def test_what_no_judge_has_scored_is_tried_anew(grouped, digit_images, tmp_path):
+    several, problem = dataclasses.replace(QUICK, steps=2, starts=3), Problem(images=digit_images, num_classes=3)
+    unbroken = turtle.adapt(several, problem, local_run(tmp_path)).settings["trials"]
+    checkpoints = local_run(tmp_path).checkpoints
+    state = checkpoints.load()
+    for outcome in state["outcomes"]:  # as an earlier release kept them, by their own score
+        del outcome["judge"]
+        outcome["score"] = 0.99
+    checkpoints.save(state, 1)
+    assert turtle.adapt(several, problem, local_run(tmp_path)).settings["trials"] == unbroken
+
+
 @pytest.mark.parametrize(("settings", "judge"), [
     ({"spaces": "starter-clip"}, "starter-mae"), ({"spaces": "starter-mae"}, "starter-clip"),
     ({"spaces": "starter-clip,starter-mae"}, ""), ({"search": True, "search_limit": 2}, "")])
