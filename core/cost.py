@@ -35,7 +35,7 @@ class Cost:
         """Return how long it takes on a GPU, or without one."""
         return self.gpu_seconds if on_gpu else self.cpu_seconds
 
-    def in_words(self, on_gpu: bool | None = None) -> str:
+    def in_words(self, on_gpu: bool | None) -> str:
         """Say it where there is a GPU (True), where there is none (False), or for both (None)."""
         if on_gpu is not None:
             return _duration(self.seconds(on_gpu))

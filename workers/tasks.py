@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 import django
 from celery.signals import heartbeat_sent, worker_process_init, worker_shutdown, worker_shutting_down
 
+from workers.nodes import devices
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.config.settings")
 django.setup()
 
@@ -21,7 +23,6 @@ from webapp.notices import outbox  # noqa: E402
 from webapp.runs import presence  # noqa: E402
 from workers import reaper, runs  # noqa: E402
 from workers.app import app  # noqa: E402
-from workers.nodes import devices  # noqa: E402
 from workers.priority import give_way  # noqa: E402
 from workers.spawn import Clock  # noqa: E402
 

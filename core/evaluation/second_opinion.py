@@ -56,7 +56,7 @@ def judge_name(part: Sequence[str]) -> str | None:
 
 
 def asked_about(num_images: int) -> int:
-    """Return about how many of N images it is asked."""
+    """Return how many of N images it is asked about."""
     return min(num_images, MAX_IMAGES)
 
 
@@ -70,7 +70,7 @@ def read_judge(name: str, images: ImageSet, run: Run, first_step: int = 0, total
         first_step: the run's step at which this begins.
         total_steps: of the whole run; as many as images are read when None.
     """
-    chosen = np.sort(np.random.default_rng(SEED).permutation(len(images))[:MAX_IMAGES])
+    chosen = np.sort(np.random.default_rng(SEED).permutation(len(images))[:asked_about(len(images))])
     read = features(load_backbone(name), images.subset(chosen.tolist()), run, stage="asking another encoder",
                     first_step=first_step, total_steps=total_steps)
     return Judge(name=name, chosen=chosen, features=read.numpy())

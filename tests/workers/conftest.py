@@ -23,6 +23,7 @@ from django.utils import timezone
 from core.catalog import METHODS
 from tests import machine
 from tests.core import random_weights
+from workers.supervisor import Program
 
 django.setup()  # pytest reads this file before it configures Django
 
@@ -31,7 +32,6 @@ from django.contrib.auth.models import User  # noqa: E402
 from webapp.collections.models import ClassList, ClassListVersion, Collection, Image, TrueLabel  # noqa: E402
 from webapp.runs.models import Run  # noqa: E402
 from workers import runs  # noqa: E402
-from workers.supervisor import Program  # noqa: E402
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
