@@ -178,7 +178,7 @@ class Bench:
             metrics = of_features(encoder, target, seed)
         return rows.Row(target=target.name, method=contender.title, seed=seed, settings=contender.settings(target),
                         metrics=metrics, label_free_score=None, seconds=round(seconds, 1), weights=self.digest,
-                        attempt=contender.attempt)
+                        attempt=contender.attempt, processor=rows.processor())
 
 
 def local(folder: Path, seed: int) -> LocalRun:

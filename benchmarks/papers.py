@@ -175,7 +175,7 @@ def measure(claim: Claim, data: Path, seed: int, overrides: dict[str, str]) -> r
                  else classifier.predict(test.images, run).labels.numpy())
     return rows.Row(target=claim.target, method=claim.title, seed=seed, settings=values, label_free_score=None,
                     metrics={claim.measure: MEASURES[claim.measure](found, test.truth)}, seconds=round(seconds, 1),
-                    weights="published")
+                    weights="published", processor=rows.processor())
 
 
 def main() -> int:

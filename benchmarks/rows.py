@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
+
+import torch
 
 from core.backbones.weights import BUNDLED
 
@@ -29,6 +32,8 @@ class Row:
         label_free: what the answers show without labels, by name (`core.evaluation.signals`); rows from
             before 2026-11-21 have none.
         attempt: whether it was tried to better a result, and is no method of the tables.
+        processor: what computed it (`processor`): seconds may be compared within one. Rows from before 2026-12-01 do
+            not say.
     """
 
     target: str
@@ -41,6 +46,7 @@ class Row:
     weights: str
     label_free: dict[str, float] = field(default_factory=dict)
     attempt: bool = False
+    processor: str = ""
 
     @property
     def cell(self) -> tuple[str, str, int, str]:
@@ -134,6 +140,15 @@ def current(rows: list[Row]) -> Iterator[Row]:
     """Yield the rows measured with the newest weights of the file."""
     newest = rows[-1].weights if rows else ""
     yield from (row for row in rows if row.weights == newest)
+
+
+def processor() -> str:
+    """Return what computes here: the GPU, or the model of the CPU and the widest instructions that torch uses of it."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    return f"{model}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def weights_digest(backbone: str) -> str:

@@ -88,7 +88,7 @@ def main() -> int:
     def keep(target: str, method: str, accuracy: float, began: float) -> None:
         rows.append(STARTER, rows.Row(target=target, method=method, seed=0, settings={}, label_free_score=None,
                                       metrics={"accuracy": accuracy}, weights=weights,
-                                      seconds=round(time.monotonic() - began, 1)))
+                                      processor=rows.processor(), seconds=round(time.monotonic() - began, 1)))
         sys.stdout.write(f"{target:14} {method:20} {100 * accuracy:.1f}\n")
 
     for title, source in HELD_OUT.items():

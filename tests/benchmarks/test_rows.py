@@ -10,16 +10,16 @@ from benchmarks import rows
 from benchmarks.answers import AnswerCache
 
 ROW = rows.Row(target="digits", method="MUST", seed=1, settings={}, metrics={"accuracy": 0.5}, label_free_score=0.5,
-               seconds=1.0, weights="abc", label_free={"mean_confidence": 0.7})
+               seconds=1.0, weights="abc", label_free={"mean_confidence": 0.7}, processor="AMD EPYC, AVX2")
 
 
-def test_a_row_from_before_the_label_free_figures_is_still_read(tmp_path: Path) -> None:
+def test_a_row_from_before_the_label_free_figures_and_processors_is_still_read(tmp_path: Path) -> None:
     old = asdict(ROW)
-    del old["label_free"]
+    del old["label_free"], old["processor"]
     file = tmp_path / "rows.jsonl"
     file.write_text(json.dumps(old) + "\n")
     rows.append(file, ROW)
-    assert rows.read(file) == [replace(ROW, label_free={}), ROW]
+    assert rows.read(file) == [replace(ROW, label_free={}, processor=""), ROW]
 
 
 def test_the_committed_rows_are_read() -> None:
