@@ -17,6 +17,7 @@ from core.errors import ConfigError
 from core.evaluation import metrics
 from core.finished import Finished, read_finished
 from core.labels import read_labels
+from core.names import fold
 from core.shell import Listener
 
 
@@ -54,14 +55,9 @@ def compare(*, runs: Sequence[Path], truth: Path | None, out: Path | None, liste
 
 
 def agreement(run: Finished, other: Finished) -> float | None:
-    """Return the share of images that both answer alike, classes matched one to one where they share no names.
-
-    None where no image has both answers.
-    """
+    """Return the share of images that both answer alike (see `_alike`); None where no image has both answers."""
     paths = sorted(run.labels.keys() & other.labels.keys())
-    if not paths:
-        return None
-    return metrics.accuracy(_numbers(run, paths), _as_numbered_by(run, other, paths))
+    return float(_alike(run, other, paths).mean()) if paths else None
 
 
 def _figures(run: Finished) -> dict[str, object]:
@@ -95,10 +91,15 @@ def _numbers(run: Finished, paths: Sequence[str]) -> NDArray[np.int64]:
     return np.array([index[run.labels[path]] for path in paths], dtype=np.int64)
 
 
-def _as_numbered_by(run: Finished, other: Finished, paths: Sequence[str]) -> NDArray[np.int64]:
-    """Return the other's answers (N,) in the numbering of `run`; -1 for a class that matches none of its."""
-    theirs = _numbers(other, paths)
-    return theirs if run.same_words(other) else metrics.assign(theirs, _numbers(run, paths))
+def _alike(run: Finished, other: Finished, paths: Sequence[str]) -> NDArray[np.bool_]:
+    """Tell of each path (N,) whether both answer alike: in the same name, or with classes matched one to one.
+
+    Classes are matched where the runs share no name to compare.
+    """
+    if run.shares_names(other):
+        return np.array([fold(run.labels[path]) == fold(other.labels[path]) for path in paths])
+    ours = _numbers(run, paths)
+    return metrics.assign(_numbers(other, paths), ours) == ours
 
 
 def _disputed(runs: Sequence[Finished]) -> list[tuple[str, int]]:
@@ -108,9 +109,8 @@ def _disputed(runs: Sequence[Finished]) -> list[tuple[str, int]]:
     for other in runs[1:]:
         paths = sorted(first.labels.keys() & other.labels.keys())
         if paths:
-            different = _numbers(first, paths) != _as_numbered_by(first, other, paths)
-            for path, contradicts in zip(paths, different.tolist(), strict=True):
-                against[path] += contradicts
+            for path, is_alike in zip(paths, _alike(first, other, paths).tolist(), strict=True):
+                against[path] += not is_alike
     return sorted(((path, count) for path, count in against.items() if count),
                   key=lambda one: (-one[1], first.confidences.get(one[0], 1.0), one[0]))
 

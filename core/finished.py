@@ -11,6 +11,7 @@ from typing import Any
 from core.catalog import METHODS, answers_in_groups
 from core.errors import DataError
 from core.labels import read_confidences, read_labels
+from core.names import fold
 
 RESULT, LABELS, BASELINE, MODEL = "result.json", "labels.csv", "baseline.csv", "model"
 
@@ -48,9 +49,10 @@ class Finished:
         """Tell whether its answers begin with class names, and not with groups that were named afterwards."""
         return not answers_in_groups(self.method, self.settings)
 
-    def same_words(self, other: Finished) -> bool:
-        """Tell whether both answer in the same class names."""
-        return self.reads_names and other.reads_names and self.class_names == other.class_names
+    def shares_names(self, other: Finished) -> bool:
+        """Tell whether both answer in class names of which some are the same, in whatever order."""
+        ours, theirs = ({fold(name) for name in one.class_names} for one in (self, other))
+        return self.reads_names and other.reads_names and not ours.isdisjoint(theirs)
 
 
 def read_finished(folder: Path) -> Finished:

@@ -89,6 +89,25 @@ def test_runs_stand_side_by_side(runs: Path, digits: Digits, digit_names: tuple[
     assert all(line["groups"].startswith("cluster") for line in disputed)
 
 
+def test_runs_whose_names_stand_in_another_order_are_compared_by_name(
+        runs: Path, digits: Digits, digit_names: tuple[str, ...], tmp_path: Path,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    turned = tmp_path / "names.txt"
+    turned.write_text("\n".join([*reversed(digit_names), "letter"]))
+    named = ["--images", digits[0], "--names", turned, "--set", "templates=one"]
+    assert main(["adapt", *map(str, named), "--out", str(runs / "turned")]) == 0
+    ours, theirs = (labels_of(runs / name / "labels.csv") for name in ("one", "turned"))
+    wrong = {path: digit_names[(digit_names.index(name) + 1) % 10] for path, name in ours.items()}
+    (runs / "turned" / "labels.csv").write_text(  # each answer another one's name: matched, they would agree on all
+        (runs / "turned" / "labels.csv").read_text().splitlines()[0] + "\n"
+        + "".join(f"{path},{name},0.5\n" for path, name in wrong.items()))
+    assert ours.keys() == theirs.keys()
+    _, events, _ = command(capsys, "compare", runs / "one", runs / "turned", "--out", tmp_path / "disputed.csv")
+    matrix = [line for line in events if line["title"] == "Share of images with the same answer"]
+    assert matrix[0]["turned"] == 0.0
+    assert events[-1]["disputed"] == len(ours)
+
+
 def test_a_person_reads_what_the_estimate_of_groups_is_of(digits: Digits, tmp_path: Path,
                                                           capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["adapt", "--images", str(digits[0]), "--classes", "10", "--method", "kmeans", "--set", "starts=2"]

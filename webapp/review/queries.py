@@ -26,6 +26,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, RowNumber
 
 from core.evaluation.matching import best_match
+from core.names import fold
 from webapp.config.prepared import prepared
 from webapp.review.models import Correction, ReviewAction
 from webapp.review.names import class_names, has_class_list
@@ -116,9 +117,20 @@ def _with_answers(answers: QuerySet[Prediction, Any], other: Run | int | None, f
 def matched_classes(run: Run, other: Run | None) -> dict[int, int] | None:
     """Return the other's class -> the run's class, or None where both number the classes alike.
 
-    Clusterings number their clusters by chance: they are matched one to one, so that as many images as can be agree.
+    Names are compared where two class lists share some. Clusterings number their clusters by chance: they are matched
+    one to one, so that as many images as can be agree.
     """
-    return None if other is None or same_words(run, other) else _matched(overlaps(run, other))
+    if other is None or same_words(run, other):
+        return None
+    return _same_names(run, other) or _matched(overlaps(run, other))
+
+
+def _same_names(run: Run, other: Run) -> dict[int, int]:
+    """Return the other's class -> the run's class of the same name; {} where they share none, or one has clusters."""
+    if not (has_class_list(run) and has_class_list(other)):
+        return {}
+    place = {fold(name): index for index, name in enumerate(class_names(run))}
+    return {index: place[fold(name)] for index, name in enumerate(class_names(other)) if fold(name) in place}
 
 
 def _matched(found: Sequence[tuple[int, int, int]]) -> dict[int, int]:
@@ -146,7 +158,7 @@ def overlaps(run: Run, other: Run) -> list[tuple[int, int, int]]:
 def agreement(run: Run, other: Run) -> float | None:
     """Return the share of images that both runs answer alike, classes matched; None where no image has both."""
     found = overlaps(run, other)
-    matched = None if same_words(run, other) else _matched(found)
+    matched = None if same_words(run, other) else _same_names(run, other) or _matched(found)
     alike = total = 0
     for theirs, ours, images in found:
         alike += images * ((theirs if matched is None else matched.get(theirs)) == ours)

@@ -37,6 +37,15 @@ def test_clusters_are_matched_before_they_are_compared(three):
     assert agreement(must, clusters) == agreement(clusters, must) == 1.0
 
 
+def test_names_of_another_list_are_compared_by_name_and_not_matched(three, collection):
+    _, must, _ = three
+    turned = rows.class_list(collection.owner, ("newt", *reversed(rows.NAMES)), "another list")
+    truth = [number % 3 for number in range(60)]
+    opposite = answered(rows.run(collection, "zeroshot", class_list_version=turned, num_classes=4),
+                        [3 - (one + 1) % 3 for one in truth])  # each answer is another animal's name
+    assert agreement(must, opposite) == agreement(opposite, must) == 0.0
+
+
 def test_the_match_is_that_under_which_most_images_agree(collection):
     first, second = [0] * 42 + [1] * 18, [0] * 24 + [1] * 18 + [0] * 18  # the largest overlap, 24, is not in it
     one, other = (answered(rows.run(collection, "kmeans", class_list_version=None, num_classes=2), answers)
