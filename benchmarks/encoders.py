@@ -1,6 +1,7 @@
 """Measure what adapts an encoder, or learns from a few labels: ``python -m benchmarks.encoders --data DIR``.
 
-MAE-CT, unsupervised finetuning and Semi-MAE, each beside what its paper compares it with, all on starter-mae.
+MAE-CT, unsupervised finetuning and Semi-MAE, each beside what its paper compares it with, all on starter-mae; the
+encoder as it is shipped answers by k-means, which is what the application compares them with.
 Resumable by (target, method, seed): a cell that is in ``results/encoders.jsonl`` is not run again. Every method
 sees about 20,000 images a run, MAE-CT after 60,000 of further pretraining: the papers' schedules, shortened with the
 same shape.
@@ -21,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import bounds, report, rows
-from benchmarks.few_labels import drawn
+from benchmarks import bounds, few_labels, report, rows
 from benchmarks.targets import TARGETS, TUNED_ON, Target, load
+from core.backbones.features import features
 from core.backbones.load import load_backbone
 from core.backbones.start import Start
 from core.catalog import METHODS, parse
@@ -31,6 +32,9 @@ from core.classifier import Classifier
 from core.data.images import ImageSet, open_images
 from core.evaluation.evidence import Backbone, Evidence
 from core.evaluation.measures import MEASURES
+from core.evaluation.metrics import evaluate
+from core.evaluation.second_opinion import judge_name, read_judge
+from core.evaluation.signals import group_agreement, signals
 from core.methods.resolve import resolve
 from core.presets.table import recommend
 from core.problem import Problem
@@ -38,6 +42,9 @@ from core.shell import LocalRun
 from core.starter import replay
 
 BACKBONE = "starter-mae"
+JUDGE = judge_name((BACKBONE,)) or ""
+SHIPPED = "kmeans"
+"""What answers with the encoder as it is shipped, which learns nothing."""
 SEEDS = (0, 1, 2)
 EPOCHS = ("epochs", "preparing_epochs")
 FIRST_PRESET: dict[str, object] = {"mask_ratio": 0.0, "pretraining_epochs": 0.0}
@@ -53,7 +60,7 @@ class Contender:
 
     Attributes:
         title: what the table calls it.
-        method: a key of `core.catalog.METHODS`; "" for the encoder as it is shipped.
+        method: a key of `core.catalog.METHODS`.
         switches: settings that differ from the recommended ones.
         replays: whether it is given a sample of what the starter learnt from.
         labelled: whether it is given a few labels of each class (`drawn`), and is scored by its answers to the rest.
@@ -63,7 +70,7 @@ class Contender:
     """
 
     title: str
-    method: str = ""
+    method: str
     switches: Mapping[str, object] = field(default_factory=dict)
     replays: bool = False
     labelled: bool = False
@@ -74,7 +81,7 @@ class Contender:
     @property
     def seeds(self) -> tuple[int, ...]:
         """Return the seeds it is run with; one where nothing is learnt."""
-        return SEEDS if self.method and not self.attempt else SEEDS[:1]
+        return SEEDS if self.method != SHIPPED and not self.attempt else SEEDS[:1]
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -83,9 +90,9 @@ class Contender:
 
     def settings(self, target: Target) -> dict[str, object]:
         """Return its settings for a target."""
-        if not self.method:
-            return {}
         chosen = recommend(self.method, len(target.images), BACKBONE)[1]
+        if self.method == SHIPPED:
+            return {**chosen, "spaces": BACKBONE}
         longer = {name: round(float(chosen[name] or 0) * self.longer, 2) for name in EPOCHS if name in chosen}
         return {**chosen, **longer, "backbone": BACKBONE, "mirror": target.mirror, **self.switches}
 
@@ -111,7 +118,7 @@ ATTEMPTS = (
 """What was tried where a paper's claim does not hold here: MAE-CT's, and that mixing helps."""
 
 CONTENDERS = (
-    Contender(title="starter-mae"),
+    Contender(title="starter-mae", method=SHIPPED),
     Contender(title="MAE-CT", method="maect"),
     Contender(title="finetuning, naive", method="finetune", switches={"mode": "target", "mixing": "none"}),
     Contender(title="finetuning, replay", method="finetune", switches={"mode": "replay", "mixing": "none"},
@@ -152,7 +159,7 @@ class Bench:
             start = Start.of(folder, first.title)
         problem = Problem(images=target.images, num_classes=len(target.class_names),
                           class_names=target.class_names if contender.labelled else (),
-                          labelled=drawn(target, seed) if contender.labelled else {},
+                          labelled=few_labels.drawn(target, seed) if contender.labelled else {},
                           replay=self.replay() if contender.replays else None, start=start)
         adapt = resolve(METHODS[contender.method].function)
         with tempfile.TemporaryDirectory() as folder_of_run:
@@ -169,28 +176,30 @@ class Bench:
     def measure(self, contender: Contender, target: Target, seed: int) -> rows.Row:
         """Run one cell and hold it against the truth."""
         began = time.process_time()  # of the processor: a machine that does other work besides shows the same
-        classifier = self.model(contender, target, seed) if contender.method else None
+        classifier = self.model(contender, target, seed)
         seconds = time.process_time() - began
-        if contender.labelled and classifier is not None:
-            metrics = answers_to_the_rest(classifier, target, seed)
-        else:
-            encoder: Backbone = classifier.members[0].backbone if classifier else load_backbone(BACKBONE)
-            metrics = of_features(encoder, target, seed)
+        probabilities = classifier.predict(target.images).probabilities.numpy()
+        metrics = (few_labels.answers_to_the_rest(probabilities, target, seed) if contender.labelled else
+                   {**of_features(classifier.members[0].backbone, target, seed),
+                    **evaluate(probabilities.argmax(1), target.truth, None)})
         return rows.Row(target=target.name, method=contender.title, seed=seed, settings=contender.settings(target),
-                        metrics=metrics, label_free_score=None, seconds=round(seconds, 1), weights=self.digest,
-                        attempt=contender.attempt, processor=rows.processor())
+                        metrics={name: round(value, 5) for name, value in metrics.items()}, label_free_score=None,
+                        seconds=round(seconds, 1), weights=self.digest, attempt=contender.attempt,
+                        processor=rows.processor(), label_free=self.without_labels(probabilities, target, seed))
+
+    def without_labels(self, probabilities: np.ndarray, target: Target, seed: int) -> dict[str, float]:
+        """Return what answers (N, K) show without labels, as the application sees it of a run on this encoder."""
+        run, labels = local(self.cache, seed), probabilities.argmax(1)
+        frozen = features(load_backbone(BACKBONE), target.images, run).numpy()
+        judge = read_judge(JUDGE, target.images, run)
+        shown = {**signals(probabilities), "second_opinion": judge.score(labels),
+                 "group_agreement": group_agreement([frozen], labels, len(target.class_names), seed)}
+        return {name: round(value, 5) for name, value in shown.items()}
 
 
 def local(folder: Path, seed: int) -> LocalRun:
     """Return the surroundings of one cell."""
     return LocalRun(device=torch.device("cuda" if torch.cuda.is_available() else "cpu"), seed=seed, folder=folder)
-
-
-def answers_to_the_rest(classifier: Classifier, target: Target, seed: int) -> dict[str, float]:
-    """Return the accuracy over the images that nobody labelled."""
-    rest = np.setdiff1d(np.arange(len(target.truth)), list(drawn(target, seed)))
-    found = classifier.predict(target.images.subset(rest.tolist())).labels.numpy()
-    return {"accuracy": float((found == target.truth[rest]).mean())}
 
 
 def of_features(encoder: Backbone, target: Target, seed: int) -> dict[str, float]:
@@ -204,7 +213,7 @@ def of_features(encoder: Backbone, target: Target, seed: int) -> dict[str, float
             figures = getattr(import_module(module), function)(evidence).figures
             found[name] = figures[figure]
             found |= {f"{name}: {other}": value for other, value in figures.items() if other != figure}
-        return {name: round(value, 5) for name, value in found.items()}
+        return found
 
 
 def run_cells(bench: Bench, targets: Iterable[str], titles: set[str], seeds: set[int]) -> None:
