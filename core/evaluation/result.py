@@ -125,8 +125,13 @@ def notes_on(settings: Mapping[str, Any]) -> tuple[str, ...]:
     if used < least_used:
         return (f"{begun} its answers crowded into {100 * used:.0f} % of the classes; below {100 * least_used:.0f} % "
                 "the names probably mean little in these images, so what it had learnt was thrown away.",)
-    if unlabelled := settings.get("unlabelled_classes"):
-        more = f" and {len(unlabelled) - NAMES_SHOWN} more" if len(unlabelled) > NAMES_SHOWN else ""
-        return (f"Nobody labelled an image of {', '.join(unlabelled[:NAMES_SHOWN])}{more}: the images nearest to the "
-                "centre of the group that fits the name stood for it.",)
-    return ()
+    said = (("unlabelled_classes", "the images nearest to the centre of the group that fits the name stood for it"),
+            ("unanswered_classes", "no image was left to stand for it, so it is never answered"))
+    return tuple(f"Nobody labelled an image of {_listed(settings[key])}: {what}." for key, what in said
+                 if settings.get(key))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more

@@ -47,7 +47,7 @@ class Clusters:
     """Where the clusters are, and what they say of the images.
 
     Attributes:
-        mean, deviation: (D,) of each feature.
+        mean, deviation: (D,) of each feature; the deviation of one that tells nothing, being constant, is infinite.
         centres: (K, D), standardised.
         sharpness: see `core.methods.kmeans.confidence_sharpness`.
         probabilities: (N, K).
@@ -130,8 +130,10 @@ def cluster_classifier(backbone: ClipBackbone | TimmBackbone, problem: Problem, 
                  beat=partial(run.report, Progress(stage="drawing", step=total, total=total)))
     member = found.member(backbone)
     if labels is not None and settings["classifier_from"] == "labels":
-        member, unlabelled = fitted_head(backbone, space.features, labels, found.distances(space.features))
-        extra["unlabelled_classes"] = [names[one] for one in unlabelled]
+        head = fitted_head(backbone, space.features, labels, found.distances(space.features))
+        member = head.member
+        extra["unlabelled_classes"] = [names[one] for one in head.shown_by_group]
+        extra["unanswered_classes"] = [names[one] for one in head.never_shown]
     return Classifier(members=(member,), method=method, class_names=names, settings={**settings, **extra})
 
 
@@ -159,7 +161,9 @@ def kmeans_starts(points: NDArray[np.floating], num_clusters: int, starts: int, 
 def standardised_clusters(space: Space, num_clusters: int, starts: int, run: Run) -> Clusters:
     """Return the best of several starts; one step of the run a start."""
     found = space.features
-    mean, deviation = found.mean(dim=0), found.std(dim=0).clamp_min(SMALLEST_DEVIATION)
+    mean, deviation = found.mean(dim=0), found.std(dim=0)
+    is_constant = deviation <= SMALLEST_DEVIATION * mean.abs().clamp_min(1)  # what is left of it is rounding
+    deviation = deviation.masked_fill(is_constant, torch.inf)
     points = (found - mean) / deviation  # (N, D)
     inertia, centres = math.inf, torch.empty(0)
     for one in kmeans_starts(points.cpu().numpy(), num_clusters, starts, run):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -51,20 +53,32 @@ def asked_labels(settings: KMeansSettings | TurtleSettings | MaectSettings | Fin
     return person_labels(problem) if any(asked.values()) else None
 
 
-def fitted_head(backbone: Backbone, features: Tensor, labels: Tensor, distances: Tensor) -> tuple[Member, list[int]]:
+@dataclass(frozen=True, kw_only=True)
+class FittedHead:
+    """A linear classifier fitted to a person's labels.
+
+    Attributes:
+        member: the backbone with it.
+        shown_by_group: classes that nobody labelled, for which images of their group stand.
+        never_shown: classes that nobody labelled and for which no image was left: they are never answered.
+    """
+
+    member: Member
+    shown_by_group: list[int]
+    never_shown: list[int]
+
+
+def fitted_head(backbone: Backbone, features: Tensor, labels: Tensor, distances: Tensor) -> FittedHead:
     """Fit a linear classifier to a person's labels; a class that nobody labelled is shown by its group.
 
     Such a class is given as many examples as a labelled class has (the median): the images without a label that are
-    nearest to the centre of the group that has its name.
+    nearest to the centre of the group that has its name. No image stands for two classes.
 
     Args:
         backbone: whose features they are.
         features: (N, D).
         labels: (N,) a person's, -1 = none.
         distances: (N, K) of each image from the centre of each class's group.
-
-    Returns:
-        The head, and the classes that nobody labelled.
     """
     labels, num_classes = labels.to(features.device, copy=True), distances.shape[1]
     known = labels >= 0
@@ -73,11 +87,13 @@ def fitted_head(backbone: Backbone, features: Tensor, labels: Tensor, distances:
     examples = int(counts[counts > 0].median())
     apart = distances.masked_fill(known[:, None], torch.inf)  # a person said that these are something else
     for group in unlabelled:
-        nearest = apart[:, group].argsort()[:min(examples, int((~known).sum()))]
-        labels[nearest] = group
+        nearest = apart[:, group].argsort()[:min(examples, int((labels < 0).sum()))]
+        labels[nearest], apart[nearest] = group, torch.inf
     shown = labels >= 0
     probe = fit(features[shown].cpu().numpy(), labels[shown].cpu().numpy())
     weight, bias = torch.zeros(features.shape[1], num_classes), torch.full((num_classes,), NEVER)
     weight[:, probe.classes] = torch.from_numpy(probe.weight).float()
     bias[probe.classes] = torch.from_numpy(probe.bias).float()
-    return Member(backbone=backbone, weight=weight, bias=bias), unlabelled
+    return FittedHead(member=Member(backbone=backbone, weight=weight, bias=bias),
+                      shown_by_group=[one for one in unlabelled if one in probe.classes],
+                      never_shown=[one for one in unlabelled if one not in probe.classes])

@@ -57,6 +57,14 @@ def test_it_says_where_must_kept_zero_shot() -> None:
     assert summary([[1.0, 0.0], [0.0, 1.0]] * 5, least_kept=0.0).notes == ()
 
 
+def test_it_says_which_classes_nobody_labelled() -> None:
+    shown, never = summary([[1.0, 0.0], [0.0, 1.0]] * 5, unlabelled_classes=["heron"],
+                           unanswered_classes=[f"class {number}" for number in range(7)]).notes
+    assert shown.startswith("Nobody labelled an image of heron: the images nearest")
+    assert never == ("Nobody labelled an image of class 0, class 1, class 2, class 3, class 4 and 2 more: no image was "
+                     "left to stand for it, so it is never answered.")
+
+
 def test_it_is_json_as_it_stands() -> None:
     found = summary([[1.0, 0.0], [0.0, 1.0]] * 5)
     again = json.loads(json.dumps(found.to_json()))
