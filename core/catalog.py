@@ -478,6 +478,12 @@ def _check_together(settings: Settings) -> None:
     if isinstance(settings, FinetuneSettings) and settings.mixed_only and settings.mixing == "none":
         raise ConfigError("mixed_only", "there would be no mixed images: choose cutmix, mixup or both, or switch it "
                           "off")
+    if isinstance(settings, MaectSettings) and settings.oracle and settings.nearest == 0:
+        raise ConfigError("oracle", "nothing is looked up where nearest is 0, so labels would teach nothing: raise "
+                          "nearest, or switch it off")
+    if isinstance(settings, MaectSettings) and settings.pretraining_detached and settings.pretraining_contrast_weight:
+        raise ConfigError("pretraining_detached", "the contrast then teaches the head alone, whatever its weight: set "
+                          "pretraining_contrast_weight 0, or switch it off")
     if isinstance(settings, ZeroShotSettings | MustSettings) and settings.templates == "own":
         split_templates(settings.own_templates)
     if isinstance(settings, TurtleSettings) and settings.classes_to and settings.classes_from > settings.classes_to:

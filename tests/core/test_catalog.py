@@ -11,7 +11,7 @@ import pytest
 from core import catalog
 from core.catalog import BACKBONES, METHODS, parse
 from core.errors import ConfigError
-from core.settings import defaults, describe
+from core.settings import Value, defaults, describe
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -103,6 +103,14 @@ def test_own_templates_are_lines_without_the_blank_ones():
 def test_it_refuses_a_range_of_classes_that_ends_before_it_begins():
     with pytest.raises(ConfigError, match="classes_from: 9 is above the most classes to try, 3"):
         parse("turtle", {"classes_from": 9, "classes_to": 3})
+
+
+@pytest.mark.parametrize(("values", "said"), [
+    ({"oracle": True, "nearest": 0}, "oracle: nothing is looked up where nearest is 0"),
+    ({"pretraining_detached": True, "pretraining_contrast_weight": 0.001}, "pretraining_detached: the contrast")])
+def test_it_refuses_settings_of_maect_of_which_one_undoes_the_other(values: dict[str, Value], said: str):
+    with pytest.raises(ConfigError, match=said):
+        parse("maect", values)
 
 
 def test_settings_cannot_be_changed():
