@@ -27,12 +27,17 @@ from core.methods.trials import Outcome
 COARSE_TRIALS, FINE_TRIALS = 10, 4
 DEFAULT_MOST, IMAGES_A_CLASS = 50, 10
 """Where the person sets no upper end: so many classes, or fewer where that leaves a class fewer images."""
+SPAN, FEWEST_IMAGES_A_CLASS = 4, 2
+"""But at least so many times the lower end, as far as that leaves a class so many images: of one number nothing can be
+chosen."""
 
 
 def coarse_counts(fewest: int, most: int, num_images: int) -> list[int]:
     """Return at most ten K, evenly over log K; 0 for an end lets us choose it."""
     low = min(max(fewest, 2), num_images)
-    high = min(max(most or min(DEFAULT_MOST, num_images // IMAGES_A_CLASS), low), num_images)
+    open_end = max(min(DEFAULT_MOST, num_images // IMAGES_A_CLASS),
+                   min(SPAN * low, num_images // FEWEST_IMAGES_A_CLASS))
+    high = min(max(most or open_end, low), num_images)
     return sorted({round(count) for count in np.geomspace(low, high, COARSE_TRIALS)})
 
 

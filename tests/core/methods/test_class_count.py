@@ -27,7 +27,8 @@ def test_candidates_are_even_over_the_logarithm_and_hold_both_ends():
 
 
 @pytest.mark.parametrize(("fewest", "most", "num_images", "ends"), [
-    (0, 0, 2000, (2, 50)), (0, 0, 120, (2, 12)), (0, 0, 7, (2, 2)), (30, 0, 100, (30, 30)), (5, 80, 40, (5, 40))])
+    (0, 0, 2000, (2, 50)), (0, 0, 120, (2, 12)), (0, 0, 29, (2, 8)), (0, 0, 7, (2, 3)), (0, 0, 3, (2, 2)),
+    (60, 0, 100_000, (60, 240)), (30, 0, 100, (30, 50)), (5, 80, 40, (5, 40)), (60, 60, 100_000, (60, 60))])
 def test_open_ends_are_chosen_by_the_number_of_images(fewest, most, num_images, ends):
     counts = coarse_counts(fewest, most, num_images)
     assert (counts[0], counts[-1]) == ends
