@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -40,12 +40,14 @@ class Sample:
     Attributes:
         paths: of its images, in the order of asking, which is random.
         labels_sha256: of the answers that it was drawn from.
+        draw: which of the samples drawn of these answers it is, from 1.
     """
 
     design: str
     seed: int
     paths: tuple[str, ...]
     labels_sha256: str
+    draw: int = 1
 
 
 def spot_check(*, run: Path, images: Path | None, count: int, design: str, seed: int, answers: Path | None,
@@ -80,7 +82,8 @@ def _draw(run: Finished, source: Path, count: int, design: str, seed: int, liste
     """Write a sample: its images, a sheet and the record. Those whose label the run learnt from are not asked."""
     paths, index = list(run.unseen), {name: number for number, name in enumerate(run.class_names)}
     places = draw([index[label] for label in run.unseen.values()], count, seed, design)
-    sample = Sample(design=design, seed=seed, paths=tuple(paths[one] for one in places), labels_sha256=_digest(run))
+    sample = Sample(design=design, seed=seed, paths=tuple(paths[one] for one in places), labels_sha256=_digest(run),
+                    draw=_draws(run) + 1)
     folder = run.folder / FOLDER / f"{design}-{count}-{seed}"
     if folder.exists():
         raise ConfigError("seed", f"{folder} holds that sample already; fill in its {SHEET}, or draw with another "
@@ -130,7 +133,7 @@ def _take(run: Finished, sheet: Path, listener: Listener) -> None:
         listener.note("nothing is measured: a person could tell too few of the images; draw a larger sample")
         listener.result(f"{len(said)} images labelled, {run.folder}", values)
         return
-    measured = replace(measured, unsure=len(said) - len(told))
+    measured = replace(measured, unsure=len(said) - len(told), draw=sample.draw, draws=_draws(run), seed=sample.seed)
     listener.note(sentence(measured))
     ends = {"accuracy": measured.accuracy, "low": measured.low, "high": measured.high}
     before = _of_baseline(run, sample, told)
@@ -159,12 +162,24 @@ def _sample_of(run: Finished, sheet: Path, said: Mapping[str, str]) -> Sample:
     Raises:
         DataError: where no sample of the run has exactly these.
     """
-    for file in sorted((run.folder / FOLDER).glob(f"*/{RECORD}")):
-        record = read_object(file)
-        if record.pop("version", None) == VERSION and set(record["paths"]) == said.keys():
-            return Sample(**record | {"paths": tuple(record["paths"])})
+    for sample in _samples(run):
+        if set(sample.paths) == said.keys():
+            return sample
     raise DataError(str(sheet), f"its {len(said)} images are no sample that was drawn of {run.folder}; keep every line "
                                 f"of the {SHEET} that spot-check --images wrote, and fill in its labels")
+
+
+def _samples(run: Finished) -> Iterator[Sample]:
+    """Yield every sample that was drawn of the run and is still there."""
+    for file in sorted((run.folder / FOLDER).glob(f"*/{RECORD}")):
+        record = read_object(file)
+        if record.pop("version", None) == VERSION:
+            yield Sample(**record | {"paths": tuple(record["paths"])})
+
+
+def _draws(run: Finished) -> int:
+    """Return how many samples were drawn of the run's answers as they are."""
+    return max((one.draw for one in _samples(run) if one.labels_sha256 == _digest(run)), default=0)
 
 
 def _measured(run: Finished, sample: Sample, told: Mapping[str, str], answers: Mapping[str, str]) -> Measured | None:

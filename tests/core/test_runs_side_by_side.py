@@ -220,6 +220,19 @@ def test_one_s_own_sheet_is_the_only_one_taken(runs: Path, digits: Digits,
     assert CARD_LINE not in (run / "model" / "CARD.md").read_text()
 
 
+def test_the_card_tells_which_of_how_many_samples_it_is(runs: Path, digits: Digits,
+                                                        capsys: pytest.CaptureFixture[str]) -> None:
+    run, answers = runs / "one", labels_of(runs / "one" / "labels.csv")
+    for seed in ("1", "2", "3"):
+        _, events, _ = command(capsys, "spot-check", run, "--images", digits[0], "--count", "20", "--seed", seed)
+        if seed == "2":
+            sheet = Path(str(events[-1]["sheet"]))
+    with sheet.open(newline="") as stream:
+        words = [answers[row["path"]] for row in csv.DictReader(stream)]
+    assert command(capsys, "spot-check", run, "--answers", fill(sheet, words))[0] == 0
+    assert "sample 2 of 3 drawn, seed 2" in (run / "model" / "CARD.md").read_text()
+
+
 def test_what_a_run_was_told_is_no_measure_of_it(runs: Path, digits: Digits, tmp_path: Path,
                                                  capsys: pytest.CaptureFixture[str]) -> None:
     run, answers = runs / "one", labels_of(runs / "one" / "labels.csv")
