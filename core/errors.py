@@ -52,7 +52,7 @@ class CheckpointError(LabelfreeError):
 
 
 class Diverged(LabelfreeError):
-    """A term of the objective that stopped being finite."""
+    """A term of the objective, or a weight, that stopped being finite."""
 
     def __init__(self, term: str, value: float, step: int, stage: str) -> None:
         super().__init__(f"{term} is {value} at step {step} of {stage}: lower the learning rate")

@@ -74,7 +74,8 @@ def train(stage: Stage[BatchT], run: Run) -> None:
     """Run the stage from its beginning, or from the run's checkpoint, to its end.
 
     Raises:
-        Diverged: naming the term that stopped being finite, before it reached any weight.
+        Diverged: naming the term that stopped being finite, before it reached any weight, or "a weight", before it is
+            kept: the gradient of a finite loss may be none.
         Cancelled: out of `run.report`.
         CheckpointError: when a checkpoint cannot be written, read, or is another run's.
     """
@@ -108,6 +109,16 @@ def finite_values(terms: Mapping[str, Tensor], step: int, stage: str) -> dict[st
     return values
 
 
+def check_weights(stage: Stage[Any], step: int) -> None:
+    """Refuse weights that are not finite.
+
+    Raises:
+        Diverged: naming "a weight".
+    """
+    if not all(bool(weight.isfinite().all()) for group in stage.optimiser.param_groups for weight in group["params"]):
+        raise Diverged("a weight", math.nan, step, stage.name)
+
+
 class _Pace:
     """Decides after every step whether to report and whether to save."""
 
@@ -124,6 +135,7 @@ class _Pace:
         wanted = self.run.checkpoints.is_wanted
         due = done - self.saved_step >= self.steps_between or now - self.saved_at >= SECONDS_BETWEEN_CHECKPOINTS
         if due or last or wanted:
+            check_weights(self.stage, self.stage.first + done - 1)
             self.run.checkpoints.save(_state(self.stage), self.stage.first + done)
             self.saved_step, self.saved_at = done, time.monotonic()
         if last or wanted or now - self.reported_at >= SECONDS_BETWEEN_REPORTS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +141,21 @@ def test_a_term_that_is_not_finite_is_named_before_it_reaches_a_weight(tmp_path:
     with pytest.raises(Diverged, match="error is nan at step 7 of warming up: lower the learning rate"):
         problem.both()
     assert problem.model.weight.isfinite().all()
+
+
+def test_weights_that_a_gradient_spoilt_are_not_kept(tmp_path: Path):
+    problem = Problem(tmp_path)
+    stage = problem.stage("warming up", 0, 20, 20)
+
+    def objective(batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        error = problem.model(batch).mean().square()
+        spoilt = (problem.model.weight * 0).abs().sum().sqrt() if len(problem.steps_made) == 19 else 0.0
+        return {"loss": error + spoilt}  # a root is finite at 0, and its slope is not
+
+    with pytest.raises(Diverged, match="a weight is nan at step 19 of warming up"):
+        train(dataclasses.replace(stage, objective=objective), problem.run)
+    kept = problem.run.checkpoints.load()
+    assert kept is not None and kept["memory/weight"].isfinite().all()
 
 
 def test_it_stops_at_the_next_report_when_asked(tmp_path: Path):
