@@ -199,7 +199,8 @@ class MustSettings:
                                 "result is zero-shot, balanced. 0, the paper: whatever comes.", low=0.0, high=1.0)
     least_used: float = setting(0.0, "Least share of the classes in use", "Where the adapted model's answers crowd "
                                 "into fewer (by their perplexity), the names meant nothing here, and the result is "
-                                "zero-shot, balanced. 0, the paper: whatever comes.", low=0.0, high=1.0)
+                                "zero-shot, balanced. Where there are more names than things, of the classes that "
+                                "zero-shot uses. 0, the paper: whatever comes.", low=0.0, high=1.0)
     warm_up_epochs: float = setting(1.0, "Warm-up epochs", "On the warm-up collection, classifier frozen (Table 4).",
                                     low=0.0, high=100.0)
     labels_from: str = setting("teacher", "Answers come from", choices=("teacher", "student"))

@@ -99,7 +99,7 @@ def _alike(run: Finished, other: Finished, paths: Sequence[str]) -> NDArray[np.b
     if run.shares_names(other):
         return np.array([fold(run.labels[path]) == fold(other.labels[path]) for path in paths])
     ours = _numbers(run, paths)
-    return metrics.assign(_numbers(other, paths), ours) == ours
+    return np.asarray(metrics.assign(_numbers(other, paths), ours) == ours)
 
 
 def _disputed(runs: Sequence[Finished]) -> list[tuple[str, int]]:

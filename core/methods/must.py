@@ -36,6 +36,7 @@ from core.methods.must_calibration import Answers, FirstAnswers
 from core.methods.must_objective import Batch, Objective, Weights
 from core.methods.must_pictures import Sample
 from core.methods.newest_answers import newest_answers
+from core.methods.part import Part
 from core.methods.zeroshot import class_embeddings, load_text_backbone, template_sentences
 from core.problem import Problem
 from core.run import Progress, Run
@@ -109,12 +110,17 @@ def adapt(settings: MustSettings, problem: Problem, run: Run) -> Classifier:
     said, stands = asdict(settings), True
     if first is not None and max(settings.least_kept, settings.least_used) > 0:
         ask = partial(_ask, objective=objective, image_size_px=backbone.image_size_px, run=run,
-                      stage="comparing with zero-shot", step=adapting.total)
+                      stage=calibration.COMPARING, step=adapting.total)
         adapted = ask(adapting)
         own = ask(adapting.alone) if adapting.joins else adapted
         said["answers_kept"] = kept = round(calibration.share_kept(objective, first, own), 3)
         said["classes_used"] = used = round(calibration.share_used(objective, adapted), 3)
-        stands = kept >= settings.least_kept and used >= settings.least_used  # of what is said, so that both agree
+        if used < settings.least_used:
+            part = Part(run, first=adapting.total, steps=0, total=adapting.total)
+            said["classes_expected"] = round(calibration.share_expected(
+                load_text_backbone(settings.backbone, problem.start), head, problem.adapted_to, part), 3)
+        least_used = settings.least_used * said.get("classes_expected", 1.0)
+        stands = kept >= settings.least_kept and used >= least_used  # of what is said, so that both agree
     answering = objective.teacher if settings.labels_from == "teacher" else student
     backbone.visual = answering.visual.requires_grad_(False)
     member = _member(backbone.eval(), answering.classifier, objective.balance.bias if objective.balance else None)
@@ -123,6 +129,7 @@ def adapt(settings: MustSettings, problem: Problem, run: Run) -> Classifier:
         run.report(Progress(stage="keeping zero-shot: names drifted", step=adapting.total, total=adapting.total))
         # What balances a model that was warmed up fits no other.
         bias = None if warming.steps else first.bias
+        said["balanced"] = bias is not None
         member = _member(load_text_backbone(settings.backbone, problem.start).to(run.device), head, bias)
     return Classifier(members=(member,), class_names=problem.class_names, method="must", settings=said)
 

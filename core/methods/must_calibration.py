@@ -19,12 +19,20 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from core.backbones.clip import ClipBackbone
+from core.backbones.features import features
 from core.catalog import MustSettings
+from core.data.images import ImageSet
+from core.evaluation.guard import is_hardly_confirmed
 from core.evaluation.label_free import label_free_score
+from core.evaluation.signals import group_agreement
 from core.losses.pseudolabel import Balance
 from core.methods.must_objective import Objective
+from core.run import Run
 
+COMPARING = "comparing with zero-shot"
 SAMPLE = 2048
 """Images asked: enough to know a share to within a point."""
 LOOSE = 3.0
@@ -72,7 +80,8 @@ def calibrate(objective: Objective, settings: MustSettings, zero_shot: Answers, 
         logits = objective.balance(logits)
     if settings.threshold_share > 0:
         confidence = logits.softmax(dim=1).amax(dim=1)  # (N,)
-        objective.threshold.copy_(confidence.quantile(1 - settings.threshold_share))
+        below_the_surest = torch.nextafter(confidence.amax(), torch.zeros_like(confidence[0]))  # who share it all teach
+        objective.threshold.copy_(confidence.quantile(1 - settings.threshold_share).minimum(below_the_surest))
     bias = None if objective.balance is None else objective.balance.bias.clone()  # it follows the teacher from now on
     return FirstAnswers(logits.argmax(dim=1), bias)
 
@@ -106,8 +115,30 @@ def share_kept(objective: Objective, first: FirstAnswers, adapted: Answers) -> f
 
 def share_used(objective: Objective, adapted: Answers) -> float:
     """Return how many of the K classes are in use, as a share: the perplexity of the adapted labels over K, 1/K … 1."""
-    num_images, num_classes = adapted.logits.shape
-    shares = labels(objective, adapted).bincount(minlength=num_classes) / num_images  # (K,)
+    return _perplexity(labels(objective, adapted), adapted.logits.shape[1])
+
+
+def share_expected(backbone: ClipBackbone, head: Tensor, images: ImageSet, run: Run) -> float:
+    """Return the share of the K classes that answers may be expected to use, 1/K … 1.
+
+    All of them, unless groups that know no names confirm zero-shot's answers, as `core.evaluation.guard` asks of a
+    baseline: then the names mean something here, and there may be more of them than things.
+
+    Args:
+        backbone: as published.
+        head: (E, K) its zero-shot classifier.
+        images: all that were adapted to.
+        run: told of the reading, one step an image; may raise.
+    """
+    read = functional.normalize(features(backbone, images, run, stage=COMPARING), dim=1)
+    found, num_classes = (read @ head.detach().cpu()).argmax(dim=1), head.shape[1]
+    confirmed = group_agreement([read.numpy()], found.numpy(), num_classes, run.seed)
+    return 1.0 if is_hardly_confirmed(confirmed, num_classes) else _perplexity(found, num_classes)
+
+
+def _perplexity(found: Tensor, num_classes: int) -> float:
+    """Return the perplexity of labels (N,) over K, 1/K … 1."""
+    shares = found.bincount(minlength=num_classes) / len(found)  # (K,)
     return float(torch.special.entr(shares).sum().exp()) / num_classes
 
 

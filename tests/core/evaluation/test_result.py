@@ -53,7 +53,12 @@ def test_it_says_where_must_kept_zero_shot() -> None:
     assert "only 13 %" in note and "below 40 %" in note
     assert summary([[1.0, 0.0], [0.0, 1.0]] * 5, answers_kept=0.4, least_kept=0.4).notes == ()
     (crowded,) = summary([[1.0, 0.0], [0.0, 1.0]] * 5, answers_kept=0.6, classes_used=0.34, least_used=0.5).notes
-    assert "crowded into 34 % of the classes" in crowded
+    assert "crowded into 34 % of the classes; below 50 % the names probably mean little" in crowded
+    few: dict[str, object] = {"classes_expected": 0.4, "least_used": 0.5, "balanced": True}
+    (collapsed,) = summary([[1.0, 0.0], [0.0, 1.0]] * 5, classes_used=0.1, **few).notes
+    assert collapsed.startswith("Zero-shot, balanced, was kept.")
+    assert "into 10 % of the classes, zero-shot's fall into 40 %; below 20 % the answers have" in collapsed
+    assert summary([[1.0, 0.0], [0.0, 1.0]] * 5, classes_used=0.21, **few).notes == ()
     assert summary([[1.0, 0.0], [0.0, 1.0]] * 5, least_kept=0.0).notes == ()
 
 
