@@ -15,12 +15,19 @@ from torch.nn import functional
 MAP_COMPONENTS = 50
 MAP_NEIGHBOURS_UP_TO = 3_000
 """More images than this are placed by their two main directions: t-SNE would take longer than adapting."""
+SMALLEST_DEVIATION = 1e-6
+"""Of features of unit length: less is rounding. Of images without any difference t-SNE kills the process."""
 
 
 def map_places(features_of_images: Tensor, seed: int) -> NDArray[np.float64]:
-    """Return a place (N, 2) in 0 … 1 for each image, so that images with similar features (N, D) lie together."""
+    """Return a place (N, 2) in 0 … 1 for each image, so that images with similar features (N, D) lie together.
+
+    Where no feature tells them apart, all lie in the middle.
+    """
     points = functional.normalize(features_of_images, dim=1).numpy().astype(np.float64)
     count = len(points)
+    if points.std(axis=0).max() < SMALLEST_DEVIATION:
+        return np.full((count, 2), 0.5)
     components = min(MAP_COMPONENTS, count, points.shape[1])
     solver = "randomized" if components < min(points.shape) else "full"
     reduced = PCA(components, random_state=seed, svd_solver=solver).fit_transform(points)
