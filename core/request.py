@@ -12,7 +12,7 @@ import numpy as np
 from core.backbones.start import Start
 from core.card import backbones_of
 from core.catalog import METHODS, Settings, learns_from_labels, parse
-from core.data.copies import without_copies
+from core.data.copies import grouped, without_copies
 from core.data.images import ImageSet, open_images
 from core.errors import ConfigError, DataError
 from core.export import unpacked
@@ -168,7 +168,7 @@ def further_of(request: AdaptRequest, images: ImageSet, work: Path, listener: Li
 
 
 def held_out_of(request: AdaptRequest, images: ImageSet) -> set[int]:
-    """Return the indices kept out of adaptation: a seeded share, or the paths of a file."""
+    """Return the indices kept out of adaptation: a seeded share, copies together, or the paths of a file."""
     if request.held_out is None:
         return set()
     try:
@@ -177,8 +177,12 @@ def held_out_of(request: AdaptRequest, images: ImageSet) -> set[int]:
         return _held_out_by_name(Path(request.held_out), images)
     if not 0 < share < 1:
         raise ConfigError("held-out", f"{request.held_out} is no share between 0 and 1")
-    order = np.random.default_rng(request.seed).permutation(len(images))
-    return {int(index) for index in order[: round(share * len(images))]}
+    groups, wanted = grouped(images), round(share * len(images))
+    chosen: set[int] = set()
+    for place in np.random.default_rng(request.seed).permutation(len(groups)):
+        if len(chosen) + len(groups[place]) <= wanted:
+            chosen.update(groups[place])
+    return chosen
 
 
 def _held_out_by_name(file: Path, images: ImageSet) -> set[int]:

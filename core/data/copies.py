@@ -1,9 +1,9 @@
-"""Exact copies: what lies in several collections is one image, and is learnt from once."""
+"""Exact copies: what lies in several places is one image, learnt from once, and never both learnt from and measured."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from core.data.images import ImageSet
@@ -26,6 +26,19 @@ def without_copies(images: ImageSet, known: ImageSet) -> ImageSet:
         if size not in same_size or _digest(path) not in digests[size]:
             new.append(index)
     return images.subset(new)
+
+
+def grouped(images: ImageSet) -> list[list[int]]:
+    """Return the indices of the images, each with its byte-for-byte copies; groups are ordered by their first image.
+
+    Only files of a size that another has are read.
+    """
+    sizes = [path.stat().st_size for path in images.paths]
+    count = Counter(sizes)
+    groups: dict[tuple[int, bytes], list[int]] = defaultdict(list)
+    for index, (size, path) in enumerate(zip(sizes, images.paths, strict=True)):
+        groups[size, _digest(path) if count[size] > 1 else b""].append(index)
+    return list(groups.values())
 
 
 def _digest(path: Path) -> bytes:

@@ -21,6 +21,7 @@ from core.backbones.features import features
 from core.backbones.vit import TimmBackbone
 from core.catalog import answers_in_groups
 from core.classifier import Classifier
+from core.data.copies import grouped
 from core.data.images import ImageSet
 from core.errors import ConfigError, DataError
 from core.evaluation import metrics
@@ -110,13 +111,20 @@ class Evidence:
     def folds(self) -> NDArray[np.int64]:
         """Return the fold (N,) of each image, 0 … 4, every class spread evenly: fitted on four, measured on the fifth.
 
+        Copies of an image share its fold, for what was fitted to one knows the other.
+
         Raises:
-            DataError: where there is one class, or fewer images than folds.
+            DataError: where there is one class, or fewer different images than folds.
         """
-        if len(self.class_names) < 2 or len(self.truth) < FOLDS:
-            raise DataError("truth", f"{len(self.truth)} image(s) of {len(self.class_names)} class(es); at least "
-                                     f"{FOLDS} of two classes are needed")
-        return stratified_folds(self.truth, FOLDS, np.random.default_rng(self.run.seed))
+        groups = grouped(self.pictures)
+        if len(self.class_names) < 2 or len(groups) < FOLDS:
+            raise DataError("truth", f"{len(groups)} image(s) of {len(self.class_names)} class(es), copies counted "
+                                     f"once; at least {FOLDS} of two classes are needed")
+        firsts = self.truth[[group[0] for group in groups]]
+        found = np.empty_like(self.truth)
+        for group, fold in zip(groups, stratified_folds(firsts, FOLDS, np.random.default_rng(self.run.seed))):
+            found[group] = fold
+        return found
 
     @cached_property
     def pictures(self) -> ImageSet:

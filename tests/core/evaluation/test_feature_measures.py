@@ -16,6 +16,7 @@ from core.errors import DataError
 from core.evaluation import clustering, neighbours, probe, shots
 from core.evaluation.drawing import GAP_PX
 from core.evaluation.evidence import Evidence, spread
+from core.evaluation.label_free import stratified_folds
 from core.methods.clusters import Start
 from core.shell import LocalRun
 
@@ -30,6 +31,9 @@ def evidence(features: np.ndarray, truth: np.ndarray, folder: Path) -> Evidence:
     """Return what measures look at, with these features (N, D) in place of a backbone's."""
     paths = tuple(f"{index}.png" for index in range(len(truth)))
     files = tuple(folder / path for path in paths)
+    for index, file in enumerate(files):
+        if not file.exists():
+            file.write_text(f"no copy of another: {index}")
     run = LocalRun(device=torch.device("cpu"), seed=0, folder=folder)
     found = Known(run=run, paths=paths, true_names=tuple(f"class {one:02d}" for one in truth),
                   images=ImageSet(files, paths))
@@ -195,6 +199,38 @@ def test_shots_that_cannot_be_are_noted_and_none_at_all_is_refused(tmp_path: Pat
 def test_folds_need_images_and_classes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="6 image\\(s\\) of 1 class"):
         probe.linear_probe(evidence(np.eye(6), np.zeros(6, dtype=int), tmp_path))
+
+
+def test_without_copies_folds_are_those_that_committed_measurements_were_made_with(noise: Evidence) -> None:
+    assert (noise.folds == stratified_folds(noise.truth, 5, np.random.default_rng(noise.run.seed))).all()
+
+
+def test_no_image_is_answered_by_its_copy(tmp_path: Path) -> None:
+    generator = np.random.default_rng(6)
+    features, truth = generator.normal(size=(150, 5)), generator.integers(0, 5, 150)
+    for index in range(300):  # every picture twice
+        (tmp_path / f"{index}.png").write_text(str(index % 150))
+    twice = evidence(np.tile(features, (2, 1)), np.tile(truth, 2), tmp_path)
+    assert (twice.folds[:150] == twice.folds[150:]).all()
+    assert np.bincount(twice.folds).tolist() == [60] * 5
+    assert neighbours.nearest_neighbours(twice).figures["accuracy"] < 0.3  # chance is 0.2
+    assert probe.linear_probe(twice).figures["accuracy"] < 0.3
+
+
+def test_copies_that_are_said_to_be_different_fall_together_too(tmp_path: Path) -> None:
+    for index in range(20):
+        (tmp_path / f"{index}.png").write_text(str(index // 2))
+    truth = np.tile([0, 1], 10)
+    folds = evidence(np.eye(20), truth, tmp_path).folds
+    assert (folds[::2] == folds[1::2]).all()
+    assert np.bincount(folds).tolist() == [4] * 5
+
+
+def test_copies_are_counted_once_where_there_are_too_few_images(tmp_path: Path) -> None:
+    for index in range(8):
+        (tmp_path / f"{index}.png").write_text(str(index % 4))
+    with pytest.raises(DataError, match="4 image\\(s\\) of 2 class\\(es\\), copies counted once"):
+        probe.linear_probe(evidence(np.eye(8), np.tile([0, 1], 4), tmp_path))
 
 
 def test_spread_is_the_deviation_of_a_sample() -> None:
