@@ -121,7 +121,7 @@ def guard_lines(found: list[rows.Row]) -> Iterator[str]:
                 continue
             lost = row.label_free["classes_found"] < before.label_free["classes_found"] - 1e-9
             less_even = is_less_even(row.label_free["histogram_entropy"], before.label_free["histogram_entropy"])
-            unconfirmed = "group_agreement" in before.label_free and is_hardly_confirmed(
+            unconfirmed = kind == "names" and "group_agreement" in before.label_free and is_hardly_confirmed(
                 before.label_free["group_agreement"], int(before.label_free["classes"]))
             asked = "second_opinion" in row.label_free and "second_opinion" in before.label_free
             doubted = asked and is_doubted(row.label_free["second_opinion"], before.label_free["second_opinion"])

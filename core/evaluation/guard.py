@@ -63,7 +63,8 @@ def objection(histogram: Sequence[int], baseline: Sequence[int], confirmed: floa
     Args:
         histogram: images of each of the run's classes (K,).
         baseline: images of each of the baseline's; the order does not matter.
-        confirmed: share of the baseline's answers that groups without names confirm, 0 … 1; None where it is not known.
+        confirmed: share of the baseline's answers that groups without names confirm, 0 … 1; None where it is not known,
+            or the baseline reads no names.
         taught: whether the run learnt from a person's labels. Then it owes the baseline's names nothing, and answers
             as uneven as the person's are no collapse.
         opinions: another encoder's score of the run's groups and of the baseline's, 0 … 1; None where it was not asked.

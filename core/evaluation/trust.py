@@ -60,7 +60,8 @@ def objection(run: Signs, baseline: Signs | None) -> Objection | None:
         return None
     ours, theirs = (one.signals.get("second_opinion") for one in (run, baseline))
     return guard.objection(
-        run.histogram, baseline.histogram, _confirmed(run, baseline),
+        run.histogram, baseline.histogram,
+        baseline.signals.get("group_agreement") if baseline.method == "zeroshot" else None,  # k-means reads no names
         taught=run.labelled and taught_by_labels(run.method, run.settings),
         opinions=None if ours is None or theirs is None else (ours, theirs))
 

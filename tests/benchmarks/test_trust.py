@@ -38,6 +38,13 @@ def test_the_guard_rejects_what_learnt_from_names_that_fit_no_groups() -> None:
     assert next(trust.guard_lines(found)).endswith("points: not measured (at least -2.0)")
 
 
+def test_the_guard_knows_no_names_that_groups_could_fit() -> None:
+    loose = {"group_agreement": 0.25, "classes": 10.0}
+    found = [replace(one, metrics={"hungarian_accuracy": one.metrics["accuracy"]}, label_free=one.label_free | loose)
+             for one in (row("a", "k-means", 0.5, 0.9), row("a", "gains", 0.6, 0.9))]
+    assert "the worst of 1 accepted" in next(trust.guard_lines(found))
+
+
 def test_too_few_targets_are_not_enough_and_rows_without_signs_do_not_count() -> None:
     found = [row(target, trust.BASELINE, 0.5, 0.9) for target in "abcde"]
     lines = list(trust.estimate_lines(found))

@@ -49,7 +49,7 @@ def test_where_no_names_are_read_k_means_is_the_baseline(
     opinions = result["signals"]["second_opinion"], result["baseline"]["second_opinion"]
     assert all(0 < one <= 1 for one in opinions)
     assert result["objection"] == str(guard.objection(result["histogram"], result["baseline"]["histogram"],
-                                                      result["baseline"]["group_agreement"], opinions=opinions) or "")
+                                                      opinions=opinions) or "")
     groups = estimate.read().get("groups")
     assert (result["estimated"] is not None) == (groups is not None and groups.holds), "shown where it holds alone"
     assert {row["label"] for row in rows(tmp_path / "out" / "baseline.csv")} <= {f"cluster {one}" for one in range(11)}

@@ -39,6 +39,12 @@ def test_names_that_no_groups_confirm_are_objected_to_by_what_the_baseline_shows
         assert (objection(named, replace(before, signals={"group_agreement": share})) is not None) == is_doubted
 
 
+def test_groups_owe_no_names_anything():
+    loose = replace(K_MEANS, signals={**K_MEANS.signals, "group_agreement": 0.1})  # of two starts of k-means
+    for method in ("turtle", "maect", "finetune"):
+        assert objection(replace(TURTLE, method=method), loose) is None
+
+
 @pytest.mark.parametrize(("change", "is_given"), [
     ({}, True), ({"begun_with": True}, False), ({"counted": False}, False),
     ({"settings": {"spaces": "clip-vit-b16"}}, False), ({"signals": {"classes": 7}}, False)])
