@@ -41,7 +41,8 @@ def confusion(evidence: Evidence) -> Finding:
     return Finding(figures={"accuracy": float(np.diag(counts).sum() / counts.sum())},
                    table=[["true \\ answered", *names],
                           *([name, *row] for name, row in zip(evidence.class_names, counts.tolist(), strict=True))],
-                   picture=grid_of_shares(counts / counts.sum(axis=1, keepdims=True)), notes=(worst,))
+                   picture=grid_of_shares(counts / counts.sum(axis=1, keepdims=True)) if evidence.has_folder else None,
+                   notes=(worst,))
 
 
 def expected_calibration_error(confidence: NDArray[np.floating], right: NDArray[np.bool_]) -> float:

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
 WHITE = (255, 255, 255)
-GAP_PX, DOT_PX, CELL_PX = 2, 2, 24
+GAP_PX, DOT_PX, CELL_PX, LARGEST_GRID_PX = 2, 2, 24, 4096
 INK, GREY, FAINT, ACCENT = (64, 64, 72), (150, 150, 158), (232, 232, 236), (15, 118, 110)
 CURVE_SIZE_PX, CURVE_BOX_PX, FONT_PX = (720, 420), (64, 24, 696, 340), 18
 """Width and height of a curve; left, top, right and bottom of what is inside its axes."""
@@ -47,9 +47,11 @@ def heated(image: Image.Image, heat: NDArray[np.floating]) -> Image.Image:
 
 
 def grid_of_shares(shares: NDArray[np.floating]) -> Image.Image:
-    """Return shares (rows, columns) in 0 … 1 as a grid of squares, darker for more."""
+    """Return shares (rows, columns) in 0 … 1 as a grid of squares, darker for more; the more, the smaller they are."""
     grey = Image.fromarray((255 - 255 * shares.clip(0, 1)).astype(np.uint8))
-    return grey.resize((grey.width * CELL_PX, grey.height * CELL_PX), Image.Resampling.NEAREST).convert("RGB")
+    grey.thumbnail((LARGEST_GRID_PX, LARGEST_GRID_PX), Image.Resampling.BOX)  # where there are more squares than pixels
+    side_px = min(CELL_PX, LARGEST_GRID_PX // max(grey.size))
+    return grey.resize((grey.width * side_px, grey.height * side_px), Image.Resampling.NEAREST).convert("RGB")
 
 
 def scatter(places: NDArray[np.floating], classes: NDArray[np.integer], side_px: int = 480) -> Image.Image:

@@ -133,11 +133,12 @@ def _evidence(request: EvaluateRequest, run: LocalRun, listener: Listener) -> Ev
     if (request.source is None) != (request.source_truth is None):
         raise ConfigError("source", NEEDS["source"])
     evidence = dataclasses.replace(
-        _of_images(request.images, request.truth, truth, only, run, listener), sample=request.sample,
+        _of_images("images", request.images, request.truth, truth, only, run, listener), sample=request.sample,
         has_folder=request.out is not None, source=None if request.source is None or request.source_truth is None else
-        _of_images(request.source, request.source_truth, read_labels(request.source_truth), None, run, listener),
-        beside={_called(one): Classifier.load(unpacked(one, run.folder / f"beside-{number}"))
-                for number, one in enumerate(request.beside)})
+        _of_images("source", request.source, request.source_truth, read_labels(request.source_truth), None, run,
+                   listener),
+        beside={name: Classifier.load(unpacked(one, run.folder / f"beside-{number}"))
+                for number, (name, one) in enumerate(zip(_called(request.beside), request.beside, strict=True))})
     if request.model is not None:
         model = Classifier.load(unpacked(request.model, run.folder / "model"))
         if truth:
@@ -204,10 +205,10 @@ def _unspoken(paths: tuple[str, ...], labels: Path, listener: Listener) -> tuple
     return left
 
 
-def _of_images(source: Path, truth_file: Path | None, truth: dict[str, str], only: set[str] | None, run: LocalRun,
-               listener: Listener) -> Evidence:
-    """Return the images that have a true class; all, where no truth is given."""
-    images, refused = open_images(source, run.folder / f"images-{source.stem}")
+def _of_images(role: str, source: Path, truth_file: Path | None, truth: dict[str, str], only: set[str] | None,
+               run: LocalRun, listener: Listener) -> Evidence:
+    """Return the images that have a true class; all, where no truth is given. An archive is unpacked by its role."""
+    images, refused = open_images(source, run.folder / role)
     for refusal in refused:
         listener.note(f"left out {refusal.name}: {refusal.reason}")
     kept = [index for index, path in enumerate(images.names)
@@ -222,7 +223,8 @@ def _of_images(source: Path, truth_file: Path | None, truth: dict[str, str], onl
                     true_names=tuple(truth[path] for path in images.names) if truth else ())
 
 
-def _called(model: Path) -> str:
-    """Return what a model beside is called: its folder, or a package's file without its ending."""
-    place = model.parent if model.name in ("model", "package.zip") else model
-    return place.stem if place.suffix == ".zip" else place.name
+def _called(models: Sequence[Path]) -> tuple[str, ...]:
+    """Return what models beside are called: folder, or package without its ending; the path, where two were alike."""
+    places = [one.parent if one.name in ("model", "package.zip") else one for one in models]
+    names = [one.stem if one.suffix == ".zip" else one.name for one in places]
+    return tuple(name if names.count(name) == 1 else str(one) for name, one in zip(names, models, strict=True))

@@ -33,16 +33,21 @@ HEAD_RATE, REST_RATE, MOMENTUM = 3.0, 1e-4, 0.9
 
 
 def few_shot(evidence: Evidence) -> Finding:
-    """Measure the accuracy after finetuning on few labels; measured are at most `evidence.sample` images."""
+    """Measure the accuracy after finetuning on few labels; measured are at most `evidence.sample` images.
+
+    Said is how many the fewest labels leave to be measured.
+    """
     figures: dict[str, float] = {}
     notes: list[str] = []
+    measured = 0
     for shots, draws in splits(evidence.truth, SHOTS, evidence.run.seed):
         if isinstance(draws, DataError):
             notes.append(str(draws))
             continue
         found = [_accuracy(evidence, shown, trial) for trial, shown in enumerate(draws)]
         figures |= spread(f"{shots}_shot", found)
-    return Finding(figures=figures, notes=tuple(notes))
+        measured = max(measured, *(len(_asked(evidence, shown)) for shown in draws))
+    return Finding(figures=figures, notes=tuple(notes), images=measured)
 
 
 def finetune(backbone: Backbone, evidence: Evidence, shown: NDArray[np.bool_], trial: int) -> Member:
@@ -84,11 +89,16 @@ def _unit(embedding: Tensor) -> Tensor:
     return functional.normalize(embedding.float(), dim=1)
 
 
+def _asked(evidence: Evidence, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the images that are measured: of those that were not shown, a sample, in order."""
+    rest = np.flatnonzero(~shown)
+    return np.sort(np.random.default_rng(evidence.run.seed).permutation(rest)[: evidence.sample])
+
+
 def _accuracy(evidence: Evidence, shown: NDArray[np.bool_], trial: int) -> float:
     """Return the accuracy of one trial on images that were not shown."""
     member = finetune(evidence.backbones[0], evidence, shown, trial)
     classifier = Classifier(members=(member,), class_names=evidence.class_names, method="few-shot")
-    rest = np.flatnonzero(~shown)
-    asked = np.sort(np.random.default_rng(evidence.run.seed).permutation(rest)[: evidence.sample])
+    asked = _asked(evidence, shown)
     found = classifier.predict(evidence.pictures.subset(asked.tolist()), evidence.run)
     return float((found.labels.numpy() == evidence.truth[asked]).mean())

@@ -24,17 +24,18 @@ def attention(evidence: Evidence) -> Finding:
 
     Explained is the true class where a model knows it by that name, else what the model answers.
     """
-    columns = {"zero-shot": evidence.zero_shot, **evidence.beside, "this model": evidence.answering}
-    models = {name: one for name, one in columns.items()
-              if one is not None and (name == "this model" or one is not evidence.classifier)}
+    others = [("zero-shot", evidence.zero_shot), *evidence.beside.items()]
+    models = [*((name, one) for name, one in others if one is not None and one is not evidence.classifier),
+              ("this model", evidence.answering)]
     view = EvaluationView(TILE_PX)
     rows = []
     for index in evidence.shown:
         image, true_name = evidence.pictures.load(index), evidence.true_names[index] if evidence.true_names else None
-        heats = [_heat(model, image, true_name, evidence.run.device) for model in models.values()]
+        heats = [_heat(model, image, true_name, evidence.run.device) for _, model in models]
         square = Image.fromarray(view.pixels(image))
         rows.append([square, *(heated(square, heat) for heat in heats)])
-    return Finding(picture=sheet(rows, TILE_PX), notes=(f"columns: {', '.join(('image', *models))}",),
+    names = ("image", *(name for name, _ in models))
+    return Finding(picture=sheet(rows, TILE_PX), notes=(f"columns: {', '.join(names)}",), images=len(rows),
                    table=[["row", "path"], *([row + 1, evidence.paths[one]] for row, one in enumerate(evidence.shown))])
 
 

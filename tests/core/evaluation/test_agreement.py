@@ -10,11 +10,11 @@ from core.evaluation.agreement import agreement, calibration, confusion, expecte
 from core.evaluation.evidence import Answers, Evidence
 
 
-def evidence(answers: str, truth: str, confidence: list[float] | None = None) -> Evidence:
+def evidence(answers: str, truth: str, confidence: list[float] | None = None, *, has_folder: bool = False) -> Evidence:
     """Labels of one letter each."""
     sure = None if confidence is None else np.array(confidence)
     return Evidence(run=None, paths=tuple(map(str, range(len(truth)))), true_names=tuple(truth),
-                    given=Answers(names=tuple(answers), confidence=sure))
+                    given=Answers(names=tuple(answers), confidence=sure), has_folder=has_folder)
 
 
 def test_calibration_error_by_hand() -> None:
@@ -41,12 +41,13 @@ def test_calibration_compares_confidence_with_being_right() -> None:
 
 
 def test_confusion_counts_true_classes_in_rows() -> None:
-    found = confusion(evidence("abbax", "aabbb"))
+    found = confusion(evidence("abbax", "aabbb", has_folder=True))
     assert found.table == [["true \\ answered", "a", "b", "(no class)"], ["a", 1, 1, 0], ["b", 1, 1, 1]]
     assert found.figures["accuracy"] == pytest.approx(0.4)
     assert found.notes == ("most often confused: a taken for b, 1 of 2 images",)
     assert found.picture is not None
     assert found.picture.size == (3 * 24, 2 * 24)
+    assert confusion(evidence("abbax", "aabbb")).picture is None  # nowhere to put it
 
 
 def test_clusters_are_matched_before_they_are_counted() -> None:

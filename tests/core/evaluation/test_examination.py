@@ -16,8 +16,9 @@ from core.backbones.load import load_backbone
 from core.classifier import Classifier, Member
 from core.errors import ConfigError
 from core.evaluation.evidence import NEEDS
-from core.evaluation.examination import EvaluateRequest, _called, evaluate
+from core.evaluation.examination import EvaluateRequest, _called, _evidence, evaluate
 from core.evaluation.measures import GROUPS, MEASURES
+from core.shell import LocalRun
 from tests.core.recorder import Recorder
 
 Digits = tuple[Path, list[int]]
@@ -58,7 +59,8 @@ def test_several_measures_at_once(starters: Path, digits: Digits, truth: Path, t
     assert code == 0, errors
     assert set(found) == {"agreement", "confusion", "calibration", "knn", "probe", "shots", "silhouette", "retrieval",
                           "invariance", "attention", "map"}
-    assert {name: one["images"] for name, one in found.items() if one["images"] < 60} == {"invariance": 8}
+    assert {name: one["images"] for name, one in found.items() if one["images"] < 60} == {
+        "invariance": 8, "attention": 8}
     assert all(0 <= found[name]["accuracy"] <= 1 for name in ("agreement", "confusion", "calibration", "knn", "probe"))
     assert found["confusion"]["accuracy"] == pytest.approx(found["agreement"]["accuracy"])
     assert found["probe"]["accuracy"] > 0.4  # real digits, random weights: pixels are told apart
@@ -180,9 +182,42 @@ def test_a_model_of_groups_is_matched_and_refused_where_names_are_needed(
     assert errors == f"error: corruptions: {NEEDS['class names']}\n"
 
 
-def test_models_beside_are_told_apart_by_their_folders() -> None:
-    given = ("runs/must-0.4", "runs/must-0.6/model", "runs/first/package.zip", "runs/second.zip")
-    assert [_called(Path(one)) for one in given] == ["must-0.4", "must-0.6", "first", "second"]
+@pytest.mark.parametrize(("given", "called"), [
+    (("runs/must-0.4", "runs/must-0.6/model", "runs/first/package.zip", "runs/second.zip"),
+     ("must-0.4", "must-0.6", "first", "second")),
+    (("a/run/model", "b/run/package.zip", "a/other"), ("a/run/model", "b/run/package.zip", "other"))])
+def test_models_beside_are_told_apart_by_their_folders_or_else_by_their_paths(
+        given: tuple[str, ...], called: tuple[str, ...]) -> None:
+    assert _called([Path(one) for one in given]) == called
+
+
+def test_archives_of_one_name_are_two_collections(tmp_path: Path) -> None:
+    places = {}
+    for role, shade in (("new", 40), ("old", 200)):
+        (tmp_path / role / "photos").mkdir(parents=True)
+        Image.new("RGB", (600, 600), (shade,) * 3).save(tmp_path / role / "photos" / "a.png")  # too big to be kept
+        places[role] = Path(shutil.make_archive(str(tmp_path / role / "photos"), "zip", tmp_path / role / "photos"))
+    (tmp_path / "truth.csv").write_text("path,label\na.png,grey\n")
+    listener = Recorder()
+    evidence = _evidence(
+        EvaluateRequest(backbone="starter-mae", images=places["new"], source=places["old"],
+                        source_truth=tmp_path / "truth.csv"),
+        LocalRun(device=torch.device("cpu"), seed=0, folder=tmp_path / "run", listener=listener), listener)
+    assert evidence.source is not None
+    assert [one.pictures.load(0).getpixel((0, 0))[0] for one in (evidence, evidence.source)] == [40, 200]
+    assert evidence.pictures.fingerprint != evidence.source.pictures.fingerprint
+
+
+def test_images_that_are_all_alike_have_a_map_too(starters: Path, tmp_path: Path,
+                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "white").mkdir()
+    for side in range(20, 26):
+        Image.new("RGB", (side, 2 * side), "white").save(tmp_path / "white" / f"{side}.png")
+    code, found, _, errors = run(capsys, "--backbone", "starter-clip", "--images", tmp_path / "white", "--measure",
+                                 "map", "--out", tmp_path / "out")
+    assert (code, found["map"]["images"]) == (0, 6), errors
+    with (tmp_path / "out" / "map.csv").open(newline="") as stream:
+        assert {tuple(row[2:]) for row in list(csv.reader(stream))[1:]} == {("0.5", "0.5")}
 
 
 BAD = {

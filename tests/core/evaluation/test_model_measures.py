@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from core.evaluation.colours import BINS, histogram_error, histograms
 from core.evaluation.evidence import Evidence
 from core.evaluation.foundation import zero_shot, zero_shot_twin
 from core.evaluation.invariance import CHANGES, effective_invariance, invariance
+from core.evaluation.pictures import attention
 from core.evaluation.recovery import recover, recovered
 from core.evaluation.tokens import class_tokens, gradcam
 from core.shell import LocalRun
@@ -197,6 +199,16 @@ def test_a_model_that_answers_from_patches_has_no_class_token_to_explain(starter
     member = Member(backbone=backbone, weight=torch.ones(backbone.width, 2))
     with pytest.raises(ConfigError, match="answers from its patches"):
         gradcam(member, torch.rand(1, 3, 64, 64), torch.tensor([0]))
+
+
+def test_a_model_beside_takes_no_other_s_column_whatever_it_is_called(tiny: Evidence) -> None:
+    others = {name: with_head(tiny, torch.ones(32, 6), torch.zeros(6)) for name in ("zero-shot", "this model")}
+    found = attention(dataclasses.replace(tiny, adapted=True, beside=others, classifier=with_head(
+        tiny, tiny.answering.members[0].weight, torch.zeros(6))))
+    assert found.notes == ("columns: image, zero-shot, zero-shot, this model, this model",)
+    assert found.picture is not None
+    assert found.picture.size == (5 * 162 - 2, 8 * 162 - 2)
+    assert found.images == 8
 
 
 def test_visible_patches_are_kept_and_three_quarters_are_hidden(starters: Path, digit_images: ImageSet,

@@ -115,6 +115,7 @@ def test_finetuned_are_images_that_were_shown_and_measured_those_that_were_not(t
     assert found.figures == pytest.approx(expected)
     assert expected["1_shot"] == pytest.approx(21 / 22)
     assert found.notes == ()
+    assert found.images == 22
 
 
 def test_labels_that_were_not_shown_teach_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +128,15 @@ def test_labels_that_were_not_shown_teach_nothing(tmp_path: Path, monkeypatch: p
     found = finetuning.few_shot(evidence(pictures, ["ab"[one] for one in truth], tmp_path))
     assert found.figures["1_shot"] == pytest.approx((ever.sum() - 2) / 22)
     assert found.figures["1_shot_spread"] == pytest.approx(0.0)
+
+
+def test_finetuned_models_are_asked_about_a_sample_and_it_is_said_how_large(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finetuning, "EPOCHS", 1)
+    pictures = [flat(30, 30, 220) if one % 2 else flat(220, 30, 30) for one in range(12)]
+    found = finetuning.few_shot(evidence(pictures, "ab" * 6, tmp_path, sample=5))
+    assert set(found.figures) >= {"1_shot", "4_shot"}
+    assert found.images == 5
 
 
 def test_every_level_of_a_channel_falls_into_the_bin_that_numpy_says() -> None:
