@@ -49,14 +49,24 @@ class Problem:
         count = len(self.class_names) or self.num_classes
         if count is not None and count < 2:
             raise DataError("classes", "one class: nothing to tell apart; give at least two")
-        if count is not None and count > len(self.images):
-            raise DataError("classes", f"{count} classes for {len(self.images)} images; give fewer classes or more "
-                                       "images")
 
     @property
     def count(self) -> int | None:
         """Return K, or None when the person does not know it."""
         return len(self.class_names) or self.num_classes
+
+    def check_count(self) -> None:
+        """Refuse more classes than images, over which a method that learns would spread the images.
+
+        Zero-shot, which learns nothing, may be asked about a long list of which most is in no image.
+
+        Raises:
+            DataError: naming both numbers.
+        """
+        if self.count is not None and self.count > len(self.images):
+            shorter = ("shorten the list, as to the names that zero-shot finds" if self.class_names else
+                       "give fewer classes")
+            raise DataError("classes", f"{self.count} classes for {len(self.images)} images; {shorter}, or add images")
 
     @property
     def adapted_to(self) -> ImageSet:

@@ -51,6 +51,7 @@ def adapt(settings: FinetuneSettings, problem: Problem, run: Run) -> Classifier:
     if problem.count is None:
         raise DataError("classes", "Unsupervised finetuning needs to know how many; give a number or names, or choose "
                         "TURTLE")
+    problem.check_count()
     labels = asked_labels(settings, problem)
     replayed = _replayed(settings, problem, run)
     backbone = load_backbone(settings.backbone, problem.start)

@@ -37,6 +37,7 @@ def adapt(settings: KMeansSettings, problem: Problem, run: Run) -> Classifier:
     """Return the classifier whose answers are the assignment of the best of several starts."""
     if problem.count is None:
         raise DataError("classes", "k-means needs to know how many; give a number or names, or choose TURTLE")
+    problem.check_count()
     known = asked_labels(settings, problem)
     chosen = split_list(settings.spaces)
     read = names_to_read(chosen)

@@ -62,6 +62,7 @@ def adapt(settings: MaectSettings, problem: Problem, run: Run) -> Classifier:
     """
     if problem.count is None:
         raise DataError("classes", "MAE-CT needs to know how many; give a number or names, or choose TURTLE")
+    problem.check_count()
     labels = asked_labels(settings, problem)
     backbone = _backbone(settings, problem.start)
     batch_size = min(settings.batch_size, len(problem.images))

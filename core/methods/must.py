@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from functools import partial
 
 import torch
@@ -26,7 +26,6 @@ from core.backbones.masked import MaskedClassifier
 from core.catalog import MustSettings
 from core.classifier import Classifier, Member
 from core.data.batches import batches, shuffled, training_batches
-from core.data.images import ImageSet
 from core.data.views import StrongView, WeakView, normalise
 from core.errors import ConfigError
 from core.losses.pseudolabel import MovingAverage
@@ -35,6 +34,7 @@ from core.methods import must_calibration as calibration
 from core.methods.must_calibration import Answers, FirstAnswers
 from core.methods.must_objective import Batch, Objective, Weights
 from core.methods.must_pictures import Sample
+from core.methods.must_stages import Plan, plans
 from core.methods.newest_answers import newest_answers
 from core.methods.part import Part
 from core.methods.zeroshot import class_embeddings, load_text_backbone, template_sentences
@@ -47,48 +47,18 @@ from core.training.heartbeat import Heartbeat
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 LAST_BASE_RATE = 1e-6
 """Of 256 images: where the cosine ends (the reference's ``min_lr``)."""
-ADAPTING = "adapting"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Which images a stage sees, how many at a step, and for how many steps.
-
-    Attributes:
-        images: N, shuffled anew every epoch; the odd ones that fill no batch are left out of an epoch.
-        own: how many of them, the first, are the run's own collection's: those that it answers and may show.
-        batch_size: B, at most N.
-        first: the step of the whole run at which the stage begins.
-    """
-
-    name: str
-    images: ImageSet
-    own: int
-    batch_size: int
-    first: int
-    steps: int
-    total: int
-
-    @property
-    def joins(self) -> bool:
-        """Tell whether images of further collections are among the run's own."""
-        return 0 < self.own < len(self.images)
-
-    @property
-    def alone(self) -> Plan:
-        """Return the plan for the run's own images without the further ones."""
-        return replace(self, images=self.images.subset(range(self.own))) if self.joins else self
 
 
 def adapt(settings: MustSettings, problem: Problem, run: Run) -> Classifier:
     """Adapt `settings.backbone` to the problem's images and return the adapted classifier.
 
     Raises:
-        ConfigError, WeightsUnavailable: before any work.
+        ConfigError, DataError, WeightsUnavailable: before any work.
         Diverged, Cancelled, CheckpointError: out of the loop.
     """
+    problem.check_count()
     weights = _weights(settings)
-    warming, adapting = _plans(settings, problem)
+    warming, adapting = plans(settings, problem)
     run = Heartbeat(run)
     run.report(Progress(stage="reading class names", step=0, total=adapting.total))
     backbone = load_text_backbone(settings.backbone, problem.start).to(run.device)
@@ -212,21 +182,6 @@ def _weights(settings: MustSettings) -> Weights:
         raise ConfigError("mask_ratio", "0 hides nothing, yet patches are to be recovered or aligned: raise it, or "
                           "set masked_modelling off and align_weight 0")
     return weights
-
-
-def _plans(settings: MustSettings, problem: Problem) -> tuple[Plan, Plan]:
-    """Return the warm-up on the larger collection (0 steps without one) and the adaptation proper."""
-    images = problem.adapted_to
-    larger = problem.warm_up or images
-    sizes = [min(settings.batch_size, len(one)) for one in (larger, images)]
-    warm_up_epochs = settings.warm_up_epochs if problem.warm_up else 0.0
-    steps = [0 if epochs == 0 else max(1, round(epochs * len(one) / size)) for epochs, one, size in zip(
-        (warm_up_epochs, settings.epochs), (larger, images), sizes, strict=True)]
-    warming = Plan(name="warming up", images=larger, own=0, batch_size=sizes[0], first=0, steps=steps[0],
-                   total=sum(steps))
-    adapting = replace(warming, name=ADAPTING, images=images, own=len(problem.images), batch_size=sizes[1],
-                       first=steps[0], steps=steps[1])
-    return warming, adapting
 
 
 def _check_blocks(settings: MustSettings, student: MaskedClassifier, image_size_px: int) -> None:

@@ -59,6 +59,7 @@ def adapt(settings: SemiMaeSettings, problem: Problem, run: Run) -> Classifier:
     """
     if not problem.class_names:
         raise DataError("classes", "Semi-MAE needs to know what the classes are called; give names")
+    problem.check_count()
     training = _Training(settings, problem, Heartbeat(run))
     training.train()
     training.backbone.visual.requires_grad_(False).eval()

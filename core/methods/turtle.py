@@ -41,8 +41,10 @@ def adapt(settings: TurtleSettings, problem: Problem, run: Run) -> Classifier:
     """Find a labeling and return the classifier that gives it; K is swept where it is not known.
 
     Raises:
-        ConfigError, DataError: where groups are to be named by labels, and there are none or no names.
+        ConfigError, DataError: where groups are to be named by labels, and there are none or no names; for more
+            classes than images.
     """
+    problem.check_count()
     labels = asked_labels(settings, problem)
     plan = _plan(settings, problem)
     every = read_spaces(plan.read, problem, run, plan.total, settings.batch_size)

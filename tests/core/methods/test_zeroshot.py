@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from core.catalog import ZeroShotSettings
+from core.catalog import METHODS, ZeroShotSettings, parse
 from core.errors import ConfigError, DataError
+from core.methods.resolve import resolve
 from core.methods.zeroshot import adapt, class_embeddings, load_text_backbone, template_sentences
 from core.problem import Problem
 from core.shell import LocalRun
@@ -50,6 +51,20 @@ def test_one_template_is_the_papers():
 
 def test_own_templates_are_taken():
     assert template_sentences("own", "a {}.\nno {}") == ("a {}.", "no {}")
+
+
+def test_a_list_may_be_longer_than_the_images_are_many(tiny_starters, digit_images, tmp_path):
+    run = LocalRun(device=torch.device("cpu"), seed=0, folder=tmp_path)
+    problem = Problem(images=digit_images.subset(range(4)), class_names=tuple(f"thing {number}" for number in range(7)))
+    assert adapt(ZeroShotSettings(templates="one"), problem, run).predict(problem.images).probabilities.shape == (4, 7)
+
+
+@pytest.mark.parametrize("method", [one for one in METHODS if one != "zeroshot"])
+def test_a_method_that_learns_refuses_more_classes_than_images(method, digit_images, tmp_path):
+    run = LocalRun(device=torch.device("cpu"), seed=0, folder=tmp_path)
+    problem = Problem(images=digit_images.subset(range(4)), class_names=tuple(f"thing {number}" for number in range(7)))
+    with pytest.raises(DataError, match="7 classes for 4 images; shorten the list"):
+        resolve(METHODS[method].function)(parse(method, {}), problem, run)
 
 
 def test_the_classifier_is_the_scaled_cosine(tiny_starters, digit_images, tmp_path):
