@@ -183,15 +183,13 @@ def measure(contender: Contender, target: Target, seed: int, frozen: torch.Tenso
         unseen = held_out(target, seed)
         return rows.Row(target=target.name, method=contender.title, seed=seed, settings=contender.settings(target),
                         metrics=evaluate(found[unseen], target.truth[unseen], class_names), label_free_score=None,
-                        seconds=round(seconds, 1), weights=rows.weights_digest(BACKBONE),
-                        processor=rows.processor())
+                        seconds=round(seconds, 1), weights=rows.weights_digest(BACKBONE), processor=rows.processor())
     metrics = evaluate(found, target.truth, class_names)
     if not contender.uses_names:
         metrics["named_accuracy"] = named_accuracy(probabilities, target, seed, kept)
     return rows.Row(target=target.name, method=contender.title, seed=seed, settings=contender.settings(target),
                     metrics=metrics, label_free_score=label_free_score(frozen.numpy(), found, seed=0),
-                    seconds=round(seconds, 1), weights=rows.weights_digest(BACKBONE),
-                    processor=rows.processor(),
+                    seconds=round(seconds, 1), weights=rows.weights_digest(BACKBONE), processor=rows.processor(),
                     label_free=without_labels(contender, target, seed, probabilities, frozen, kept) | share_kept)
 
 

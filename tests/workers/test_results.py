@@ -57,6 +57,13 @@ def test_a_method_that_counts_names_its_groups_from_the_list_and_is_measured_as_
     assert confirmed_labels(run.collection, names) == {}, "a cluster's number is no name of the list"
 
 
+def test_hidden_and_system_files_are_not_counted_as_refused(make_run, execute, collection):
+    collection.refusals.create(path="notes.txt", reason="not an image")
+    collection.refusals.create(path="Thumbs.db", reason=HIDDEN, left_out=True)
+    run = execute(make_run("zeroshot", settings={"templates": "one"}))
+    assert (run.status, run.result["refused"]) == ("succeeded", 1)
+
+
 def test_what_the_method_draws_is_kept_with_the_run_and_what_a_killed_attempt_drew_is_not(make_run, execute):
     run = make_run("kmeans", settings={"starts": 1})
     for left in ("pictures-0badcafe", "pictures"):
@@ -82,6 +89,6 @@ def test_where_names_drift_the_row_and_the_card_say_that_zero_shot_was_kept(make
     run = execute(make_run("must", settings=MUST | {"epochs": 1.0, "base_learning_rate": 0.1, "least_kept": 1.0}))
     assert (run.status, run.error) == ("succeeded", "")
     (note,) = run.result["notes"]
-    assert note.startswith("Zero-shot was kept.")
+    assert note.startswith("Zero-shot") and "was kept. MUST adapted" in note
     with zipfile.ZipFile(runs.run_folder(run.pk) / "package.zip") as package:
         assert note in package.read("CARD.md").decode()

@@ -129,6 +129,6 @@ def test_where_names_drift_the_terminal_and_the_card_say_that_zero_shot_was_kept
                          *(part for one in settings for part in ("--set", one)), "--out", tmp_path / "out")
     assert code == 0, said
     (note,) = json.loads((tmp_path / "out" / "result.json").read_text())["notes"]
-    assert note.startswith("Zero-shot was kept. MUST adapted the model, but then only ")
+    assert note.startswith("Zero-shot, balanced, was kept. MUST adapted the model, but then only ")
     assert note in said
     assert f"\n- {note}\n" in (tmp_path / "out" / "model" / "CARD.md").read_text()
