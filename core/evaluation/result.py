@@ -119,15 +119,17 @@ def notes_on(settings: Mapping[str, Any]) -> tuple[str, ...]:
     expected = settings.get("classes_expected", 1.0)
     used, least_used = settings.get("classes_used", 1.0), settings.get("least_used", 0.0) * expected
     begun = f"Zero-shot{', balanced,' if settings.get('balanced') else ''} was kept. MUST adapted the model, but then"
+    shorten = "" if expected == 1 else (
+        f" There are perhaps more names than things: zero-shot uses {100 * expected:.0f} % of them. Leave out what is "
+        "in no image, and adapt once more.")
     if kept < least_kept:
         return (f"{begun} only {100 * kept:.0f} % of the images asked still got the answer that they had begun with; "
                 f"below {100 * least_kept:.0f} % the names have probably moved to other classes, so what it had learnt "
-                "was thrown away.",)
+                f"was thrown away.{shorten}",)
     if used < least_used:
-        beside, sign = ("", "the names probably mean little in these images") if expected == 1 else (
-            f", zero-shot's fall into {100 * expected:.0f} %", "the answers have probably collapsed")
-        return (f"{begun} its answers crowded into {100 * used:.0f} % of the classes{beside}; below "
-                f"{100 * least_used:.0f} % {sign}, so what it had learnt was thrown away.",)
+        sign = "the names probably mean little in these images" if expected == 1 else "they have probably collapsed"
+        return (f"{begun} its answers crowded into {100 * used:.0f} % of the classes; below {100 * least_used:.0f} % "
+                f"{sign}, so what it had learnt was thrown away.{shorten}",)
     said = (("unlabelled_classes", "the images nearest to the centre of the group that fits the name stood for it"),
             ("unanswered_classes", "no image was left to stand for it, so it is never answered"))
     return tuple(f"Nobody labelled an image of {_listed(settings[key])}: {what}." for key, what in said

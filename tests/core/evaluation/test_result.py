@@ -57,7 +57,10 @@ def test_it_says_where_must_kept_zero_shot() -> None:
     few: dict[str, object] = {"classes_expected": 0.4, "least_used": 0.5, "balanced": True}
     (collapsed,) = summary([[1.0, 0.0], [0.0, 1.0]] * 5, classes_used=0.1, **few).notes
     assert collapsed.startswith("Zero-shot, balanced, was kept.")
-    assert "into 10 % of the classes, zero-shot's fall into 40 %; below 20 % the answers have" in collapsed
+    assert "crowded into 10 % of the classes; below 20 % they have probably collapsed" in collapsed
+    assert collapsed.endswith("zero-shot uses 40 % of them. Leave out what is in no image, and adapt once more.")
+    (drifted,) = summary([[1.0, 0.0], [0.0, 1.0]] * 5, answers_kept=0.1, least_kept=0.2, classes_used=0.3, **few).notes
+    assert "only 10 %" in drifted and drifted.endswith("and adapt once more.")
     assert summary([[1.0, 0.0], [0.0, 1.0]] * 5, classes_used=0.21, **few).notes == ()
     assert summary([[1.0, 0.0], [0.0, 1.0]] * 5, least_kept=0.0).notes == ()
 
