@@ -51,6 +51,7 @@ def build() -> gr.Blocks:
             with gr.Tab("Try", id="try") as tabs["try"]:
                 _html('<div class="lf-try-island" data-island="try"></div>', elem_id="lf-try")
         with gr.Column(elem_id="lf-dock"):
+            _html('<p class="lf-alert" role="alert" data-alert></p>', elem_id="lf-alert")
             detail = _html(elem_id="lf-detail")
             bar = gr.Row(elem_id="lf-bar")
         with bar:

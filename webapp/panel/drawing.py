@@ -36,6 +36,8 @@ CLASSES_A_PAGE = 50
 SUREST_SHOWN = 6
 NAMES_SUGGESTED = 5
 CORRECTIONS_SHOWN = 5
+DIGIT_KEYS = "1234567890"
+"""The keys of the first classes, in their order; a spot check has the same."""
 
 
 TILE = """<button type="button" class="lf-tile{}" data-image="{}" aria-pressed="false" title="{}">
@@ -90,6 +92,11 @@ def _tile(row: Any, names: tuple[str, ...], place: str, baseline: str) -> str:
         OTHERWISE.format(escape(baseline), escape(otherwise)) if otherwise else "")
 
 
+def key_of(class_index: int) -> str:
+    """Return the key that labels images as this class, or ""."""
+    return DIGIT_KEYS[class_index] if class_index < len(DIGIT_KEYS) else ""
+
+
 def classes(run: Run, page: int) -> str:
     """Draw a row for each class or cluster: count, names, its surest images."""
     found = Paginator(class_counts(run), CLASSES_A_PAGE).get_page(page)
@@ -97,7 +104,8 @@ def classes(run: Run, page: int) -> str:
     suggested = run.result.get("suggested_names") or []
     largest = max((count.images for count in found.object_list), default=0) or 1
     rows = [{
-        "count": count, "share": round(100 * count.images / largest), "pictures": pictures[count.class_index],
+        "count": count, "key": key_of(count.class_index), "share": round(100 * count.images / largest),
+        "pictures": pictures[count.class_index],
         "suggested": suggested[count.class_index][:NAMES_SUGGESTED] if count.class_index < len(suggested) else [],
     } for count in found.object_list]
     return _draw("classes", {"rows": rows, "page": found, "view": "classes", "run": run,

@@ -19,8 +19,6 @@ from webapp.panel.command import Command, parse_class, parse_command, parse_filt
 from webapp.review import actions
 from webapp.review.queries import ClassCount, Filter, class_counts, version
 
-DIGIT_KEYS = 10
-
 
 class Screen(NamedTuple):
     """The values of the page's parts, in the order in which they are wired."""
@@ -173,4 +171,5 @@ def _screen(visit: Visit, form: Form, command: Command) -> Screen:
 
 
 def _keyed(count: ClassCount) -> str:
-    return f"{count.class_index} · {count.name}" if count.class_index < DIGIT_KEYS else count.name
+    key = drawing.key_of(count.class_index)
+    return f"{key} · {count.name}" if key else count.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import gradio as gr
@@ -175,7 +176,22 @@ def test_a_cluster_is_renamed_from_its_row(gallery: Gallery) -> None:
     row = _visit(gallery, gallery.clusters)
     screen = handlers.rename(row, *_form({"view": "classes", "class_index": 4, "name": "ones"}))
     assert 'value="ones"' in screen.classes
-    assert ("4 · ones", "4") in screen.label_as["choices"]
+    assert ("5 · ones", "4") in screen.label_as["choices"]
+    assert "was given no names" in screen.classes
+
+
+def test_groups_with_guessed_names_are_said_to_have_them(gallery: Gallery) -> None:
+    Run.objects.filter(pk=gallery.clusters.pk).update(class_list_version=gallery.collection.class_list_version)
+    gallery.clusters.refresh_from_db()
+    drawn = handlers.show(_visit(gallery, gallery.clusters), *_form({"view": "classes"})).classes
+    assert "a guess" in drawn
+    assert "was given no names" not in drawn
+
+
+def test_the_first_ten_classes_have_the_keys_of_a_spot_check(gallery: Gallery) -> None:
+    screen = handlers.show(_visit(gallery), *_form({"view": "classes"}))
+    assert [name[:4] for name, _ in screen.label_as["choices"]] == [f"{key} · " for key in "1234567890"]
+    assert re.findall("<kbd>(.)</kbd>", screen.classes) == list("1234567890")
 
 
 def test_clusters_are_compared_with_the_baselines_after_matching(gallery: Gallery) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from tests.webapp.server import Server
 
@@ -48,8 +48,14 @@ def _open(context: BrowserContext, server: Server, run: int) -> Page:
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.faults = faults  # type: ignore[attr-defined]
+    answered: list[str] = []
+    page.on("response", lambda response: answered.append(response.url) if "/run/" in response.url else None)
     page.goto(f"{server.url}/panel/?run={run}")
     expect(page.locator(".lf-tile").first).to_be_visible()
+    for _ in range(100):  # it is drawn twice as it opens, and the second time closes an image that is open
+        page.wait_for_timeout(100)
+        if len(answered) > 1:
+            break
     return page
 
 
@@ -70,7 +76,7 @@ def test_corrections_survive_a_reload_show_in_a_second_browser_and_are_undone(
     tiles.nth(2).click(modifiers=["Shift"])
     expect(page.locator("[data-selected]")).to_have_text("3 selected")
     expect(page.locator(".lf-closely .lf-answer")).to_have_count(2)
-    page.keyboard.press("7")
+    page.keyboard.press("8")  # the eighth class
     _by_person(page, 3)
     expect(page.locator("[data-selected]")).to_have_text("Nothing selected")
 
@@ -93,7 +99,7 @@ def test_corrections_survive_a_reload_show_in_a_second_browser_and_are_undone(
     page.locator("#lf-redo").click()
     _by_person(page, 3)
     _by_person(other, 3)
-    page.locator("#lf-undo").click()
+    page.keyboard.press("z")
     _by_person(page, 0)
     assert page.faults + other.faults == []  # type: ignore[attr-defined]
     second.close()
@@ -108,12 +114,112 @@ def test_all_that_match_are_labeled_by_the_menu_in_one_action(context: BrowserCo
     page.locator("#lf-answers [data-select=everything]").click()
     expect(page.locator("[data-selected]")).to_have_text(f"{count} selected")
     page.locator("#lf-label-as input").click()
-    page.get_by_role("option", name="5 · five").click()
+    page.get_by_role("option", name="6 · five").click()
     page.locator("#lf-correct").click()
     _by_person(page, count)
     expect(page.locator("#lf-undo")).to_have_text(f"Undo: labelled {count} images five")
     page.locator("#lf-undo").click()
     _by_person(page, 0)
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_next_page_is_reached_by_mouse(browser: Browser, server: Server, width: int) -> None:
+    window = _window(browser, server, server.owner)
+    page = _open(window, server, server.run)
+    page.set_viewport_size({"width": width, "height": 844})
+    page.locator("#lf-answers .lf-tile").first.click()
+    expect(page.locator(".lf-closely")).to_be_visible()
+    _click_at_the_end(page, page.locator("#lf-answers .lf-pager button", has_text="Next"))
+    expect(page.locator("#lf-answers .lf-pager")).to_contain_text("page 2 of 3")
+    window.close()
+
+
+def _click_at_the_end(page: Page, button: Locator) -> None:
+    """Click where the button is once nothing scrolls any further, as a hand does: whatever lies above it is hit."""
+    page.mouse.move(150, 300)
+    page.mouse.wheel(0, 100_000)
+    page.wait_for_function("scrollY + innerHeight >= document.documentElement.scrollHeight - 1")
+    box = button.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def test_what_is_selected_out_of_sight_is_said_and_a_filter_clears_it(
+        context: BrowserContext, server: Server) -> None:
+    page = _open(context, server, server.run)
+    tiles, selected = page.locator("#lf-answers .lf-tile"), page.locator("[data-selected]")
+    tiles.nth(0).click()
+    tiles.nth(2).click(modifiers=["Shift"])
+    expect(selected).to_have_text("3 selected")
+    page.locator("#lf-answers .lf-pager button", has_text="Next").click()
+    expect(selected).to_have_text("3 selected, 3 not on this page")
+    page.locator("#lf-answers [data-select=page]").click()
+    expect(selected).to_have_text("63 selected, 3 not on this page")
+    page.locator("#lf-class input").click()
+    page.get_by_role("option", name="five").click()
+    expect(page.locator("#lf-answers .lf-line span").first).not_to_have_text(re.compile("^150 "))
+    expect(selected).to_have_text("Nothing selected")
+    page.locator("#lf-answers [data-select=page]").click()
+    expect(selected).to_have_text(f"{tiles.count()} selected")
+
+
+def test_a_refusal_is_said_until_something_goes_well(context: BrowserContext, server: Server) -> None:
+    page = _open(context, server, server.run)
+    alert = page.get_by_role("alert")
+    page.locator("#lf-answers .lf-tile").first.click()
+    expect(page.locator("[data-selected]")).to_have_text("1 selected")
+    page.locator("#lf-correct").click()
+    expect(alert).to_contain_text("none is chosen")
+    page.locator("#lf-label-as input").fill("okapi")
+    page.locator("#lf-label-as input").press("Tab")
+    page.locator("#lf-correct").click()
+    expect(alert).to_contain_text("'okapi' is none of this run's classes")
+    page.locator("#lf-answers .lf-tile").nth(1).click()
+    expect(alert).to_be_hidden()
+    page.keyboard.press("0")
+    expect(page.locator("#lf-undo")).to_have_text("Undo: labelled 2 images nine")
+    page.keyboard.press("z")
+    _by_person(page, 0)
+
+
+def test_a_group_without_a_name_is_refused_in_words(context: BrowserContext, server: Server) -> None:
+    page = _open(context, server, server.clusters)
+    _tab(page, "Classes")
+    page.locator("[data-class='2'] input[name=name]").fill("")
+    page.locator("[data-class='2'] .lf-name button").click()
+    expect(page.get_by_role("alert")).to_contain_text("it is empty: write a name")
+
+
+def test_who_is_signed_out_is_led_to_the_sign_in_and_back(context: BrowserContext, server: Server) -> None:
+    cookies = context.cookies()
+    page = context.new_page()
+    review = f"{server.url}/runs/{server.run}/review/"
+    page.goto(review)
+    panel = page.frame_locator("iframe.panel-frame")
+    panel.locator("#lf-answers .lf-tile").first.click()
+    expect(panel.locator("[data-selected]")).to_have_text("1 selected")
+    context.clear_cookies()
+    page.keyboard.press("2")
+    expect(panel.get_by_role("alert")).to_contain_text("You are signed out.")
+    panel.get_by_role("link", name="Sign in again").click()
+    page.wait_for_url(f"{server.url}/sign-in/?next=/runs/{server.run}/review/")
+    context.add_cookies(cookies)
+    page.reload()
+    page.wait_for_url(review)
+
+
+def test_a_page_at_twice_its_size_leaves_room_to_select(context: BrowserContext, server: Server) -> None:
+    page = _open(context, server, server.run)
+    page.set_viewport_size({"width": 640, "height": 340})
+    tiles = page.locator("#lf-answers .lf-tile")
+    tiles.nth(0).click()
+    expect(page.locator(".lf-closely")).to_be_visible()
+    closely, bar, dock = (page.locator(one).bounding_box() for one in (".lf-closely", "#lf-bar", "#lf-dock"))
+    assert closely and bar and dock
+    assert closely["y"] + closely["height"] <= bar["y"]
+    assert dock["height"] < 170
+    tiles.nth(1).click()
+    expect(page.locator("[data-selected]")).to_have_text("2 selected")
 
 
 def test_a_cluster_takes_a_suggested_name(context: BrowserContext, server: Server) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
+
+from PIL import Image
 from playwright.sync_api import Page, expect
 from sklearn.datasets import load_digits
 
@@ -32,3 +36,23 @@ def test_keys_answer_and_the_run_page_leads_back(server: Server, owner_page: Pag
     page.goto(f"{server.url}/runs/{server.run}/")
     expect(page.get_by_role("button", name=f"Go on: {ANSWERED} of {SIZE} named")).to_be_visible()
     fits(page)
+    page.get_by_role("button", name=f"Go on: {ANSWERED} of {SIZE} named").click()
+    _a_portrait_stands_in_the_middle(page)
+
+
+def _a_portrait_stands_in_the_middle(page: Page) -> None:
+    """Put a picture of 600 by 1,200 pixels in the place of the one that is asked."""
+    portrait = io.BytesIO()
+    Image.new("RGB", (600, 1200), "teal").save(portrait, "PNG")
+    place = page.locator(".asked .picture")
+    place.locator("img").evaluate(
+        "(image, src) => { Object.assign(image, { width: 600, height: 1200, className: '', src });"
+        " return image.decode(); }",
+        f"data:image/png;base64,{base64.b64encode(portrait.getvalue()).decode()}")
+    for width in (390, 1440):
+        page.set_viewport_size({"width": width, "height": 844})
+        around, image = place.bounding_box(), place.locator("img").bounding_box()
+        assert around is not None
+        assert image is not None
+        assert abs(around["x"] + around["width"] / 2 - image["x"] - image["width"] / 2) < 1, width
+        assert image["height"] <= around["height"], width

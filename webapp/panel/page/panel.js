@@ -26,7 +26,7 @@
       document.dispatchEvent(new CustomEvent("lf:opened", { detail: view }));
       paint();
     },
-    filtered() { state.pages.answers = 1; state.everything = false; paint(); },
+    filtered() { state.pages.answers = 1; clear(); },
     done() { clear(); },
     toAnswers() { tab("Answers")?.click(); },
     select(ids, add) {
@@ -52,14 +52,18 @@
 
   function paint() {
     const views = state.view;
+    const seen = new Set();
     for (const tile of all(".lf-tile")) {
       const here = tile.closest("[data-view]")?.dataset.view === views;
       const on = state.everything ? here : state.selected.has(Number(tile.dataset.image));
+      if (on && here) seen.add(tile.dataset.image);
       if (tile.getAttribute("aria-pressed") !== String(on)) tile.setAttribute("aria-pressed", String(on));
     }
     const count = state.everything
       ? Number(find(`[data-view="${views}"]`)?.dataset.matching || 0) : state.selected.size;
-    const text = count ? `${count.toLocaleString("en")} selected` : "Nothing selected";
+    const away = state.everything || views === "map" ? 0 : count - seen.size;  // the map shows every image
+    const text = !count ? "Nothing selected"
+      : `${count.toLocaleString("en")} selected${away > 0 ? `, ${away.toLocaleString("en")} not on this page` : ""}`;
     for (const label of all("[data-selected]")) if (label.textContent !== text) label.textContent = text;
     document.body.classList.toggle("lf-any", count > 0);
     document.dispatchEvent(new CustomEvent("lf:painted"));
@@ -127,8 +131,7 @@
   });
 
   function showClass(index) {
-    state.pages.answers = 1;
-    state.everything = false;
+    lf.filtered();
     press("lf-only-class", { view: "answers", page: 1, class_index: Number(index) });
   }
 
@@ -142,10 +145,10 @@
     const control = event.ctrlKey || event.metaKey;
     const any = state.everything || state.selected.size > 0;
     const key = event.key.toLowerCase();
-    if ((key === "u" && !control) || (key === "z" && control && !event.shiftKey)) press("lf-undo");
+    if (key === "z" && !event.shiftKey) press("lf-undo");
     else if (control && (key === "y" || (key === "z" && event.shiftKey))) press("lf-redo");
     else if (control) return;
-    else if (/^[0-9]$/.test(key) && any) press("lf-correct", { class_index: Number(key) });
+    else if (/^[0-9]$/.test(key) && any) label(key);
     else if (key === "enter" && any && !event.target.closest?.("button:not(.lf-tile), a, summary")) press("lf-confirm");
     else if (key === "escape") clear();
     else if (key === "a") find(`[data-view="${state.view}"] [data-select=page]`)?.click();
@@ -153,15 +156,65 @@
     event.preventDefault();
   });
 
+  function label(digit) {
+    const index = (Number(digit) + 9) % 10;  // 1 is the first class, 0 the tenth
+    const classes = Number(head()?.dataset.classes);
+    if (index < classes) press("lf-correct", { class_index: index });
+    else say(`No class has the key ${digit}: this run has ${classes} classes.`);
+  }
+
   document.addEventListener("load", (event) => {
     if (event.target.tagName === "IMG" && event.target.naturalWidth < 64) event.target.classList.add("lf-tiny");
   }, true);
+
+  // Gradio says nothing of an event that is refused or fails where, as here, it is sent in one request.
+  const ask = window.fetch.bind(window);
+  let said = 0;
+  window.fetch = async (resource, request) => {
+    if (!String(resource.url ?? resource).includes("/gradio_api/run/")) return ask(resource, request);
+    const before = said;
+    let answer;
+    try {
+      answer = await ask(resource, request);
+    } catch (error) {
+      say("The server does not answer: this was not done. Try again in a minute.");
+      throw error;
+    }
+    if (answer.ok && before === said) say("");
+    else if (answer.status === 401) signedOut();
+    else if (!answer.ok) say(await reason(answer.clone()));
+    return answer;
+  };
+
+  async function reason(answer) {
+    const text = await answer.text();
+    if (answer.headers.get("Content-Type")?.startsWith("text/plain")) return text;
+    try { return JSON.parse(text).error || FAILED; } catch { return FAILED; }
+  }
+  const FAILED = "This did not work. Reload the page and try again.";
+
+  function say(text, ...more) {
+    if (text) said += 1;
+    const place = find("[data-alert]");
+    if (place && (place.textContent || text)) place.replaceChildren(text, ...more);
+  }
+
+  function signedOut() {
+    if (find("[data-alert] a")) return;
+    const link = document.createElement("a");
+    const { pathname, search } = window.top.location;
+    Object.assign(link, { href: pathname + search, target: "_top", textContent: "Sign in again" });
+    say("You are signed out. ", link);  // this page asks for the sign-in, and comes after it
+  }
+  lf.signedOut = signedOut;
 
   // How soon this browser shows what another one did. One that nobody looks at does not ask.
   setInterval(async () => {
     const shown = head()?.dataset;
     if (!shown?.asks || document.hidden) return;
     const answer = await fetch(shown.asks).catch(() => null);  // away: asked again
+    if (answer?.redirected) { signedOut(); return; }  // to the sign-in page
+    if (answer?.ok && find("[data-alert] a")) say("");  // signed in again, in another tab
     const changed = answer?.ok ? (await answer.text()) !== head()?.dataset.version : answer?.status === 404;
     if (changed) press("lf-refresh");
   }, 5000);
@@ -197,7 +250,7 @@
   }
 
   new MutationObserver((changes) => {
-    if (waiting || changes.every((one) => one.target.closest?.("[data-island], [data-selected]"))) return;
+    if (waiting || changes.every((one) => one.target.closest?.("[data-island], [data-selected], [data-alert]"))) return;
     waiting = true;
     requestAnimationFrame(settled);
   }).observe(document.documentElement, { childList: true, subtree: true });

@@ -10,7 +10,8 @@
     const address = lf.head()?.dataset.trials;
     if (!island || !address) return;
     const answer = await fetch(address, { headers: { Accept: "text/html" }, ...request });
-    if (answer.ok || answer.status === 422) island.innerHTML = await answer.text();
+    if (answer.redirected) lf.signedOut();
+    else if (answer.ok || answer.status === 422) island.innerHTML = await answer.text();
     else island.innerHTML = '<p class="lf-refusal" role="alert">This picture could not be sent. Reload the page and try again.</p>';
   }
 
