@@ -58,8 +58,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             form.add_error(None, "This name and password do not belong together.")
             status = 403
     first_run = not User.objects.exists()
-    return render(request, "accounts/sign_in.html", {"form": form, "next": next_url, "first_run": first_run},
-                  status=status)
+    return render(request, "accounts/sign_in.html", {
+        "form": form, "next": next_url, "first_run": first_run, "has_ended": "ended" in request.GET}, status=status)
 
 
 @login_not_required

@@ -235,7 +235,27 @@ def test_pages_carry_headers_that_keep_strangers_out(client, db):
 def test_a_part_of_a_page_is_sent_to_the_sign_in_as_a_whole(client, db):
     response = client.get("/collections/1/arrivals/", headers={"HX-Request": "true"})
     assert response.status_code == 401
-    assert response["HX-Redirect"] == "/sign-in/"
+    assert response["HX-Redirect"] == "/sign-in/?ended=1"
+
+
+def test_a_page_whose_session_ended_is_come_back_to(client, ada):
+    response = client.get("/runs/1/live/", headers={
+        "HX-Request": "true", "HX-Current-URL": "http://testserver/runs/1/?tab=try&x=1"})
+    address = response["HX-Redirect"]
+    assert address == "/sign-in/?next=/runs/1/%3Ftab%3Dtry%26x%3D1&ended=1"
+    page = client.get(address).content.decode()
+    assert "Your session ended. Sign in to go on." in page
+    assert 'name="next" value="/runs/1/?tab=try&amp;x=1"' in page
+    assert "Your session ended" not in client.get("/sign-in/?next=/runs/1/").content.decode()
+    assert sign_in(client, "ada", PASSWORD, next="/runs/1/?tab=try&x=1")["Location"] == "/runs/1/?tab=try&x=1"
+
+
+@pytest.mark.parametrize("told", [
+    "https://evil.example/runs/1/", "http://testserver//evil.example/", "javascript:alert(1)", "http://[",
+    "//evil.example"])
+def test_a_foreign_page_is_not_gone_back_to(client, db, told):
+    response = client.get("/runs/1/live/", headers={"HX-Request": "true", "HX-Current-URL": told})
+    assert response["HX-Redirect"] == "/sign-in/?ended=1"
 
 
 def test_an_old_form_is_refused_in_words(ada):
