@@ -1,5 +1,5 @@
 // Uploads: files dropped or chosen go to the server by tus 1.0, a few at a time, and go on where they stopped.
-// The server is asked first what it has already, so nothing is kept in the browser.
+// The server is asked first what it has already, so nothing is kept in the browser but how many are missing (unsent.js).
 "use strict";
 
 (() => {
@@ -79,6 +79,7 @@
       return draw();
     }
     files.sort((a, b) => a.path.localeCompare(b.path, "en", { numeric: true }));
+    if (!isBusy() && !state.failed.length) unsent.forget();  // of a drop that was given up
     state.endpoint = place.endpoint;
     state.asking += 1;
     state.total += files.length;
@@ -90,6 +91,7 @@
         place.collection = String(made.id);
         await show(made.url).catch(() => {});  // what was dropped is sent all the same
       }
+      unsent.add(place.collection, files);
       await enqueue(files, place);
     } catch (error) {
       giveUp(files.filter((one) => !one.isSettled), place, error);
@@ -184,12 +186,14 @@
     one.isSettled = true;
     state.done += 1;
     state.here += 1;
+    unsent.done(one);
   }
 
   function leaveOut(one) {
     one.isSettled = true;
     state.total -= 1;
     state.leftOut += 1;
+    unsent.leaveOut(one);
   }
 
   // Asks what is here by name, then whether there is room for the rest, and only then sends the first byte.
@@ -281,6 +285,7 @@
 
   function pump() {
     while (state.active.size < PARALLEL && state.queue.length) send(state.queue.shift());
+    if (!isBusy() && !state.failed.length && !state.problem) unsent.forget();
     if (isBusy()) drawSoon(); else draw();
   }
 
@@ -297,7 +302,7 @@
         state.waiting = status === NO_SPACE ? error.originalResponse.getBody() : status ? "" : "the line is broken, trying again";
         return !status || status >= 500 || status === 409 || status === 423;
       },
-      onSuccess: () => { state.done += 1; state.doneBytes += one.file.size; state.active.delete(one); tell(); pump(); },
+      onSuccess: () => { state.done += 1; state.doneBytes += one.file.size; state.active.delete(one); unsent.done(one); tell(); pump(); },
       onError: (error) => {
         const answer = error.originalResponse;
         one.reason = (answer && answer.getBody()) || "the connection broke";
@@ -353,6 +358,7 @@
 
   function close() {
     dock.close();
+    unsent.forget();
     Object.assign(state, { failed: [], total: 0, totalBytes: 0, doneBytes: 0, done: 0, here: 0, unpacked: 0, leftOut: 0, problem: "" });
   }
 
