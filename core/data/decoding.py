@@ -204,4 +204,5 @@ def _what_else(content: bytes) -> str:
         return "damaged, or of a kind that cannot be read here; if other programs show it, export it as JPEG or PNG"
     if content[4:8] == b"ftyp":
         return "a video or an unknown kind of image; export it as JPEG or PNG"
-    return "not an image; JPEG, PNG, WebP, TIFF, GIF, BMP and AVIF can be read"
+    last = "BMP and AVIF" if importlib.util.find_spec("pillow_heif") is None else "BMP, AVIF and HEIC"
+    return f"not an image; JPEG, PNG, WebP, TIFF, GIF, {last} can be read"

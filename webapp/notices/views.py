@@ -24,7 +24,9 @@ def edit(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         form.save()
         _record_changes(request, form)
-        messages.success(request, "Saved. The next run of yours that succeeds or fails is told there.")
+        is_told = form.instance.webhook_url or form.instance.email
+        messages.success(request, "Saved. The next run of yours that succeeds or fails is told there." if is_told else
+                         "Saved. No address is left, so nothing is told of your runs.")
         return redirect("notices:edit")
     recent = request.user.notices.filter(run__trashed_at=None).select_related("run__collection").order_by("-pk")
     return render(request, "notices/edit.html",

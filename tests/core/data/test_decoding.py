@@ -208,7 +208,7 @@ def test_a_small_image_comes_back_as_it_is(photograph):
 
 @pytest.mark.parametrize(("content", "reason"), [
     (b"", "empty file"),
-    (b"hello, world" * 20, "not an image; JPEG, PNG, WebP, TIFF, GIF, BMP and AVIF can be read"),
+    (b"hello, world" * 20, "not an image; JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF and HEIC can be read"),
     (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"><rect/></svg>', "an SVG drawing"),
     (b"\xef\xbb\xbf\n<svg/>", "an SVG drawing"),
     (b"<!DOCTYPE html><html><body>404</body></html>", r"a web page \(HTML\)"),

@@ -247,3 +247,9 @@ def test_others_see_nothing_of_it(stranger: Client, alice, collection):
     end(rows.run(collection))
     page = stranger.get(PAGE).content.decode()
     assert "alice@example.org" not in page and "Bears" not in page
+
+
+def test_who_clears_the_last_address_is_told_that_nothing_is_told(alice, signed_in):
+    for url, said in (("https://example.org/hook", "is told there"), ("", "so nothing is told of your runs")):
+        page = signed_in.post(PAGE, {"email": "", "webhook_url": url}, follow=True).content.decode()
+        assert said in page
