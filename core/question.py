@@ -59,6 +59,10 @@ def obstacle(method: str, question: Question, settings: Settings | None = None) 
         return Obstacle("It needs class names, and this collection has none.", "Give class names", "classes")
     if needs == "count" and question.count is None:
         return Obstacle("It needs to know how many classes there are.", "Give names or a number", "classes")
+    if method != "zeroshot" and question.count is not None and 0 < question.num_images < question.count:
+        return Obstacle(f"{question.count:,} classes for {question.num_images:,} images, over all of which it would "
+                        "spread them. Only zero-shot, which learns nothing, takes a list longer than the collection.",
+                        "Give fewer classes, or add images", "classes")
     chosen = settings or METHODS[method].settings()
     if not question.class_names and learns_from_labels(chosen) and not getattr(chosen, "oracle", False):
         return Obstacle("Labels name groups, or teach a classifier, only where there are class names.",

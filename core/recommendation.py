@@ -38,6 +38,10 @@ class Recommendation:
 def recommend_method(question: Question) -> Recommendation:
     """Choose the method a person most likely wants."""
     few = question.num_images < FEW_IMAGES
+    if 0 < question.num_images < len(question.class_names):
+        return Recommendation(method="zeroshot", reason=(
+            f"You gave {len(question.class_names):,} names for {question.num_images:,} images. Zero-shot reads them "
+            "all; shorten the list to those that it finds, and other methods can learn from your photographs."))
     if question.class_names and few:
         return Recommendation(method="zeroshot", reason=(
             f"With {question.num_images} images there is too little to learn from; reading your class names "

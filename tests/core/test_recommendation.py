@@ -19,6 +19,7 @@ from core.settings import defaults, describe
     (Question(num_images=500, class_names=("cat", "dog"), confirmed=0.9, labelled=8, labels_per_class=4), "must"),
     (Question(num_images=49, class_names=("cat", "dog"), confirmed=0.55, labelled=8, labels_per_class=4), "zeroshot"),
     (Question(num_images=49, class_names=("cat", "dog"), confirmed=0.55), "zeroshot"),
+    (Question(num_images=500, class_names=tuple(f"bird {number}" for number in range(501))), "zeroshot"),
     (Question(num_images=500, num_classes=7), "turtle"),
     (Question(num_images=49, num_classes=7), "kmeans"),
     (Question(num_images=500), "turtle"),
@@ -29,6 +30,14 @@ def test_it_recommends_by_names_number_and_size(question, method):
     assert found.method == method
     assert obstacle(method, question) is None
     assert found.reason.endswith(".")
+
+
+@pytest.mark.parametrize("method", [one for one in METHODS if one not in ("zeroshot", "semimae")])
+def test_a_method_that_learns_cannot_be_asked_about_more_classes_than_images(method):
+    names = tuple(f"bird {number}" for number in range(501))
+    found = obstacle(method, Question(num_images=500, class_names=names))
+    assert found is not None and found.reason.startswith("501 classes for 500 images")
+    assert obstacle(method, Question(num_images=501, class_names=names)) is None
 
 
 @pytest.mark.parametrize(("method", "num_images", "on_gpu", "backbone", "words"), [

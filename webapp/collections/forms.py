@@ -83,7 +83,7 @@ class QuestionForm(forms.Form):
         if values.get("file"):
             text = values["names"] = read_list_file(values["file"])
         self.parsed = parse_names(text)
-        self._check_count(len(self.parsed), "name")
+        self._check_count(len(self.parsed), "name")  # more than images are fine: zero-shot reads them all
         if values.get("class_list") in ("new", "", None) and values.get("list_name"):
             try:
                 values["list_name"] = check_list_name(self.person, values["list_name"])
@@ -105,9 +105,8 @@ class QuestionForm(forms.Form):
             raise DataError("classes", f"one {unit}: nothing to tell apart; give at least two")
         images = self.collection.images.count()
         on_their_way = self.collection.uploads.exclude(status__in=[Upload.Status.DONE, Upload.Status.REFUSED]).exists()
-        if images and not on_their_way and count > images:
-            plural = "classes" if unit == "class" else "names"
-            raise DataError("classes", f"{count:,} {plural} for {images:,} images; give fewer {plural}, or add images")
+        if unit == "class" and images and not on_their_way and count > images:
+            raise DataError("classes", f"{count:,} classes for {images:,} images; give fewer classes, or add images")
 
     def save(self) -> Collection:
         """Store the question: a new list, a new version of a list, or none."""

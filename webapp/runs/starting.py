@@ -19,6 +19,7 @@ from core.settings import Value, describe, split_list
 from webapp.collections.models import ClassListVersion, Collection, Upload
 from webapp.collections.room import check_run
 from webapp.review.confirmed import confirmed_labels
+from webapp.runs.counting import count_different, too_few
 from webapp.runs.further import brought, count_brought, earlier_run, further_collections, other_collection
 from webapp.runs.models import LIVE, Run
 from webapp.runs.room import package_bytes
@@ -55,11 +56,10 @@ class Asked:
 def question_of(collection: Collection, asked: Asked | None = None) -> Question:
     """Return what is asked of a collection, with the number of different pictures it is asked about."""
     asked = asked or Asked.of(collection)
-    different = collection.images.filter(held_out=False, set_aside=False).order_by().values("file").distinct().count()
     names = tuple(asked.version.names) if asked.version else ()
     labels = confirmed_labels(collection, asked.version or collection.class_list_version)
-    return Question(num_images=different, class_names=names, num_classes=asked.num_classes, labelled=len(labels),
-                    labels_per_class=fewest_labels(labels.values(), len(names)),
+    return Question(num_images=count_different(collection), class_names=names, num_classes=asked.num_classes,
+                    labelled=len(labels), labels_per_class=fewest_labels(labels.values(), len(names)),
                     confirmed=_confirmed(collection, asked.version))
 
 
@@ -189,19 +189,14 @@ def check(collection: Collection, method: str, question: Question, settings: Set
         DataError: naming the images, the classes or the labels.
     """
     _check_uploads(collection)
-    if question.num_images == 0:
-        raise DataError("images", "this collection has none to adapt to; add images first")
-    if question.num_images == 1:
-        raise DataError("images", "one image is not enough to compare with anything; add more")
+    if lacking := too_few(question.num_images):
+        raise DataError("images", lacking)
     hindrance = obstacle(method, question, settings)
     if hindrance:
         raise DataError(hindrance.lacking,
                         f"{METHODS[method].title}: {hindrance.reason.rstrip('.')}; {hindrance.fix.lower()}")
     if question.count is not None and question.count < 2:
         raise DataError("classes", "one class leaves nothing to tell apart; give at least two")
-    if question.count is not None and question.count > question.num_images:
-        raise DataError("classes", f"{question.count} classes for {question.num_images} images; "
-                                   "give fewer classes or add images")
 
 
 def _check_other(field: str, method: str, other: Collection) -> None:

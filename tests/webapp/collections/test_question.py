@@ -48,8 +48,7 @@ def test_an_edit_is_a_new_version_and_the_old_one_stays(signed_in, five):
 
 @pytest.mark.parametrize(("names", "words"), [
     ("", "no class names"), ("cat", "nothing to tell apart"), ("cat\nCAT ", "same name as line 1"),
-    ("cat\n\ndog", "empty line"), ("cat\n" + "x" * 101, "101 characters"),
-    ("a\nb\nc\nd\ne\nf", "6 names for 5 images")])
+    ("cat\n\ndog", "empty line"), ("cat\n" + "x" * 101, "101 characters")])
 def test_names_with_faults_are_refused_where_they_stand(signed_in, five, names, words):
     response = ask(signed_in, five, names=names)
     assert response.status_code == 422
@@ -64,6 +63,12 @@ def test_numbers_with_faults_are_refused_where_they_stand(signed_in, five, numbe
     response = ask(signed_in, five, kind="number", num_classes=number)
     assert response.status_code == 422
     assert words in response.content.decode()
+
+
+def test_a_list_may_be_longer_than_the_collection(signed_in, five):
+    assert ask(signed_in, five, names="a\nb\nc\nd\ne\nf").status_code == 302
+    five.refresh_from_db()
+    assert len(five.class_list_version.names) == 6
 
 
 def test_more_classes_than_images_are_fine_while_images_are_on_their_way(signed_in, five):
