@@ -87,8 +87,8 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
         told = {photographs.place[image] for image in taught}
         result = summarise(
             classifier, adapted, [one[:photographs.adapted] for one in spaces], seed=run.seed, seconds=seconds,
-            peak_memory_bytes=peak_memory_bytes(surroundings.device), refused=run.collection.refusals.count(),
-            opinion=opinion,
+            peak_memory_bytes=peak_memory_bytes(surroundings.device),
+            refused=run.collection.refusals.filter(left_out=False).count(), opinion=opinion,
             measured=measuring.measured(run, photographs, labels, held_out=False, taught=told),
             pictures=surroundings.pictures.drawn, on_fold=lambda fold: surroundings.stage("scoring the answers"))
         surroundings.stage("drawing the map")

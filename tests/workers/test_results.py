@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 
+from core.data.members import HIDDEN
 from tests.workers.conftest import DIGITS
 from tests.workers.example_runs import MUST
 from webapp.review.actions import correct, name_cluster

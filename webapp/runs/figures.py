@@ -104,12 +104,19 @@ def measured_note(run: Run) -> str:
     return "The run never saw these answers; only this table does."
 
 
-def headline(run: Run, checked: Outcome | None = None) -> str:
+def outdone(run: Run) -> Measure | None:
+    """Return the first figure measured on known answers where the baseline has more right, or None."""
+    first = next(iter(measures(run)), None)
+    return first if first is not None and first.baseline is not None and first.own < first.baseline else None
+
+
+def headline(run: Run, checked: Outcome | None = None, known: int | None = None) -> str:
     """Return the one sentence a person can repeat. What was not measured is called an estimate, or not accuracy at all.
 
     Args:
         run: a finished one.
         checked: its standing spot check, if any.
+        known: on how many images of known answer it was measured, where that can still be told.
     """
     result, title = run.result, title_of(run.method)
     answered = sum(result.get("histogram") or [])
@@ -117,7 +124,8 @@ def headline(run: Run, checked: Outcome | None = None) -> str:
     if measured is not None:
         than = f"; {title_of(run.baseline.method)} had {measured.baseline:.1f}\u00a0%" if (
             run.baseline and measured.baseline is not None) else ""
-        return f"Measured {measured.own:.1f}\u00a0% right where the answers are known{than}."
+        where = "where the answers are known" if known is None else f"on {known:,} images whose answers are known"
+        return f"Measured {measured.own:.1f}\u00a0% right {where}{than}."
     if checked is not None and checked.measured is not None:
         return f"Measured {sentence(checked.measured)}."
     compared, found = score(run), result.get("classes_found")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from webapp.review.names import class_names, has_class_list, name_at
-from webapp.review.queries import matched_classes
+from webapp.review.queries import matched_classes, same_words
 from webapp.runs.models import Run
 
 SHOWN_CLASSES = 40
@@ -83,22 +83,30 @@ def confidence_columns(run: Run) -> list[Column]:
 
 
 def _baseline_counts(run: Run, length: int) -> list[int] | None:
-    """Return the baseline's histogram in the run's own order of classes, or None."""
+    """Return the baseline's histogram in the run's own order of classes, or None.
+
+    Groups of a baseline that share no image with the class they are matched to, and such that are matched to none, take
+    the places that are left, so that the bars add up to its images.
+    """
     counts = (run.result.get("baseline") or {}).get("histogram")
     if not counts and run.baseline is not None:
         counts = run.baseline.result.get("histogram")
     if not counts:
         return None
-    if has_class_list(run):
+    if has_class_list(run) if run.baseline is None else same_words(run, run.baseline):
         return _fitted(counts, length)
     if not run.is_terminal:
         return None  # clusters still change their numbers: nothing to set them beside
-    matched = matched_classes(run, run.baseline) or {}
+    matched = {theirs: ours for theirs, ours in (matched_classes(run, run.baseline) or {}).items()
+               if theirs < len(counts) and ours < length}
+    if not matched:
+        return None
+    left = (place for place in range(length) if place not in set(matched.values()))
+    matched |= dict(zip([theirs for theirs in range(len(counts)) if theirs not in matched], left))
     aligned = [0] * length
     for theirs, ours in matched.items():
-        if theirs < len(counts) and ours < length:
-            aligned[ours] = counts[theirs]
-    return aligned if matched else None
+        aligned[ours] = counts[theirs]
+    return aligned
 
 
 def _fitted(counts: Sequence[int], length: int) -> list[int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,10 @@ from webapp.runs.figures import MEASURES
 from webapp.runs.models import Prediction, Run
 
 NO_ANSWER = -1
+SAME = 1e-6
+"""Shares that differ by less were counted on the same answers."""
+CHANCE = 0.05
+"""A difference that chance alone makes at least this often may be chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,27 @@ class Share:
     images: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a run was measured on, beside its baseline.
+
+    Attributes:
+        images: how many with a known answer.
+        gained, lost: of them, those that the run alone has right, and those that its baseline alone has.
+    """
+
+    images: int
+    gained: int = 0
+    lost: int = 0
+
+    @property
+    def is_within_chance(self) -> bool:
+        """Tell whether gains and losses may be chance: the exact sign test (McNemar, Psychometrika 12, 1947)."""
+        changed = self.gained + self.lost
+        fewer = sum(comb(changed, one) for one in range(min(self.gained, self.lost) + 1))
+        return changed > 0 and 2 * fewer >= CHANCE * 2**changed
+
+
 def shares(runs: Sequence[Run]) -> list[Share | None]:
     """Return each run's share of right answers on the images that all of them are measured on.
 
@@ -45,17 +71,45 @@ def shares(runs: Sequence[Run]) -> list[Share | None]:
     Args:
         runs: finished ones of one collection.
     """
+    right = _right_answers(runs)
+    if right is None:
+        return [None for _ in runs]
+    return [Share(label=MEASURES[measure_of(run)][0], value=float(one.mean()), images=len(one))
+            for run, one in zip(runs, right, strict=True)]
+
+
+def beside_baseline(run: Run) -> Known | None:
+    """Return what a finished run was measured on, and how it did there beside its baseline.
+
+    None where nothing was measured, and where the known answers are no more those it was measured on.
+    """
+    measured = (run.result.get("measured") or {}).get(measure_of(run))
+    if measured is None or (own := _right_answers([run])) is None or abs(own.mean() - measured) > SAME:
+        return None
+    both = _right_answers([run, run.baseline]) if run.baseline is not None else None
+    if both is None or both.shape[1] != own.shape[1]:
+        return Known(images=own.shape[1])
+    return Known(images=own.shape[1], gained=int((both[0] & ~both[1]).sum()), lost=int((both[1] & ~both[0]).sum()))
+
+
+def measure_of(run: Run) -> str:
+    """Return the key of the figure that says how much of a run's answers is right."""
+    return "accuracy" if has_class_list(run) else "hungarian_accuracy"
+
+
+def _right_answers(runs: Sequence[Run]) -> NDArray[np.bool_] | None:
+    """Return which answers of each run are right (R, N), on the images that `shares` tells of; None without any."""
     truth = _truth(runs)
     if not truth:
-        return [None for _ in runs]
+        return None
     place = {image: at for at, image in enumerate(truth)}
     answers = np.stack([_answers(run, place) for run in runs])  # (R, N)
     shared = (answers != NO_ANSWER).all(axis=0)
     if not shared.any():
-        return [None for _ in runs]
+        return None
     number = {name: at for at, name in enumerate(dict.fromkeys(truth.values()))}
     true = np.array([number[name] for name in truth.values()])[shared]
-    return [_share(run, labels, true, number) for run, labels in zip(runs, answers[:, shared], strict=True)]
+    return np.stack([_right(run, labels, true, number) for run, labels in zip(runs, answers[:, shared], strict=True)])
 
 
 def _truth(runs: Sequence[Run]) -> dict[int, str]:
@@ -76,8 +130,9 @@ def _answers(run: Run, place: Mapping[int, int]) -> NDArray[np.int64]:
     return answers
 
 
-def _share(run: Run, labels: NDArray[np.int64], true: NDArray[np.int64], number: Mapping[str, int]) -> Share:
-    """Return a run's share of right answers.
+def _right(run: Run, labels: NDArray[np.int64], true: NDArray[np.int64],
+           number: Mapping[str, int]) -> NDArray[np.bool_]:
+    """Return which of a run's answers (N,) are right.
 
     Args:
         run: where it answers in class names, name is compared with name; else its clusters are matched to them.
@@ -87,14 +142,10 @@ def _share(run: Run, labels: NDArray[np.int64], true: NDArray[np.int64], number:
     """
     if has_class_list(run):
         own = np.array([number.get(fold(name), NO_ANSWER) for name in class_names(run)])
-        measure, right = "accuracy", int((own[labels] == true).sum())
-    else:
-        measure, right = "hungarian_accuracy", _matched(labels, true)
-    return Share(label=MEASURES[measure][0], value=right / len(true), images=len(true))
-
-
-def _matched(labels: NDArray[np.int64], true: NDArray[np.int64]) -> int:
-    """Return how many answers (N,) are right under the best one-to-one match of clusters to true names (N,)."""
+        return own[labels] == true
     together = np.zeros((labels.max() + 1, true.max() + 1), dtype=np.int64)
     np.add.at(together, (labels, true), 1)
-    return int(together[best_match(together)].sum())
+    own = np.full(len(together), NO_ANSWER)
+    clusters, names = best_match(together)
+    own[clusters] = names
+    return own[labels] == true

@@ -15,7 +15,7 @@ from core.recommendation import recommend_method
 from core.settings import describe
 from webapp.audit.trail import record
 from webapp.collections.permissions import get_own_collection
-from webapp.runs import deletion, figures, further, histograms, starting
+from webapp.runs import counting, deletion, figures, further, histograms, known_answers, starting
 from webapp.runs import live as state
 from webapp.runs.forms import RunForm
 from webapp.runs.models import Run
@@ -27,6 +27,8 @@ from webapp.sharing.models import Role
 from webapp.spot_checks import outcome as spot_checks
 
 POINTS_A_PAGE = 2000
+SETTING_ANEW = {"preset", "setting-backbone"}
+"""What is sent along where a choice on the form gives its settings their first values again."""
 
 
 @require_http_methods(["GET", "POST"])
@@ -53,9 +55,13 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
     cards = [{"name": name, "method": one, "obstacle": obstacle(name, question), "is_chosen": name == method,
               "is_recommended": name == recommended.method} for name, one in METHODS.items()]
     cards.sort(key=lambda card: (not card["is_recommended"], card["obstacle"] is not None))
+    duplicates = counting.adapted_to(collection).count() - question.num_images
     return render(request, "runs/_form.html" if request.headers.get("HX-Request") else "runs/new.html", {
         "collection": collection, "question": question, "form": form, "cards": cards, "recommended": recommended,
         "chosen": METHODS[method], "obstacle": obstacle(method, question),
+        "images": counting.different_images(question.num_images, duplicates),
+        "is_set_anew": "HX-Request" in request.headers and bool(SETTING_ANEW & request.GET.keys()),
+        "too_few": counting.too_few(question.num_images).capitalize(),
         "learns_from_labels": learns_from_labels(parse(method, form.start_values)),
     }, status=422 if bound is not None else 200)
 
@@ -175,7 +181,11 @@ def _context(run: Run) -> dict[str, object]:
         context |= {"samples": state.samples(run), "alarm": state.alarm(run)}
     if run.status == Run.Status.SUCCEEDED:
         checked = spot_checks.standing(run)
-        context |= {"headline": figures.headline(run, checked), "spot_check": checked,
+        known = known_answers.beside_baseline(run)
+        different = sum(run.result.get("histogram") or [])
+        context |= {"headline": figures.headline(run, checked, known.images if known else None), "spot_check": checked,
+                    "different": different, "known": known, "outdone": figures.outdone(run),
+                    "images": counting.different_images(different, counting.count_duplicates(run)),
                     "latest_check": spot_checks.latest(run),
                     "objection": figures.objection(run), "estimated": figures.estimated(run),
                     "estimated_baseline": figures.estimated(run.baseline) if run.baseline else None,

@@ -63,6 +63,17 @@ def test_the_live_part_is_what_the_page_shows(collection, page):
     assert "attempt 1 of 3 begins on box" in part
 
 
+@pytest.mark.parametrize(("status", "kept"), [("running", ("pause", "cancel")), ("paused", ("resume", "cancel")),
+                                              ("queued", ("pause", "cancel"))])
+def test_each_button_of_the_live_part_has_an_id_by_which_htmx_keeps_the_focus_on_it(collection, page, status, kept):
+    run = rows.run(collection, status=status)
+    part = page(run, "live")
+    buttons = re.findall(r"<button[^>]*>", part)
+    assert len(buttons) == len(kept)
+    for button, name in zip(buttons, kept, strict=True):
+        assert f'id="{name}-{run.pk}"' in button
+
+
 def test_the_live_part_of_a_run_that_ended_asks_for_the_whole_page(collection, signed_in):
     for status in ("succeeded", "failed", "cancelled"):
         answer = signed_in.get(reverse("runs:live", args=[rows.run(collection, status=status).pk]))

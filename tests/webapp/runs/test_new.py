@@ -10,6 +10,7 @@ from django.utils.html import escape
 from core.catalog import METHODS
 from core.settings import describe
 from tests.webapp.runs import rows
+from tests.webapp.runs.reading import text
 from webapp.runs import starting
 from webapp.runs.forms import PREFIX, RunForm
 from webapp.runs.models import Run
@@ -107,6 +108,39 @@ def test_it_starts_the_run(signed_in, collection, sent):
     assert (run.seed, run.preset, run.status) == (5, "small-collection", "queued")
     assert run.baseline.method == "zeroshot"
     assert "Zero-shot runs first" in signed_in.get(answer.url).content.decode()
+
+
+def test_it_says_that_duplicates_count_once(signed_in, collection):
+    first = collection.images.first()
+    collection.images.filter(number__in=(1, 2)).update(file=first.file, sha256=first.sha256, duplicate_of=first)
+    page = text(signed_in.get(address(collection)).content.decode())
+    assert "for 58 different images (2 duplicates count once)." in page
+
+
+def test_one_picture_and_its_copies_cannot_be_started_and_the_form_says_why(signed_in, alice):
+    one = rows.collection(alice, 3, title="one")
+    first = one.images.first()
+    one.images.exclude(pk=first.pk).update(file=first.file, sha256=first.sha256, duplicate_of=first)
+    page = signed_in.get(address(one)).content.decode()
+    assert '<button type="submit" disabled>Start the run</button>' in page
+    assert "One image is not enough to compare with anything; add more." in text(page)
+    assert "will take" not in text(page)
+
+
+def test_the_duration_is_called_that_of_the_settings_it_is_of(signed_in, collection):
+    earlier = rows.run(collection)
+    for chosen, words in (({}, "the preset’s"), ({"from": earlier.pk}, "the earlier run’s")):
+        page = text(signed_in.get(address(collection), {"method": "must", **chosen}).content.decode())
+        assert re.search(rf"MUST will take [^.]* with {words} settings\.", page), chosen
+
+
+def test_another_preset_says_that_it_set_the_settings_anew(signed_in, collection):
+    htmx = {"HX-Request": "true"}
+    for chosen, is_said in (({"preset": "gtsrb-b"}, True), ({"setting-backbone": "clip-vit-b16"}, True), ({}, False)):
+        part = signed_in.get(address(collection), {"method": "must", **chosen}, headers=htmx).content.decode()
+        assert ("The settings were set anew." in part) is is_said, chosen
+    whole = signed_in.get(address(collection), {"method": "must", "preset": "gtsrb-b"}).content.decode()
+    assert "set anew" not in whole
 
 
 def test_several_feature_spaces_are_joined(signed_in, collection, sent):
@@ -214,8 +248,10 @@ def test_the_cost_is_that_of_the_values_given(signed_in, collection, sent):
 @pytest.mark.parametrize(("gpus", "takes", "larger"), [
     ((), "minutes on two CPU cores, under a minute on a GPU", ""),
     ((True, False), "minutes on two CPU cores, under a minute on a GPU", ""),
-    ((False, False), "about 4 minutes.", "CLIP ViT-B/16 knows far more; with it this would take about 5 hours here"),
-    ((True,), "under a minute.", "CLIP ViT-L/14 knows far more; with it this would take about 17 minutes on the GPU")])
+    ((False, False), "about 4 minutes with the preset’s settings.",
+     "CLIP ViT-B/16 knows far more; with it this would take about 5 hours here"),
+    ((True,), "under a minute with the preset’s settings.",
+     "CLIP ViT-L/14 knows far more; with it this would take about 17 minutes on the GPU")])
 def test_the_cost_is_that_of_the_workers_that_are_there(signed_in, alice, gpus, takes, larger):
     collection = rows.collection(alice, 600, title="many")
     for number, on_gpu in enumerate(gpus):

@@ -45,6 +45,18 @@ def test_it_shows_what_runs_and_what_waits_in_order(signed_in, collection, their
     assert "make worker" not in page
 
 
+def test_whatever_takes_the_focus_in_the_queue_has_an_id_of_its_own(signed_in, collection):
+    """The queue is drawn anew every three seconds; htmx finds again what had the focus by its id."""
+    for status in ("running", "paused"):
+        rows.run(collection, status=status)
+    for minutes in (1, 2):
+        waiting(collection, minutes)
+    html = signed_in.get(reverse("runs:queue"), headers={"HX-Request": "true"}).content.decode()
+    focusable = re.findall(r"<(?:a|button) [^>]*>", html)
+    ids = [found for one in focusable for found in re.findall(r' id="([^"]+)"', one)]
+    assert len(focusable) == len(set(ids)) >= 10, focusable
+
+
 def test_nothing_of_other_people_s_runs_is_told_but_that_they_are_there(signed_in, collection, theirs):
     run = rows.run(theirs, status="running", stage="secretly adapting")
     queued = waiting(theirs, 1)

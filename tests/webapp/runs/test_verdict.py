@@ -13,6 +13,9 @@ from core.evaluation import estimate
 from core.evaluation.estimate import Calibration, Line
 from tests.webapp.runs import rows
 from tests.webapp.runs.reading import text
+from webapp.collections.models import TrueLabel
+from webapp.runs.histograms import histogram
+from webapp.runs.models import Run
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +51,7 @@ def test_the_result_is_compared_with_the_baseline(collection, page):
     shown = text(page(mine))
     assert "MUST sorted 60 images into 3 of 3 classes; label-free score 90.0, Zero-shot 80.0." in shown
     assert "66 % answered as the baseline did" in shown
-    assert "2 images refused" in shown
+    assert "2 files refused" in shown
     assert "Keep" not in shown and "better than" not in shown
     assert "accuracy" not in shown
 
@@ -89,6 +92,64 @@ def test_what_was_measured_is_called_measured(collection, page):
     assert "0.79" in shown
     for place in [match.start() for match in re.finditer("accuracy", shown)]:
         assert shown[:place].rstrip().endswith("measured"), shown[place - 40:place]
+
+
+def measured_beside(collection, own_right, baseline_right):
+    """Return a run and its baseline, zero-shot, that are right on so many of sixty images, the first ones."""
+    rows.truth(collection, [0] * 60)
+    baseline, mine = (
+        rows.answered(rows.run(collection, method, result=rows.result(measured={"accuracy": right / 60})),
+                      [0] * right + [1] * (60 - right))
+        for method, right in (("zeroshot", baseline_right), ("must", own_right)))
+    Run.objects.filter(pk=mine.pk).update(baseline=baseline)
+    return Run.objects.get(pk=mine.pk), baseline
+
+
+@pytest.mark.parametrize(("own", "beside", "is_chance"), [(20, 22, True), (20, 40, False)])
+def test_a_baseline_that_had_more_right_is_named_and_linked(collection, page, own, beside, is_chance):
+    mine, baseline = measured_beside(collection, own, beside)
+    html = page(mine)
+    shown = text(html).replace("\xa0", " ")
+    assert f"Measured {own / 0.6:.1f} % right on 60 images whose answers are known; Zero-shot had" in shown
+    assert f"Zero-shot had more right : {beside / 0.6:.1f} % beside {own / 0.6:.1f} %" in shown
+    assert ("So small a difference may be chance." in shown) is is_chance
+    assert f'href="{reverse("runs:detail", args=[baseline.pk])}">See the Zero-shot result' in html
+
+
+def test_a_run_that_had_more_right_is_not_warned_of(collection, page):
+    assert "had more right" not in page(measured_beside(collection, 40, 20)[0])
+
+
+def test_answers_that_were_changed_since_are_not_counted(collection, page):
+    mine, _ = measured_beside(collection, 40, 20)
+    TrueLabel.objects.filter(image__number__lt=10).delete()
+    assert "right where the answers are known" in page(mine)
+
+
+def test_the_bars_of_a_baseline_that_forms_groups_add_up_and_the_page_says_how_they_are_matched(alice, page):
+    unnamed = rows.collection(alice, 12, names=(), num_classes=3)
+    baseline = rows.answered(rows.run(unnamed, "kmeans", result=rows.result(histogram=(6, 5, 1))),
+                             [0] * 6 + [1] * 5 + [2])
+    mine = rows.answered(rows.run(unnamed, "turtle", baseline=baseline, result=rows.result(histogram=(12, 0, 0))),
+                         [0] * 12)
+    bars = histogram(mine).bars
+    assert [bar.count for bar in bars] == [12, 0, 0]
+    assert sorted(bar.baseline_count for bar in bars) == [1, 5, 6]
+    assert bars[0].baseline_count == 6
+    assert "k-means has groups of its own: each stands beside one of this run’s" in page(mine)
+
+
+def test_a_baseline_that_answers_in_the_same_names_is_not_said_to_be_matched(collection, page):
+    baseline = rows.run(collection, "zeroshot")
+    assert "groups of its own" not in page(rows.run(collection, baseline=baseline))
+
+
+def test_the_result_says_that_duplicates_count_once(collection, page):
+    first = collection.images.first()
+    collection.images.filter(number=1).update(file=first.file, sha256=first.sha256, duplicate_of=first)
+    mine = rows.run(collection, result=rows.result(histogram=(20, 25, 14)))
+    rows.answer(mine)
+    assert "59 different images (1 duplicate counts once)" in text(page(mine))
 
 
 def test_the_held_out_part_is_measured_apart(collection, page):
