@@ -65,6 +65,13 @@ def _add_recommend(command: argparse.ArgumentParser) -> None:
     _add_json(command)
 
 
+def _seed(text: str) -> int:
+    """Return a seed: a whole number from 0 on."""
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 0 on")
+    return int(text)
+
+
 def _add_question(command: argparse.ArgumentParser) -> None:
     question = command.add_mutually_exclusive_group()
     question.add_argument("--names", type=Path, metavar="FILE", help="class names, one a line")
@@ -80,7 +87,7 @@ def _add_adapt(command: argparse.ArgumentParser) -> None:
     command.add_argument("--preset", metavar="NAME", help="settings by name; without it they are chosen by the "
                                                           "number of images and the foundation model")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting; repeatable")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=_seed, default=0)
     command.add_argument("--held-out", metavar="SHARE|FILE", help="images kept out of adaptation, yet answered")
     command.add_argument("--warm-up", type=Path, metavar="DIR|ZIP|TAR", help="a larger collection to warm up on (MUST)")
     command.add_argument("--warm-up-names", type=Path, metavar="FILE", help="the larger collection's own class names, "
@@ -115,7 +122,7 @@ def _add_spot_check(command: argparse.ArgumentParser) -> None:
     command.add_argument("--count", type=int, default=50, metavar="N", help="images to ask about (default: 50)")
     command.add_argument("--design", default="uniform", choices=DESIGNS, help="every image alike, or from every class "
                                                                               "answered, weighted back")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=_seed, default=0)
     command.add_argument("--answers", type=Path, metavar="CSV", help="the filled sheet: measure, and write accuracy "
                                                                      "and interval into the model's card")
     _add_json(command)
@@ -138,7 +145,7 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument("--source-truth", type=Path, metavar="CSV", help="their path,label")
     command.add_argument("--sample", type=int, default=1000, metavar="N",
                          help="images for what looks at each many times (default: 1000)")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=_seed, default=0)
     _add_surroundings(command)
 
 

@@ -11,7 +11,7 @@ from core.cost import cost
 from core.data.images import open_images
 from core.errors import ConfigError, DataError
 from core.finished import read_finished
-from core.labels import as_indices, read_labels
+from core.labels import as_indices, read_given_labels
 from core.presets.table import recommend as recommended_settings
 from core.question import Question, fewest_labels
 from core.recommendation import larger_model, recommend_method
@@ -45,7 +45,8 @@ def recommend(*, images: Path, names: Path | None, classes: int | None, labels: 
         found, refused = open_images(images, Path(folder))
         for refusal in refused:
             listener.note(f"left out {refusal.name}: {refusal.reason}")
-        labelled = as_indices(read_labels(labels), found.names, class_names, str(labels)) if labels is not None else {}
+        labelled = {} if labels is None else as_indices(
+            read_given_labels(labels), found.names, class_names, str(labels))
     question = Question(
         num_images=len(found), class_names=class_names, num_classes=classes, labelled=len(labelled),
         labels_per_class=fewest_labels(labelled.values(), len(class_names)),

@@ -20,7 +20,7 @@ from core.card import card_of, judges_of, origin_of
 from core.catalog import METHODS, Settings, answers_in_groups, learns_from_labels, parse
 from core.classifier import Classifier, Predictions
 from core.data.images import ImageSet, open_images
-from core.errors import CheckpointError, ConfigError, DataError
+from core.errors import ConfigError
 from core.evaluation.result import Result, summarise
 from core.evaluation.second_opinion import second_opinion
 from core.export import unpacked, write_package
@@ -54,7 +54,7 @@ def adapt(request: AdaptRequest, listener: Listener) -> Result:
     work = begin(request)
     try:
         return _adapt(request, class_names, work, listener)
-    except (ConfigError, DataError, CheckpointError):
+    except Exception:
         if not Checkpoints(work).path.exists():  # nothing was done that --resume could go on with
             shutil.rmtree(work)
             if not any(request.out.iterdir()):
@@ -135,7 +135,14 @@ def _first(request: AdaptRequest, settings: Settings, problem: Problem, images: 
 
 
 def predict(*, model: Path, images: Path, out: Path, device: str, listener: Listener) -> None:
-    """Label images with an adapted model and write them as CSV."""
+    """Label images with an adapted model and write them as CSV.
+
+    Raises:
+        ConfigError: before any work, where `out` cannot be written.
+    """
+    if out.is_dir():
+        raise ConfigError("out", f"{out} is a folder; name a CSV file in it")
+    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="labelfree-") as folder:
         work = Path(folder)
         classifier = Classifier.load(unpacked(model, work / "model"))
@@ -145,7 +152,6 @@ def predict(*, model: Path, images: Path, out: Path, device: str, listener: List
         run = LocalRun(device=best_device(device), seed=0, folder=work, listener=listener)
         with run.stopped_by_ctrl_c():
             predictions = classifier.predict(found, run)
-        out.parent.mkdir(parents=True, exist_ok=True)
         write_labels(out, _rows(found, classifier.class_names, predictions))
     listener.result(f"{len(found)} images, {out}", {"images": len(found), "refused": len(refused)})
 

@@ -80,8 +80,8 @@ def _measured(run: Finished, truth: Mapping[str, str], paths: Sequence[str]) -> 
 
 def _share_right(run: Finished, truth: Mapping[str, str], paths: Sequence[str]) -> float:
     """Return the share of right answers to the images of these paths; clusters are matched first."""
-    index = {name: number for number, name in enumerate(dict.fromkeys([*run.class_names, *truth.values()]))}
-    labels, true = ([index[of[path]] for path in paths] for of in (run.labels, truth))
+    index = {name: number for number, name in enumerate(dict.fromkeys(map(fold, [*run.class_names, *truth.values()])))}
+    labels, true = ([index[fold(of[path])] for path in paths] for of in (run.labels, truth))
     return metrics.accuracy(labels, true) if run.reads_names else metrics.hungarian_accuracy(labels, true)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from core.errors import DataError
-from core.names import decode_text
+from core.names import decode_text, fold
 
 COLUMNS = ("path", "label", "confidence", "margin")
 SOURCE, PERSON = "source", "person"
@@ -19,9 +19,11 @@ def write_labels(destination: Path, rows: Iterable[tuple[str, str, float, float]
     """Write (path, label, confidence, margin) rows, whole or not at all."""
     part = destination.with_name(destination.name + ".part")
     with part.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        usual = csv.writer(stream, lineterminator="\n")
+        quoting = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        usual.writerow(COLUMNS)
         for path, label, confidence, margin in rows:
+            writer = quoting if "\r" in path else usual  # a carriage return without quotes would end the row
             writer.writerow([path, label, f"{confidence:.6f}", f"{margin:.6f}"])
     part.replace(destination)
 
@@ -42,6 +44,38 @@ def read_labels(source: Path) -> dict[str, str]:
     if not labels:
         raise DataError(str(source), "has no labels")
     return labels
+
+
+def read_given_labels(source: Path) -> dict[str, str]:
+    """Return path -> label of what a person said: all of a CSV, or where it has a column source, what that says.
+
+    Raises:
+        DataError: as `read_labels`; where nobody but a model said anything.
+    """
+    labels, columns = read_labels(source), next(row for _, row in _rows(source)).keys()
+    if SOURCE in columns:
+        people = said_by_people(source)
+        labels = {path: label for path, label in labels.items() if path in people}
+    elif "confidence" in columns:
+        raise DataError(str(source), "is what a model answered: it has a column confidence; keep the lines that a "
+                                     "person checked, and their path and label alone")
+    if not labels:
+        raise DataError(str(source), f"its column {SOURCE} says that a model answered every line; confirm or correct "
+                                     "some images in review first")
+    return labels
+
+
+def read_paths(source: Path) -> list[str]:
+    """Return the paths of a file, one a line, without the empty ones.
+
+    Raises:
+        DataError: where it cannot be read, or is no text.
+    """
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        raise DataError(str(source), f"cannot be read: {error.strerror}") from None
+    return [line for line in decode_text(content, str(source)).splitlines() if line.strip()]
 
 
 def read_confidences(source: Path) -> dict[str, float]:
@@ -74,7 +108,11 @@ def said_by_people(source: Path) -> frozenset[str]:
 
 
 def _rows(source: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line, column -> value) of each row; columns in lower case, spaces around either left out."""
+    """Yield (line, column -> value) of each row; columns in lower case, spaces around either left out.
+
+    A path keeps its spaces, for a file's name may begin or end with one, unless the first line has some around a
+    column: then somebody writes them after every comma.
+    """
     try:
         content = source.read_bytes()
     except OSError as error:
@@ -85,21 +123,23 @@ def _rows(source: Path) -> Iterator[tuple[int, dict[str, str]]]:
     if missing:
         columns = " and ".join(sorted(missing))
         raise DataError(str(source), f"has no column {columns}: the first line must be path,label")
+    as_it_is = () if any(column != column.strip() for column in names.values()) else ("path",)
     for row in reader:
-        yield reader.line_num, {name: (row[column] or "").strip() for name, column in names.items()}
+        values = {name: row[column] or "" for name, column in names.items()}
+        yield reader.line_num, {name: value if name in as_it_is else value.strip() for name, value in values.items()}
 
 
 def as_indices(labels: dict[str, str], paths: Sequence[str], class_names: Sequence[str], source: str) -> dict[int, int]:
-    """Return image index -> class index of labels given by path and name.
+    """Return image index -> class index of labels given by path and name, whose case and spaces do not matter.
 
     Raises:
         DataError: for a path that is no image here, or a label that is no class name.
     """
     image_index = {path: index for index, path in enumerate(paths)}
-    class_index = {name: index for index, name in enumerate(class_names)}
+    class_index = {fold(name): index for index, name in enumerate(class_names)}
     for path, label in labels.items():
         if path not in image_index:
             raise DataError(source, f"{path} is not among the images; give paths as labels.csv has them")
-        if label not in class_index:
+        if fold(label) not in class_index:
             raise DataError(source, f"{label!r} ({path}) is not among the class names")
-    return {image_index[path]: class_index[label] for path, label in labels.items()}
+    return {image_index[path]: class_index[fold(label)] for path, label in labels.items()}

@@ -16,7 +16,7 @@ from core.data.copies import grouped, without_copies
 from core.data.images import ImageSet, open_images
 from core.errors import ConfigError, DataError
 from core.export import unpacked
-from core.labels import as_indices, read_labels
+from core.labels import as_indices, read_given_labels, read_paths
 from core.names import read_names
 from core.presets.table import PRESETS, recommend
 from core.problem import Problem
@@ -118,7 +118,8 @@ def settings_of(request: AdaptRequest, num_images: int, listener: Listener) -> S
 
 
 def begin(request: AdaptRequest) -> Path:
-    """Make the work folder inside ``out``; refuse to overwrite, or to resume something else."""
+    """Make the work folder inside ``out``; refuse to overwrite, to resume something else, or to write among images."""
+    _keep_apart(request)
     work = request.out / "work"
     asked = json.dumps(asdict(replace(request, resume=False)), default=str, indent=2, sort_keys=True)
     if request.resume and (work / REQUEST_FILE).exists():
@@ -126,11 +127,26 @@ def begin(request: AdaptRequest) -> Path:
             raise ConfigError("resume", f"{request.out} holds a run with other arguments, written in "
                                         f"{work / REQUEST_FILE}; repeat those, or choose another --out")
     elif request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
+        if request.resume and (request.out / "result.json").exists():
+            raise ConfigError("resume", f"the run in {request.out} has ended, its answers are in labels.csv; choose a "
+                                        "new folder for another")
         raise ConfigError("out", f"{request.out} is not empty; choose a new folder"
                                  + (", or add --resume to go on with its run" if work.exists() else ""))
     work.mkdir(parents=True, exist_ok=True)
     (work / REQUEST_FILE).write_text(asked, encoding="utf-8")
     return work
+
+
+def _keep_apart(request: AdaptRequest) -> None:
+    """Refuse an ``out`` within a folder of images: a later run would learn from the pictures of this one."""
+    out = request.out.resolve()
+    sources = [("images", request.images), *(("also", one) for one in request.also),
+               ("replay", request.replay), ("warm-up", request.warm_up)]
+    for option, folder in sources:
+        if folder is not None and folder.is_dir() and any(
+                place.exists() and place.samefile(folder) for place in (out, *out.parents)):
+            raise ConfigError("out", f"{request.out} lies within --{option} {folder}, and a later run would take its "
+                                     "pictures for images; choose a folder outside")
 
 
 def problem_of(request: AdaptRequest, class_names: tuple[str, ...], settings: Settings, images: ImageSet,
@@ -182,6 +198,9 @@ def held_out_of(request: AdaptRequest, images: ImageSet) -> set[int]:
     for place in np.random.default_rng(request.seed).permutation(len(groups)):
         if len(chosen) + len(groups[place]) <= wanted:
             chosen.update(groups[place])
+    if not chosen or len(images) - len(chosen) < 2:
+        raise ConfigError("held-out", f"{request.held_out} of {len(images)} images holds out {len(chosen)}; choose a "
+                                      "share that holds out one, and leaves two to adapt to")
     return chosen
 
 
@@ -190,7 +209,7 @@ def _held_out_by_name(file: Path, images: ImageSet) -> set[int]:
     if not file.is_file():
         raise ConfigError("held-out", f"{file} is neither a share between 0 and 1 nor a file")
     index = {name: number for number, name in enumerate(images.names)}
-    wanted = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    wanted = read_paths(file)
     unknown = [path for path in wanted if path not in index]
     if unknown:
         raise DataError(str(file), f"{unknown[0]} is not among the images ({len(unknown)} such paths)")
@@ -211,8 +230,13 @@ def _labelled(request: AdaptRequest, images: ImageSet, held_out: set[int], names
         return {}
     if not names:
         raise ConfigError("labels", "labels need class names: give --names FILE")
-    kept = [name for index, name in enumerate(images.names) if index not in held_out]
-    return as_indices(read_labels(request.labels), kept, names, str(request.labels))
+    given = as_indices(read_given_labels(request.labels), images.names, names, str(request.labels))
+    kept = [index for index in range(len(images)) if index not in held_out]
+    found = {place: given[index] for place, index in enumerate(kept) if index in given}
+    if not found:
+        raise DataError(str(request.labels), "labels only images that are held out, from which nothing may be learnt; "
+                                             "label others too")
+    return found
 
 
 def _start(request: AdaptRequest, settings: Settings, work: Path) -> Start | None:

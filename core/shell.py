@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 import torch
 from tqdm import tqdm
 
-from core.errors import Cancelled
+from core.errors import Cancelled, ConfigError
 from core.pictures import Pictures
 from core.randomness import seeded
 from core.run import Progress
@@ -183,9 +183,16 @@ def _shown(value: object) -> str:
 
 
 def best_device(name: str = "auto") -> torch.device:
-    """Return the device called `name`; "auto" takes a CUDA device where there is one."""
+    """Return the device called `name`; "auto" takes a CUDA device where there is one.
+
+    Raises:
+        ConfigError: for one that is not there.
+    """
+    there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if len(there) > 1 else "cpu"
+    if (f"{name}:0" if name == "cuda" else name) not in there:
+        raise ConfigError("device", f"{name} is not here; choose auto or one of {', '.join(there)}")
     return torch.device(name)
 
 

@@ -27,6 +27,7 @@ from core.errors import ConfigError, DataError
 from core.evaluation import metrics
 from core.evaluation.foundation import foundation_models, zero_shot_twin
 from core.evaluation.label_free import stratified_folds
+from core.names import fold
 from core.run import Run
 
 Backbone = ClipBackbone | TimmBackbone
@@ -96,16 +97,15 @@ class Evidence:
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """Return the true classes, K, sorted."""
-        return tuple(sorted(set(self.true_names)))
+        """Return the true classes, K, sorted; names that differ in case or spaces alone are one."""
+        return tuple(sorted({fold(name): name for name in sorted(set(self.true_names))}.values()))
 
     @cached_property
     def truth(self) -> NDArray[np.int64]:
         """Return the true class of each image, (N,)."""
         if not self.true_names:
             raise ConfigError("truth", NEEDS["truth"])
-        index = {name: number for number, name in enumerate(self.class_names)}
-        return np.array([index[name] for name in self.true_names], dtype=np.int64)
+        return _numbered(self.true_names, self.class_names)
 
     @cached_property
     def folds(self) -> NDArray[np.int64]:
@@ -122,8 +122,8 @@ class Evidence:
                                      f"once; at least {FOLDS} of two classes are needed")
         firsts = self.truth[[group[0] for group in groups]]
         found = np.empty_like(self.truth)
-        for group, fold in zip(groups, stratified_folds(firsts, FOLDS, np.random.default_rng(self.run.seed))):
-            found[group] = fold
+        for group, number in zip(groups, stratified_folds(firsts, FOLDS, np.random.default_rng(self.run.seed))):
+            found[group] = number
         return found
 
     @cached_property
@@ -186,14 +186,13 @@ class Evidence:
     @cached_property
     def named(self) -> bool:
         """Tell whether answers and truth share names that are no guess; groups are matched with classes one to one."""
-        return not self.in_groups and bool(set(self.answers.names) & set(self.true_names))
+        theirs = {fold(name) for name in set(self.answers.names)}
+        return not self.in_groups and not theirs.isdisjoint(map(fold, self.class_names))
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
         """Return the answers (N,) as numbers, in the numbering of `truth` where it has the name, else beyond it."""
-        beyond = sorted(set(self.answers.names) - set(self.class_names))
-        index = {name: number for number, name in enumerate((*self.class_names, *beyond))}
-        return np.array([index[name] for name in self.answers.names], dtype=np.int64)
+        return _numbered(self.answers.names, (*self.class_names, *sorted(set(self.answers.names))))
 
     @cached_property
     def matched(self) -> NDArray[np.int64]:
@@ -220,6 +219,13 @@ class Evidence:
     @property
     def _shuffled(self) -> NDArray[np.int64]:
         return np.random.default_rng([self.run.seed, *b"sampled"]).permutation(len(self.paths))  # not as held out
+
+
+def _numbered(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
+    """Return the number of each name (N,) among the classes, of which those that differ in case or spaces are one."""
+    number = {key: at for at, key in enumerate(dict.fromkeys(map(fold, classes)))}
+    at = {name: number[fold(name)] for name in set(names)}
+    return np.array([at[name] for name in names], dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from core.evaluation.foundation import zero_shot
 from core.evaluation.measures import GROUPS, MEASURES
 from core.export import unpacked
 from core.finished import model_beside, taught
-from core.labels import SOURCE, read_confidences, read_labels, said_by_people
+from core.labels import SOURCE, read_confidences, read_labels, read_paths, said_by_people
 from core.shell import Listener, LocalRun, best_device
 
 
@@ -125,7 +125,9 @@ def _tell(name: str, finding: Finding, images: int, out: Path | None, listener: 
 def _evidence(request: EvaluateRequest, run: LocalRun, listener: Listener) -> Evidence:
     """Return all that the request gives to look at."""
     truth = _untaught(read_labels(request.truth), request, listener) if request.truth else {}
-    only = set(request.only.read_text(encoding="utf-8").splitlines()) if request.only else None
+    only = set(read_paths(request.only)) if request.only else None
+    if only is not None and truth and (unknown := sorted(only - truth.keys())):
+        listener.note(f"{unknown[0]} has no true label ({len(unknown)} such paths of {request.only}); left out")
     if request.labels is not None:
         return _of_labels(request, truth, only, run, listener)
     if request.images is None:

@@ -35,4 +35,4 @@ def source_forgetting(evidence: Evidence) -> Finding:
         figures[f"nearest_neighbours_{when}"] = nearest_neighbours(seen).figures["accuracy"]
     figures["bcubed_precision_lost"] = figures["bcubed_precision_before"] - figures["bcubed_precision_after"]
     figures["nearest_neighbours_lost"] = figures["nearest_neighbours_before"] - figures["nearest_neighbours_after"]
-    return Finding(figures=figures)
+    return Finding(figures=figures, images=len(source.paths))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import DataError
-from core.labels import as_indices, read_labels, write_labels
+from core.labels import as_indices, read_confidences, read_labels, write_labels
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -16,6 +16,32 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert read_labels(file) == {"a, b/“x”.png": "heron", "two\nlines.png": "egret"}
     assert file.read_text().splitlines()[0] == "path,label,confidence,margin"
     assert [one.name for one in tmp_path.iterdir()] == ["labels.csv"]
+
+
+@pytest.mark.parametrize("path", [" a.png", "a.png ", "\ta.png", "a\rb.png", "a\r\nb.png", "\r", "a,\"b\r.png"])
+def test_every_path_is_read_back_as_it_was(tmp_path: Path, path: str) -> None:
+    file = tmp_path / "labels.csv"
+    write_labels(file, [("plain.png", "egret", 0.25, 0.125), (path, "heron", 0.5, 0.25), ("last.png", "heron", 1, 1)])
+    assert read_labels(file) == {"plain.png": "egret", path: "heron", "last.png": "heron"}
+    assert read_confidences(file) == {"plain.png": 0.25, path: 0.5, "last.png": 1}
+
+
+def test_usual_paths_are_written_without_quotes(tmp_path: Path) -> None:
+    write_labels(tmp_path / "labels.csv", [("b c/é.png", "grey heron", 0.9, 0.8), ("a,b.png", "x", 0.5, 0),
+                                           ("\r", "x", 1, 1)])
+    assert (tmp_path / "labels.csv").read_bytes() == (
+        'path,label,confidence,margin\nb c/é.png,grey heron,0.900000,0.800000\n"a,b.png",x,0.500000,0.000000\n'
+        '"\r","x","1.000000","1.000000"\n').encode()
+
+
+def test_spaces_around_a_label_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "truth.csv").write_text("path,label\n a.png, heron \n", encoding="utf-8")
+    assert read_labels(tmp_path / "truth.csv") == {" a.png": "heron"}
+
+
+def test_where_the_first_line_has_spaces_after_commas_paths_have_none(tmp_path: Path) -> None:
+    (tmp_path / "truth.csv").write_text("label, path\nheron, a.png\n", encoding="utf-8")
+    assert read_labels(tmp_path / "truth.csv") == {"a.png": "heron"}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

@@ -56,7 +56,7 @@ def test_runs_stand_side_by_side(runs: Path, digits: Digits, digit_names: tuple[
                                  capsys: pytest.CaptureFixture[str]) -> None:
     truth, out = tmp_path / "truth.csv", tmp_path / "disputed.csv"
     true = {f"digit-{index:04d}.png": digit_names[label] for index, label in enumerate(digits[1])}
-    truth.write_text("path,label\n" + "".join(f"{path},{label}\n" for path, label in true.items()))
+    truth.write_text("path,label\n" + "".join(f"{path},{label.upper()}\n" for path, label in true.items()))
     folders = [runs / name for name in ("one", "seven", "groups")]
     code, events, _ = command(capsys, "compare", *folders, "--truth", truth, "--out", out)
     assert code == 0

@@ -58,6 +58,18 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     "names in another encoding": (("--names", "{latin}"), 2, "not text in UTF-8"),
     "names that are not there": (("--names", "{nowhere}"), 2, "cannot be read: No such file"),
     "held-out of all": (("--names", "{names}", "--held-out", "1.5"), 2, "no share between 0 and 1"),
+    "held-out of none": (("--names", "{names}", "--held-out", "0.001"), 2, "0.001 of 60 images holds out 0; choose"),
+    "held-out of almost all": (("--names", "{names}", "--held-out", "0.999"), 2, "and leaves two to adapt to"),
+    "held-out in another encoding": (("--names", "{names}", "--held-out", "{latin}"), 2, "not text in UTF-8"),
+    "a device that is not here": (("--names", "{names}", "--device", "cuda:99"), 2,
+                                  "device: cuda:99 is not here; choose auto or one of cpu"),
+    "a device that is none": (("--names", "{names}", "--device", "foo"), 2, "device: foo is not here"),
+    "labels that a model gave": (("--method", "kmeans", "--names", "{names}", "--labels", "{answered}"), 2,
+                                 "is what a model answered: it has a column confidence"),
+    "labels of which a person gave none": (("--method", "kmeans", "--names", "{names}", "--labels", "{guessed}"), 2,
+                                           "its column source says that a model answered every line"),
+    "labels of held-out images alone": (("--method", "kmeans", "--names", "{names}", "--labels", "{apart}",
+                                         "--held-out", "{held_out}"), 2, "labels only images that are held out"),
     "held-out that is not there": (("--names", "{names}", "--held-out", "{nowhere}"), 2, "neither a share"),
     "replay that no method has": (("--names", "{names}", "--replay", "{nowhere}"), 2, "Zero-shot has no replay"),
     "warm-up that no method has": (("--names", "{names}", "--warm-up", "{nowhere}"), 2, "Zero-shot has no warm-up"),
@@ -80,11 +92,16 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
 @pytest.mark.parametrize("case", BAD)
 def test_it_says_what_is_wrong_and_leaves_nothing_behind(
         case: str, digits: Digits, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files = {name: tmp_path / f"{name}.txt" for name in ("one", "twice", "latin", "strange", "nowhere")}
+    files = {name: tmp_path / f"{name}.txt" for name in ("one", "twice", "latin", "strange", "nowhere", "answered",
+                                                         "guessed", "apart", "held_out")}
     files["one"].write_text("zero\n")
     files["twice"].write_text("zero\none\nZero\n")
     files["latin"].write_bytes("Bär\nFüchse\n".encode("latin-1"))
     files["strange"].write_text("path,label\nx.png,zero\n")
+    files["answered"].write_text("path,label,confidence\ndigit-0000.png,zero,0.9\n")
+    files["guessed"].write_text("path,label,source,confidence\ndigit-0000.png,zero,model,0.9\n")
+    files["apart"].write_text("path,label\ndigit-0000.png,zero\n")
+    files["held_out"].write_text("digit-0000.png\n")
     arguments, expected, words = BAD[case]
     filled = [one.format(names=names, **files) for one in arguments]
     code, said = refusal(capsys, "adapt", "--images", digits[0], "--out", tmp_path / "out", *filled)
