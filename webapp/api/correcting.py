@@ -11,7 +11,7 @@ from ninja import Field, Router, Schema, Status
 from core.errors import DataError
 from webapp.api.authentication import REVIEWING
 from webapp.api.bodies import CSV_BODY, csv_body
-from webapp.api.schemas import NUMBER_AT_MOST, REFUSALS, Error
+from webapp.api.schemas import NUMBER_AT_MOST, REFUSALS, Error, Sent
 from webapp.review import actions, imported
 from webapp.review.names import class_names
 from webapp.runs.permissions import get_reviewable_run
@@ -19,7 +19,7 @@ from webapp.runs.permissions import get_reviewable_run
 router = Router(tags=["runs"])
 
 
-class CorrectionIn(Schema):
+class CorrectionIn(Sent):
     """A person's word for some images of a run."""
 
     images: list[Annotated[int, Field(ge=0, le=NUMBER_AT_MOST)]] = Field(

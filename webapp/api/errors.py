@@ -74,8 +74,9 @@ def _malformed(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """Answer 422 for what does not fit the schema, naming the first field."""
     first = error.errors[0]
     place = ".".join(str(part) for part in first["loc"] if part not in NOT_NAMES)
+    reason = "is no field of this request" if first["type"] == "extra_forbidden" else first["msg"]
     others = f" ({len(error.errors) - 1} more)" if len(error.errors) > 1 else ""
-    return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, place or "request", f"{first['msg']}{others}", SCHEMA_FIX)
+    return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, place or "request", f"{reason}{others}", SCHEMA_FIX)
 
 
 def _missing(request: HttpRequest, error: Http404) -> HttpResponse:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from ninja import Field, Schema
-from pydantic import StringConstraints
+from pydantic import ConfigDict, StringConstraints
 
 from webapp.collections.forms import MAX_CLASSES
 
@@ -17,6 +17,12 @@ NUMBER_AT_MOST = 2**31 - 1
 Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
 """Text without control characters: Postgres stores no NUL, and nobody types the others."""
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+
+
+class Sent(Schema):
+    """What a program sends; a field that is none is refused, for it was meant to do something."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class ErrorBody(Schema):
@@ -33,14 +39,14 @@ class Error(Schema):
     error: ErrorBody
 
 
-class ClassListIn(Schema):
+class ClassListIn(Sent):
     """A new class list."""
 
     name: Line = Field(max_length=100)
     names: list[str] = Field(description="class names, in order")
 
 
-class NamesIn(Schema):
+class NamesIn(Sent):
     """The names of a class list's next version."""
 
     names: list[str] = Field(description="class names, in order; they become a new version")
@@ -55,14 +61,14 @@ class ClassListOut(Schema):
     names: list[str]
 
 
-class CollectionIn(Schema):
+class CollectionIn(Sent):
     """A new collection."""
 
     name: Line = Field(min_length=1, max_length=200)
     mirror: bool = Field(True, description="whether images mirrored left to right mean the same")
 
 
-class CollectionChange(Schema):
+class CollectionChange(Sent):
     """What is to be changed; what is left out stays."""
 
     name: Line | None = Field(None, min_length=1, max_length=200)
@@ -116,7 +122,7 @@ class CollectionListOut(Schema):
     next: int | None = Field(description="send as `before` to get older ones")
 
 
-class HoldOutIn(Schema):
+class HoldOutIn(Sent):
     """The part to keep out of adaptation: a share drawn with a seed, or a list of paths."""
 
     percent: int | None = Field(None, description="1 to 90; exact duplicates go together")
@@ -134,7 +140,7 @@ class TruthOut(Schema):
     unknown_names: list[str]
 
 
-class RunIn(Schema):
+class RunIn(Sent):
     """A run to be started."""
 
     method: str

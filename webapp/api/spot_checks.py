@@ -14,7 +14,7 @@ from core.errors import DataError
 from core.evaluation.spot_check import Measured
 from webapp.api.authentication import REVIEWING
 from webapp.api.errors import ApiError
-from webapp.api.schemas import NUMBER_AT_MOST, REFUSALS, Error, MeasuredOut, Text
+from webapp.api.schemas import NUMBER_AT_MOST, REFUSALS, Error, MeasuredOut, Sent, Text
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_reviewable_run, get_visible_run
 from webapp.spot_checks import samples
@@ -25,7 +25,7 @@ router = Router(tags=["spot checks"])
 Verdict = SampledImage.Verdict
 
 
-class SampleIn(Schema):
+class SampleIn(Sent):
     """A sample to be drawn."""
 
     count: int = Field(50, ge=1, le=100_000, description="images to ask about; all where there are fewer")
@@ -33,7 +33,7 @@ class SampleIn(Schema):
                                                                             "that the model answered, weighted back")
 
 
-class SampleNamed(Schema):
+class SampleNamed(Sent):
     """The sample that is meant, so that nobody answers one that another person has drawn meanwhile."""
 
     spot_check: int = Field(ge=1, le=NUMBER_AT_MOST, description="its id")

@@ -29,6 +29,13 @@ def test_a_run_may_ask_another_question_than_its_collection(api, alice, collecti
     assert numbered["num_classes"] == 5
 
 
+def test_a_field_that_is_none_is_refused_by_name(api, collection, sent):
+    status, error = refused(api, "POST", f"/collections/{collection.pk}/runs",
+                            {"method": "turtle", "classes": 12, "setings": {"steps": 50}})
+    assert (status, error["what"], error["reason"]) == (422, "classes", "is no field of this request (1 more)")
+    assert not Run.objects.exists()
+
+
 def test_the_catalog_is_told(api):
     _, shown = send(api, "GET", "/methods")
     assert [one["name"] for one in shown] == list(METHODS)
