@@ -6,9 +6,9 @@ from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
+from webapp.accounts.management.people import active_user
 from webapp.accounts.models import ApiToken, Scope
 from webapp.audit.trail import record_account
 
@@ -28,9 +28,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: Any) -> None:
         """Print it."""
-        user = User.objects.filter(username=options["user_name"], is_active=True).first()
-        if user is None:
-            raise CommandError(f"there is no user {options['user_name']!r}")
+        user = active_user(options["user_name"])
         token, secret = ApiToken.issue(
             user, options["name"], options["scopes"], timedelta(days=options["days"]) or None)
         record_account(user, f"made the token “{token.name}” in the server's shell: {', '.join(token.scopes)}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
+from webapp.accounts.management.people import active_user
 from webapp.accounts.passwords import password_link
 
 
@@ -21,7 +21,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: str) -> None:
         """Print it."""
-        user = User.objects.filter(username=options["user_name"], is_active=True).first()
-        if user is None:
-            raise CommandError(f"there is no user {options['user_name']!r}")
+        user = active_user(options["user_name"])
         self.stdout.write(password_link(user))

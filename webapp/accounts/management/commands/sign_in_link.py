@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
 from webapp.accounts.first_run import link_for
+from webapp.accounts.management.people import active_user
 
 
 class Command(BaseCommand):
@@ -22,8 +22,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: str) -> None:
         """Print it."""
-        user = User.objects.filter(username=options["user_name"], is_active=True).first()
-        if user is None:
-            names = ", ".join(User.objects.values_list("username", flat=True)[:20]) or "none yet"
-            raise CommandError(f"there is no user {options['user_name']!r}; users: {names}")
+        user = active_user(options["user_name"])
         self.stdout.write(link_for(user, options["next"]))
