@@ -95,4 +95,5 @@ def _pixels(images: ImageSet, views: tuple[View, ...], seed: int, epoch: int,
 
 def _threads() -> int:
     """Return how many threads may make views: the processors we are allowed, one left for the network."""
-    return max(1, min(8, len(os.sched_getaffinity(0)) - 1))
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # none on macOS
+    return max(1, min(8, allowed - 1))

@@ -15,16 +15,17 @@ from PIL import Image
 from core.data import archives
 from core.data.archives import Limits, Skipped
 from core.data.decoding import SUFFIXES, decode
-from core.data.members import is_hidden
+from core.data.members import is_hidden, readable
 from core.errors import DataError
 
 HASHED_WHOLE_BYTES = 1 << 20
 HASHED_END_BYTES = 1 << 16
+LINKED_FOLDER = "a link to a folder; give that folder itself, or copy it here"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A file that cannot be used, and why."""
+    """A file or a folder that cannot be used, and why."""
 
     name: str
     reason: str
@@ -145,25 +146,47 @@ def open_images(source: Path, unpack_into: Path, limits: Limits | None = None,
 
 def _from_folder(folder: Path, decoded: Decoded,
                  seen: Callable[[str], None] | None) -> tuple[list[tuple[str, Path]], list[Refusal]]:
-    """Check each file below a folder; hidden files are passed over in silence."""
+    """Check each file below a folder; hidden files are passed over in silence, links to folders are not followed."""
     found: list[tuple[str, Path]] = []
     refused: list[Refusal] = []
-    for where, folders, files in os.walk(folder):
-        folders[:] = sorted(one for one in folders if not is_hidden(one))
+
+    def name_of(path: Path) -> str:
+        return path.relative_to(folder).as_posix()
+
+    def refuse_folder(error: OSError) -> None:
+        refused.append(Refusal(readable(name_of(Path(error.filename))), f"cannot be opened: {error.strerror}"))
+
+    for where, folders, files in os.walk(folder, onerror=refuse_folder):
+        visible = {one for one in folders if not is_hidden(one)}
+        links = {one for one in visible if _is_link(Path(where) / one)}
+        folders[:] = sorted(visible - links)
+        refused.extend(Refusal(readable(name_of(Path(where) / one)), LINKED_FOLDER) for one in sorted(links))
         for file in sorted(one for one in files if not is_hidden(one)):
             path = Path(where) / file
-            name = path.relative_to(folder).as_posix()
+            name = name_of(path)
             if seen is not None:
-                seen(name)
+                seen(readable(name))
             try:
-                if path.is_file():
+                if readable(name) != name:
+                    refused.append(Refusal(readable(name), "its name is not text in UTF-8; rename it"))
+                elif path.is_file():
                     decoded.keep(path, None, decode(path, name))
                     found.append((name, path))
                 else:
                     refused.append(Refusal(name, "a link to nothing or a special file"))
             except DataError as error:
                 refused.append(Refusal(name, error.reason))
+            except OSError as error:
+                refused.append(Refusal(name, f"cannot be read: {error.strerror}"))
     return found, refused
+
+
+def _is_link(path: Path) -> bool:
+    """Tell a link; what cannot be asked, in a closed folder, is none."""
+    try:
+        return path.is_symlink()
+    except OSError:
+        return False
 
 
 def _from_archive(archive: Path, unpack_into: Path, limits: Limits | None, decoded: Decoded,

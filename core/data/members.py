@@ -87,10 +87,14 @@ def plain(name: str) -> str:
     """Return the name with forward slashes, without "./" and doubled slashes; what is bad in it stays.
 
     Bytes that are no UTF-8, which tarfile hands on as lone surrogates, become the sign for them: no database takes
-    those.
+    those (see `readable`).
     """
-    readable = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return PurePosixPath(readable.replace("\\", "/")).as_posix()
+    return PurePosixPath(readable(name).replace("\\", "/")).as_posix()
+
+
+def readable(name: str) -> str:
+    """Return the name with the sign for them in place of bytes that are no UTF-8; the same name where it has none."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def too_large(size_bytes: int, limits: Limits) -> str:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -117,6 +119,47 @@ def test_links_to_images_are_followed_and_broken_ones_refused(folder, tmp_path):
     images, refused = open_images(folder, tmp_path / "unpacked")
     assert "link.png" in images.names
     assert Refusal("lost.png", "a link to nothing or a special file") in refused
+
+
+def test_a_link_that_cannot_be_followed_is_refused(folder, tmp_path):
+    (folder / "long.png").symlink_to("x" * 300)  # no file can be called so
+    images, refused = open_images(folder, tmp_path / "unpacked")
+    assert len(images) == 3
+    assert Refusal("long.png", "cannot be read: File name too long") in refused
+
+
+def test_a_link_to_a_folder_is_refused_by_name(folder, tmp_path):
+    (folder / "b" / "again").symlink_to(folder, target_is_directory=True)
+    (folder / ".hidden").symlink_to(folder, target_is_directory=True)
+    images, refused = open_images(folder, tmp_path / "unpacked")
+    assert images.names == ("a.png", "b/10.png", "b/2.png")
+    assert [one.name for one in refused] == ["cut.png", "notes.txt", "b/again"]
+    assert refused[-1].reason == "a link to a folder; give that folder itself, or copy it here"
+    (tmp_path / "linked").symlink_to(folder, target_is_directory=True)
+    assert open_images(tmp_path / "linked", tmp_path / "unpacked")[0].names == images.names
+
+
+def test_a_folder_that_cannot_be_opened_is_refused_by_name(folder, tmp_path):
+    def remove(name: str) -> None:
+        shutil.rmtree(folder / "b", ignore_errors=True)  # after it was listed, before it is opened
+
+    images, refused = open_images(folder, tmp_path / "unpacked", seen=remove)
+    assert images.names == ("a.png",)
+    assert refused[-1] == Refusal("b", "cannot be opened: No such file or directory")
+
+
+def test_a_name_that_is_no_text_is_refused_in_a_form_that_can_be_shown(folder, tmp_path):
+    for name in (b"heron\xff.png", b"caf\xe9/egret.png"):
+        file = folder / os.fsdecode(name)
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(picture(4))
+    heard: list[str] = []
+    images, refused = open_images(folder, tmp_path / "unpacked", seen=heard.append)
+    assert images.names == ("a.png", "b/10.png", "b/2.png")
+    assert {one.name: one.reason for one in refused if not one.name.isascii()} == dict.fromkeys(
+        ("heron\ufffd.png", "caf\ufffd/egret.png"), "its name is not text in UTF-8; rename it")
+    assert "heron\ufffd.png" in heard
+    assert "".join(heard).encode()
 
 
 def test_progress_hears_of_every_file(folder, tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import threading
 
@@ -215,6 +216,13 @@ def test_leaving_batches_early_leaves_no_thread_behind(digit_images):
 
     gc.collect()
     assert not [one for one in threading.enumerate() if one.name.startswith("views")]
+
+
+def test_batches_are_made_where_a_process_cannot_ask_for_its_processors(digit_images, monkeypatch):
+    [(_, expected)] = batches(digit_images, VIEWS, range(20), batch_size=20, seed=0)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS
+    [(_, found)] = batches(digit_images, VIEWS, range(20), batch_size=20, seed=0)
+    assert all(torch.equal(one, other) for one, other in zip(expected, found, strict=True))
 
 
 def test_no_indices_give_no_batch(digit_images):
