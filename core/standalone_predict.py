@@ -9,14 +9,21 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
+import struct
 import sys
-from collections.abc import Iterator
+import tempfile
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 try:
     import torchvision  # noqa: F401
@@ -25,34 +32,88 @@ except RuntimeError:  # a CUDA build of torchvision beside a CPU build of torch:
     for _name in ("nms", "qnms"):
         _LIBRARY.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
+FORMATS = ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM"]
+READABLE = "JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF and, where pillow-heif is installed, HEIC"
+with suppress(ImportError):
+    import pillow_heif  # not in requirements.txt: only telephones' HEIC needs it
+
+    pillow_heif.register_heif_opener()
+    FORMATS.append("HEIF")
+
 HERE = Path(__file__).resolve().parent
-MAX_PIXELS = 89_478_485
-SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".avif",
-            ".jp2", ".ppm", ".pgm", ".pbm", ".heic", ".heif"}
+MAX_PIXELS, MIN_SIDE_PX = 89_478_485, 2
+SYSTEM_NAMES = {"__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "icon\r",
+                "lost+found", "$recycle.bin", "system volume information", "@eadir"}
+BROKEN = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, RuntimeError,
+          AttributeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 def find(given: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Yield (name, file) of each image: files as given, folders from top to bottom, sorted."""
+    """Yield (name, file): files as given; of folders every file that is not hidden, sorted by name."""
     for place in given:
-        if place.is_dir():
-            inside = sorted((path.relative_to(place).as_posix(), path) for path in place.rglob("*") if path.is_file())
-            yield from ((name, path) for name, path in inside if path.suffix.lower() in SUFFIXES
-                        and not any(part.startswith(".") for part in name.split("/")))
-        else:
+        if not place.is_dir():
             yield str(place), place
+            continue
+        inside: list[Path] = []
+        for where, folders, files in os.walk(place):
+            folders[:] = [one for one in folders if not is_hidden(one)]
+            inside += (Path(where, one) for one in files if not is_hidden(one))
+        yield from sorted((path.relative_to(place).as_posix(), path) for path in inside)
+
+
+def is_hidden(name: str) -> bool:
+    """Tell what is hidden or the operating system's own, as labelfree's core/data/members.py does."""
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+
+
+def printable(name: str) -> str:
+    """Return the name with the bytes that are no UTF-8 written in hexadecimal digits."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def decode(path: Path) -> Image.Image:
-    """Return a picture upright and in RGB: first frame, transparency over white, deep channels scaled to 8 bits."""
-    if path.suffix.lower() in {".heic", ".heif"}:
-        import pillow_heif  # not in requirements.txt: only telephones' HEIC needs it
+    """Return a picture upright and in RGB: first frame, transparency over white, deep channels scaled to 8 bits.
 
-        pillow_heif.register_heif_opener()
-    with Image.open(path) as opened:
-        if opened.width * opened.height > MAX_PIXELS:
-            raise ValueError(f"more than {MAX_PIXELS:,} pixels")
-        opened.load()
-        image = ImageOps.exif_transpose(opened)
+    Left out, by a ValueError that says why, is what labelfree's core/data/decoding.py leaves out.
+    """
+    if not path.is_file():
+        raise ValueError("a link to nothing or a special file" if os.path.lexists(path) else "no such file or folder")
+    if not path.stat().st_size:
+        raise ValueError("empty file")
+    try:
+        with Image.open(path, formats=FORMATS) as opened:
+            check(opened)
+            opened.load()
+            return rgb(upright(opened))
+    except UnidentifiedImageError:
+        raise ValueError(f"damaged or not an image; {READABLE} can be read") from None
+    except Image.DecompressionBombError:
+        raise ValueError(f"more than {MAX_PIXELS:,} pixels; make it smaller first") from None
+
+
+def check(image: Image.Image) -> None:
+    """Refuse what is too large or too small, and TIFFs that would show something wrong."""
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    if min(image.size) < MIN_SIDE_PX:
+        raise ValueError(f"{image.width} x {image.height} pixels; each side needs at least {MIN_SIDE_PX}")
+    if isinstance(image, TiffImageFile):
+        tags = image.tag_v2
+        if 50706 in tags or tags.get(254, 0) & 1:  # the version of DNG; "a reduced picture"
+            raise ValueError("a camera's raw file, of which only its preview could be read; export it as JPEG or PNG")
+        if tags.get(284) == 2 and max(tags.get(258, (1,))) > 8:  # each channel apart; bits a channel
+            raise ValueError("a TIFF with more than 8 bits a channel, each channel apart; save it as PNG")
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return a picture turned as its EXIF says; damaged EXIF counts as none."""
+    with suppress(*BROKEN):
+        return ImageOps.exif_transpose(image)
+    return image
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """Return a copy in RGB."""
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(eight_bits(np.asarray(image))).convert("RGB")
     if image.mode in {"La", "RGBa"}:
@@ -65,14 +126,16 @@ def decode(path: Path) -> Image.Image:
 
 def eight_bits(pixels: np.ndarray) -> np.ndarray:
     """Scale integers or floats of any depth to 0 … 255."""
-    values, low, high = pixels.astype(np.float64), float(pixels.min()), float(pixels.max())
+    low, high = float(pixels.min()), float(pixels.max())
+    if not np.isfinite([low, high]).all():
+        raise ValueError("pixels that are not numbers")
     if pixels.dtype.kind == "f" and low >= 0 and high <= 1:
-        scaled = values * 255
+        start, factor = 0.0, 255.0
     elif low >= 0 and high <= 65535:
-        scaled = values if pixels.dtype.kind == "f" and high <= 255 else values / 257
+        start, factor = 0.0, 1.0 if pixels.dtype.kind == "f" and high <= 255 else 1 / 257
     else:
-        scaled = (values - low) * (255 / (high - low))
-    return np.rint(scaled).astype(np.uint8)
+        start, factor = low, 255 / (high - low)
+    return np.rint((pixels.astype(np.float64) - start) * factor).astype(np.uint8)
 
 
 def view(image: Image.Image, side: int) -> torch.Tensor:
@@ -108,12 +171,16 @@ class Model:
             self.members.append((member, network.to(device).eval(), weight.to(device),
                                  None if bias is None else bias.to(device)))
 
+    def views(self, image: Image.Image) -> dict[int, torch.Tensor]:
+        """Return what the members see of an image, by side."""
+        return {side: view(image, side) for side in {member["image_size_px"] for member, *_ in self.members}}
+
     @torch.inference_mode()
-    def probabilities(self, images: list[Image.Image]) -> torch.Tensor:
+    def probabilities(self, views: list[dict[int, torch.Tensor]]) -> torch.Tensor:
         """Return the probability of each class for each image."""
         answers = []
         for member, network, weight, bias in self.members:
-            pixels = torch.stack([view(image, member["image_size_px"]) for image in images]).to(self.device)
+            pixels = torch.stack([seen[member["image_size_px"]] for seen in views]).to(self.device)
             mean, std = (pixels.new_tensor(member[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
             normalised = (pixels - mean) / std
             if member["config"].get("pooling") == "patches":
@@ -143,46 +210,89 @@ def build(member: dict[str, Any]) -> Any:
     return timm.create_model(config["architecture"], pretrained=False, **config["arguments"])
 
 
+def answers(model: Model, files: Iterable[tuple[str, Path]], batch_size: int) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield (name, probabilities) of each file that can be read; of those that wait, only the small views are kept."""
+    names: list[str] = []
+    waiting: list[dict[int, torch.Tensor]] = []
+    for name, path in files:
+        try:
+            if printable(name) != name:
+                raise ValueError("its name is not UTF-8; rename it")
+            waiting.append(model.views(decode(path)))
+            names.append(name)
+        except BROKEN as error:
+            print(f"left out {printable(name)}: {error or type(error).__name__}", file=sys.stderr)
+        if len(waiting) == batch_size:
+            yield from zip(names, model.probabilities(waiting), strict=True)
+            names, waiting = [], []
+    if waiting:
+        yield from zip(names, model.probabilities(waiting), strict=True)
+
+
+def usable_device(name: str) -> str:
+    """Return the name of a device that works here."""
+    try:
+        torch.ones(1, device=name).cpu()
+    except (RuntimeError, AssertionError, ImportError, AttributeError):
+        raise argparse.ArgumentTypeError(f"no device “{name}” here; “cpu” always works") from None
+    return name
+
+
+def usable_file(name: str) -> Path:
+    """Return a file that can be written here, its folder made."""
+    out = Path(name)
+    try:
+        if out.exists() and not out.is_file():
+            raise OSError(0, "no ordinary file")
+        out = out.resolve()  # what a link points to is written, not the link
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            return out
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"“{printable(name)}”: {error.strerror}; name another file") from None
+
+
+def write(out: Path, rows: list[tuple[str, str, str, str]]) -> None:
+    """Write the CSV file, whole or not at all."""
+    part = out.with_name(out.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream, lineterminator="\n").writerows([("path", "label", "confidence", "margin"), *rows])
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def main() -> int:
     """Label what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE_OR_FOLDER")
-    parser.add_argument("--out", type=Path, help="write path,label,confidence,margin to this CSV file")
+    parser.add_argument("--out", type=usable_file, help="write path,label,confidence,margin to this CSV file")
     parser.add_argument("--json", action="store_true", help="print one JSON object an image, with every probability")
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", type=usable_device, default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
+    warnings.filterwarnings("ignore", module="PIL")  # what is left out is said by name
     model = Model(HERE, given.device)
     rows: list[tuple[str, str, str, str]] = []
-    waiting: list[tuple[str, Image.Image]] = []
-
-    def answer() -> None:
-        for (name, _), found in zip(waiting, model.probabilities([image for _, image in waiting]), strict=True):
-            top = found.topk(min(2, len(found))).values
-            label = model.class_names[int(found.argmax())]
-            rows.append((name, label, f"{top[0]:.6f}", f"{top[0] - top[1:].sum():.6f}"))
-            if given.json:
-                said = dict(zip(model.class_names, found.tolist(), strict=True))
-                print(json.dumps({"path": name, "label": label, "probabilities": said}, ensure_ascii=False))
-            elif not given.out:
-                print(f"{top[0]:6.1%}  {label}  {name}")
-        waiting.clear()
-
-    for name, path in find(given.images):
-        try:
-            waiting.append((name, decode(path)))
-        except (OSError, ValueError, SyntaxError, LookupError, TypeError, ImportError, RuntimeError) as error:
-            print(f"left out {name}: {error}", file=sys.stderr)
-        if len(waiting) == given.batch_size:
-            answer()
-    if waiting:
-        answer()
+    for name, found in answers(model, find(given.images), given.batch_size):
+        top = found.topk(min(2, len(found))).values
+        label = model.class_names[int(found.argmax())]
+        rows.append((name, label, f"{top[0]:.6f}", f"{top[0] - top[1:].sum():.6f}"))
+        if given.json:
+            said = dict(zip(model.class_names, found.tolist(), strict=True))
+            print(json.dumps({"path": name, "label": label, "probabilities": said}, ensure_ascii=False))
+        elif not given.out:
+            print(f"{top[0]:6.1%}  {label}  {name}")
     if not rows:
         print("no readable image", file=sys.stderr)
         return 2
     if given.out:
-        with given.out.open("w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows([("path", "label", "confidence", "margin"), *rows])
+        try:
+            write(given.out, rows)
+        except OSError as error:
+            print(f"{given.out} was not written: {error.strerror}; free some space and try again", file=sys.stderr)
+            return 2
     return 0
 
 
