@@ -191,6 +191,8 @@ def best_device(name: str = "auto") -> torch.device:
     there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
     if name == "auto":
         name = "cuda" if len(there) > 1 else "cpu"
+    if torch.backends.mps.is_available():
+        there.append("mps")
     if (f"{name}:0" if name == "cuda" else name) not in there:
         raise ConfigError("device", f"{name} is not here; choose auto or one of {', '.join(there)}")
     return torch.device(name)
