@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import html
-import re
-
 import pytest
 from django.urls import reverse
 from django.utils.html import escape
@@ -10,28 +7,12 @@ from django.utils.html import escape
 from core.catalog import METHODS
 from core.settings import describe
 from tests.webapp.runs import rows
+from tests.webapp.runs.form import address, filled
 from tests.webapp.runs.reading import text
-from webapp.runs import starting
 from webapp.runs.forms import PREFIX, RunForm
 from webapp.runs.models import Run
-from webapp.runs.presence import beat
 
 pytestmark = pytest.mark.django_db
-
-
-def address(collection):
-    return reverse("runs:new", args=[collection.pk])
-
-
-def filled(collection, method="must", **changes):
-    """Return what a browser sends of the form as it stands, with changes."""
-    form = RunForm(collection=collection, method=method)
-    data = {}
-    for name, field in form.fields.items():
-        value = form.get_initial_for_field(field, name)
-        if value is not False and value is not None:
-            data[name] = "on" if value is True else value
-    return data | changes
 
 
 def test_it_shows_the_recommended_method_first_with_its_reason_and_cost(signed_in, collection):
@@ -125,13 +106,6 @@ def test_one_picture_and_its_copies_cannot_be_started_and_the_form_says_why(sign
     assert '<button type="submit" disabled>Start the run</button>' in page
     assert "One image is not enough to compare with anything; add more." in text(page)
     assert "will take" not in text(page)
-
-
-def test_the_duration_is_called_that_of_the_settings_it_is_of(signed_in, collection):
-    earlier = rows.run(collection)
-    for chosen, words in (({}, "the preset’s"), ({"from": earlier.pk}, "the earlier run’s")):
-        page = text(signed_in.get(address(collection), {"method": "must", **chosen}).content.decode())
-        assert re.search(rf"MUST will take [^.]* with {words} settings\.", page), chosen
 
 
 def test_another_preset_says_that_it_set_the_settings_anew(signed_in, collection):
@@ -237,39 +211,6 @@ def test_own_templates_are_taken(signed_in, collection, sent):
     signed_in.post(address(collection), filled(collection, **{
         "setting-templates": "own", "setting-own_templates": "a drawing of a {}."}))
     assert Run.objects.get(method="must").settings["own_templates"] == "a drawing of a {}."
-
-
-def test_the_cost_is_that_of_the_values_given(signed_in, collection, sent):
-    page = signed_in.post(address(collection), filled(collection, **{
-        "setting-backbone": "clip-vit-l14", "setting-epochs": "900", "setting-threshold": "2"})).content.decode()
-    assert "hours on two CPU cores" in page
-
-
-@pytest.mark.parametrize(("gpus", "takes", "larger"), [
-    ((), "minutes on two CPU cores, under a minute on a GPU", ""),
-    ((True, False), "minutes on two CPU cores, under a minute on a GPU", ""),
-    ((False, False), "about 4 minutes with the preset’s settings.",
-     "CLIP ViT-B/16 knows far more; with it this would take about 5 hours here"),
-    ((True,), "under a minute with the preset’s settings.",
-     "CLIP ViT-L/14 knows far more; with it this would take about 17 minutes on the GPU")])
-def test_the_cost_is_that_of_the_workers_that_are_there(signed_in, alice, gpus, takes, larger):
-    collection = rows.collection(alice, 600, title="many")
-    for number, on_gpu in enumerate(gpus):
-        beat(f"gpu.{number}.1@box", "gpu", on_gpu=on_gpu)
-    page = " ".join(signed_in.get(address(collection)).content.decode().split())
-    assert re.search(f"MUST will take [^.]*{re.escape(takes)}", page)
-    assert larger in page and (">Take CLIP" in page) == bool(larger)
-
-
-def test_the_larger_foundation_model_is_one_click_away(signed_in, collection):
-    beat("gpu.0.1@box", "gpu", on_gpu=True)
-    for method in METHODS:
-        page = signed_in.get(address(collection), {"method": method}).content.decode()
-        link = html.unescape(re.search(r'href="([^"]*)">Take ', page).group(1))
-        chosen = signed_in.get(link)
-        form = chosen.context["form"]
-        assert (form.method_name, form.larger) == (method, None)
-        assert link.endswith(f"={starting.foundations(form.start_values)[0]}")
 
 
 def test_the_fold_opens_where_an_error_is_in_it(signed_in, collection, sent):
