@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import bdtr
 
 from core.evaluation.matching import best_match
 from core.names import fold
@@ -58,8 +58,7 @@ class Known:
     def is_within_chance(self) -> bool:
         """Tell whether gains and losses may be chance: the exact sign test (McNemar, Psychometrika 12, 1947)."""
         changed = self.gained + self.lost
-        fewer = sum(comb(changed, one) for one in range(min(self.gained, self.lost) + 1))
-        return changed > 0 and 2 * fewer >= CHANCE * 2**changed
+        return changed > 0 and 2 * float(bdtr(min(self.gained, self.lost), changed, 0.5)) >= CHANCE
 
 
 def shares(runs: Sequence[Run]) -> list[Share | None]:

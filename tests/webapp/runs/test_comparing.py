@@ -46,6 +46,14 @@ def test_names_of_another_list_are_compared_by_name_and_not_matched(three, colle
     assert agreement(must, opposite) == agreement(opposite, must) == 0.0
 
 
+@pytest.mark.parametrize(("gained", "lost", "within"), [
+    (0, 0, False), (3, 8, True), (1, 8, False), (0, 5, True), (0, 6, False),  # 5 of 5 by chance: 2 / 32
+    (24_700, 25_300, False), (24_900, 25_100, True)])  # a large collection, told at once
+def test_a_difference_may_be_chance_by_the_sign_test(gained, lost, within):
+    known = known_answers.Known(images=100_000, gained=gained, lost=lost)
+    assert known.is_within_chance is within
+
+
 def test_the_match_is_that_under_which_most_images_agree(collection):
     first, second = [0] * 42 + [1] * 18, [0] * 24 + [1] * 18 + [0] * 18  # the largest overlap, 24, is not in it
     one, other = (answered(rows.run(collection, "kmeans", class_list_version=None, num_classes=2), answers)
