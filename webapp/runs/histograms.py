@@ -93,7 +93,8 @@ def _baseline_counts(run: Run, length: int) -> list[int] | None:
         counts = run.baseline.result.get("histogram")
     if not counts:
         return None
-    if has_class_list(run) if run.baseline is None else same_words(run, run.baseline):
+    same_numbers = has_class_list(run) if run.baseline is None else same_words(run, run.baseline)
+    if same_numbers:
         return _fitted(counts, length)
     if not run.is_terminal:
         return None  # clusters still change their numbers: nothing to set them beside
