@@ -16,7 +16,7 @@ from core.evaluation.matching import best_match
 from core.names import fold
 from webapp.collections.models import TrueLabel
 from webapp.review.names import class_names, has_class_list
-from webapp.runs.figures import MEASURES
+from webapp.runs.figures import MEASURES, outdone
 from webapp.runs.models import Prediction, Run
 
 NO_ANSWER = -1
@@ -47,7 +47,8 @@ class Known:
 
     Attributes:
         images: how many with a known answer.
-        gained, lost: of them, those that the run alone has right, and those that its baseline alone has.
+        gained, lost: of them, those that the run alone has right, and those that its baseline alone has; only told
+            where the baseline has more right, for that is when somebody asks.
     """
 
     images: int
@@ -85,7 +86,7 @@ def beside_baseline(run: Run) -> Known | None:
     measured = (run.result.get("measured") or {}).get(measure_of(run))
     if measured is None or (own := _right_answers([run])) is None or abs(own.mean() - measured) > SAME:
         return None
-    both = _right_answers([run, run.baseline]) if run.baseline is not None else None
+    both = _right_answers([run, run.baseline]) if run.baseline is not None and outdone(run) is not None else None
     if both is None or both.shape[1] != own.shape[1]:
         return Known(images=own.shape[1])
     return Known(images=own.shape[1], gained=int((both[0] & ~both[1]).sum()), lost=int((both[1] & ~both[0]).sum()))
