@@ -179,7 +179,8 @@ def _samples(run: Finished) -> Iterator[Sample]:
 
 def _draws(run: Finished) -> int:
     """Return how many samples were drawn of the run's answers as they are."""
-    return max((one.draw for one in _samples(run) if one.labels_sha256 == _digest(run)), default=0)
+    answers = _digest(run)
+    return max((one.draw for one in _samples(run) if one.labels_sha256 == answers), default=0)
 
 
 def _measured(run: Finished, sample: Sample, told: Mapping[str, str], answers: Mapping[str, str]) -> Measured | None:
