@@ -19,10 +19,11 @@ from webapp.collections import wall
 from webapp.collections.deletion import TRASH_LIFETIME, trash_collection
 from webapp.collections.forms import CollectionForm
 from webapp.collections.media import thumbnails
-from webapp.collections.models import Collection, Image
+from webapp.collections.models import Collection, Image, TrueLabel
 from webapp.collections.permissions import get_own_collection, get_own_upload, get_visible_collection
 from webapp.collections.room import share
 from webapp.collections.uploads import drop, give_up_waiting
+from webapp.review.image_answers import answers_to
 from webapp.runs.models import LIVE, Run
 from webapp.runs.permissions import own_trashed_runs
 from webapp.sharing.access import collections_of, trashed_collections_of
@@ -123,14 +124,15 @@ def arrivals(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_GET
 def image(request: HttpRequest, pk: int, number: int) -> HttpResponse:
-    """Show one image, with its twins and its neighbours."""
+    """Show one image, with its twins, its neighbours, and what is said of it."""
     collection = get_visible_collection(request, pk)
     found = get_object_or_404(collection.images.select_related("duplicate_of", "upload"), number=number)
     first = found.duplicate_of or found
     twins = [one for one in (first, *first.duplicates.order_by("number")[:50]) if one.pk != found.pk]
     folder, slash, name = found.path.rpartition("/")
     return render(request, "collections/image.html", frame(
-        collection, "images", image=found, folder=folder + slash, name=name, twins=twins,
+        collection, "images", image=found, folder=folder + slash, name=name, twins=twins, answers=answers_to(found),
+        truth=TrueLabel.objects.filter(image=found).first(),
         before=number - 1 if number else None,
         after=number + 1 if collection.images.filter(number=number + 1).exists() else None))
 
