@@ -71,7 +71,7 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
     also = further_of(request, images, work, listener)
     settings = settings_of(request, len(images) + sum(map(len, also)), listener)
     held_out = held_out_of(request, images)
-    problem = problem_of(request, class_names, settings, images, held_out, also, work)
+    problem = problem_of(request, class_names, settings, images, held_out, also, work, listener)
     run = LocalRun(device=best_device(request.device), seed=request.seed, folder=work, listener=listener,
                    pictures=request.out / "pictures")
 

@@ -13,7 +13,7 @@ from core.backbones.start import Start
 from core.card import backbones_of
 from core.catalog import METHODS, Settings, learns_from_labels, parse
 from core.data.copies import grouped, without_copies
-from core.data.images import ImageSet, open_images
+from core.data.images import Decoded, ImageSet, open_images
 from core.errors import ConfigError, DataError
 from core.export import unpacked
 from core.labels import as_indices, read_given_labels, read_paths
@@ -150,15 +150,15 @@ def _keep_apart(request: AdaptRequest) -> None:
 
 
 def problem_of(request: AdaptRequest, class_names: tuple[str, ...], settings: Settings, images: ImageSet,
-               held_out: set[int], also: tuple[ImageSet, ...], work: Path) -> Problem:
+               held_out: set[int], also: tuple[ImageSet, ...], work: Path, listener: Listener) -> Problem:
     """Return what the method is asked to solve; archives are unpacked in `work`."""
     return Problem(
         images=images.subset([index for index in range(len(images)) if index not in held_out]) if held_out else images,
         class_names=class_names, num_classes=request.classes,
         labelled=_labelled(request, images, held_out, class_names),
-        warm_up=open_images(request.warm_up, work / "warm-up")[0] if request.warm_up else None,
+        warm_up=_opened(request.warm_up, work / "warm-up", listener) if request.warm_up else None,
         warm_up_names=class_names_in(request.warm_up_names) if request.warm_up_names else (),
-        replay=open_images(request.replay, work / "replay")[0] if request.replay else None,
+        replay=_opened(request.replay, work / "replay", listener) if request.replay else None,
         also=also, start=_start(request, settings, work))
 
 
@@ -171,16 +171,21 @@ def further_of(request: AdaptRequest, images: ImageSet, work: Path, listener: Li
     added: list[ImageSet] = []
     known = images
     for number, source in enumerate(request.also, start=1):
-        found, refused = open_images(source, work / f"also-{number}", decoded=images.decoded)
-        for refusal in refused:
-            listener.note(f"left out {refusal.name} of {source}: {refusal.reason}")
-        new = without_copies(found, known)
+        new = without_copies(_opened(source, work / f"also-{number}", listener, decoded=images.decoded), known)
         if not len(new):
             raise DataError(str(source), "adds nothing: each of its images is in --images or an earlier --also "
                                          "already; leave it out")
         added.append(new)
         known = known.joined(new)
     return tuple(added)
+
+
+def _opened(source: Path, unpack_into: Path, listener: Listener, decoded: Decoded | None = None) -> ImageSet:
+    """Return the images of a folder or archive beside one's own, and tell what of it is left out."""
+    found, refused = open_images(source, unpack_into, decoded=decoded)
+    for refusal in refused:
+        listener.note(f"left out {refusal.name} of {source}: {refusal.reason}")
+    return found
 
 
 def held_out_of(request: AdaptRequest, images: ImageSet) -> set[int]:

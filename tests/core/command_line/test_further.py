@@ -15,10 +15,13 @@ def test_a_larger_collection_is_warmed_up_on_by_its_own_names(
         digits: Digits, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     larger = tmp_path / "letters.txt"
     larger.write_text("letter a\nletter b\nletter c\n")
-    asked = ("adapt", "--images", digits[0], "--names", names, *QUICK_MUST, "--warm-up", digits[0], "--no-baseline",
+    further = shutil.copytree(digits[0], tmp_path / "further")
+    asked = ("adapt", "--images", digits[0], "--names", names, *QUICK_MUST, "--warm-up", further, "--no-baseline",
              *(part for one in ("warm_up_epochs=1", "least_kept=0", "least_used=0") for part in ("--set", one)))
     events_of(capsys, *asked, "--warm-up-names", larger, "--out", tmp_path / "own")
-    events_of(capsys, *asked, "--out", tmp_path / "same")
+    (further / "note.txt").write_text("no image")
+    code, said = refusal(capsys, *asked, "--out", tmp_path / "same")
+    assert code == 0 and f"left out note.txt of {further}: not an image" in said
     weights = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("own", "same")]
     assert weights[0] != weights[1]
     assert set(json.loads((tmp_path / "own" / "result.json").read_text())["class_names"]) == set(
