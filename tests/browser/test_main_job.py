@@ -151,6 +151,10 @@ def compare(page: Page) -> None:
     first.get_by_role("button").first.click()
     expect(page.locator(".dispute.settled")).to_have_count(1)
     look(page, "17-compare")
+    page.locator(".dispute.settled a").click()
+    expect(page.locator(".answers > div")).to_have_count(2)
+    expect(page.locator(".answers").get_by_text("by ada")).to_be_visible()
+    look(page, "18-image")
 
 
 def test_a_newcomer_does_it_all_by_clicking(product: Product, page: Page, photographs: Path) -> None:
