@@ -3,6 +3,7 @@
 
 (() => {
   const POLL_MS = 2000;
+  const SHARES = ["confident"];  // no losses: drawn dashed, on the axis at the right
   const WHOLE_STEPS = [1, 2, 5].flatMap((one) => [0, 1, 2, 3, 4, 5, 6].map((power) => one * 10 ** power)).sort((a, b) => a - b);
 
   document.addEventListener("htmx:oobAfterSwap", (event) => {  // the log's newest line stays in sight
@@ -38,12 +39,17 @@
     names = seen;
     const { series, text, line } = colours();
     const axis = { stroke: text, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
+    const percent = (value) => `${Math.round(100 * value)} %`;
+    const shares = { ...axis, scale: "share", side: 1, size: 60, grid: { show: false }, values: (_, values) => values.map(percent) };
     plot = new uPlot({
-      width: place.clientWidth, height: 240, scales: { x: { time: false } }, cursor: { drag: { setScale: false } },
-      axes: [{ ...axis, incrs: WHOLE_STEPS }, { ...axis, size: 56 }],
+      width: place.clientWidth, height: 240, scales: { x: { time: false }, share: { range: [0, 1] } },
+      cursor: { drag: { setScale: false } },
+      axes: [{ ...axis, incrs: WHOLE_STEPS }, { ...axis, size: 56 }, ...(seen.some((name) => SHARES.includes(name)) ? [shares] : [])],
       series: [{ label: "step" }, ...seen.map((name, index) => ({
         label: name.replaceAll("_", " "), stroke: series[index % series.length], width: name === "loss" ? 2.5 : 1.5,
-        spanGaps: true, points: { show: found.length < 2 }, value: (_, value) => value === null ? "–" : value.toPrecision(3),
+        spanGaps: true, points: { show: found.length < 2 },
+        ...(SHARES.includes(name) ? { label: `${name} answers`, scale: "share", dash: [6, 4], value: (_, value) => value === null ? "–" : percent(value) }
+          : { value: (_, value) => value === null ? "–" : value.toPrecision(3) }),
       }))],
     }, data, place);
   }
