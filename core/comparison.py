@@ -5,7 +5,6 @@ Shapes: N images that two runs both answered.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from core.finished import Finished, read_finished
 from core.labels import read_labels
 from core.names import fold
 from core.shell import Listener
+from core.table_file import write_table
 
 
 def compare(*, runs: Sequence[Path], truth: Path | None, out: Path | None, listener: Listener) -> None:
@@ -117,13 +117,8 @@ def _disputed(runs: Sequence[Finished]) -> list[tuple[str, int]]:
 
 def _write(out: Path, names: Sequence[str], runs: Sequence[Finished], disputed: Sequence[tuple[str, int]]) -> None:
     """Write the images with different answers, whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
-    with part.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["path", "contradicted_by", *names])
-        writer.writerows([path, count, *(run.labels.get(path, "") for run in runs)] for path, count in disputed)
-    part.replace(out)
+    write_table(out, [["path", "contradicted_by", *names], *(
+        [path, count, *(run.labels.get(path, "") for run in runs)] for path, count in disputed)])
 
 
 def _short_names(runs: Sequence[Path]) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from core.errors import DataError
 from core.names import decode_text, fold
+from core.table_file import write_table
 
 COLUMNS = ("path", "label", "confidence", "margin")
 SOURCE, PERSON = "source", "person"
@@ -17,15 +19,8 @@ SOURCE, PERSON = "source", "person"
 
 def write_labels(destination: Path, rows: Iterable[tuple[str, str, float, float]]) -> None:
     """Write (path, label, confidence, margin) rows, whole or not at all."""
-    part = destination.with_name(destination.name + ".part")
-    with part.open("w", encoding="utf-8", newline="") as stream:
-        usual = csv.writer(stream, lineterminator="\n")
-        quoting = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        usual.writerow(COLUMNS)
-        for path, label, confidence, margin in rows:
-            writer = quoting if "\r" in path else usual  # a carriage return without quotes would end the row
-            writer.writerow([path, label, f"{confidence:.6f}", f"{margin:.6f}"])
-    part.replace(destination)
+    write_table(destination, itertools.chain([COLUMNS], (
+        (path, label, f"{confidence:.6f}", f"{margin:.6f}") for path, label, confidence, margin in rows)))
 
 
 def read_labels(source: Path) -> dict[str, str]:
@@ -75,7 +70,8 @@ def read_paths(source: Path) -> list[str]:
         content = source.read_bytes()
     except OSError as error:
         raise DataError(str(source), f"cannot be read: {error.strerror}") from None
-    return [line for line in decode_text(content, str(source)).splitlines() if line.strip()]
+    lines = decode_text(content, str(source)).split("\n")  # splitlines would cut a path at a vertical tab or U+2028
+    return [line.removesuffix("\r") for line in lines if line.strip()]
 
 
 def read_confidences(source: Path) -> dict[str, float]:

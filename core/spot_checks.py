@@ -6,7 +6,6 @@ the record that the filled sheet is held against, so that no image of it can be 
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import shutil
@@ -25,6 +24,7 @@ from core.labels import read_labels
 from core.names import fold
 from core.package_card import CARD, read_card, replace_card
 from core.shell import Listener
+from core.table_file import write_table
 
 FOLDER, RECORD, SHEET, IMAGES = "spot_check", "sample.json", "sheet.csv", "images"
 VERSION = 1
@@ -113,8 +113,7 @@ def _write_sample(folder: Path, sample: Sample, images: ImageSet) -> None:
         copy = f"{IMAGES}/{number:04d}.png"
         images.load(place[path]).save(folder / copy)
         rows.append([copy, path, ""])
-    with (folder / SHEET).open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([["image", "path", "label"], *rows])
+    write_table(folder / SHEET, [["image", "path", "label"], *rows])
     (folder / RECORD).write_text(json.dumps({"version": VERSION, **asdict(sample)}, indent=2, ensure_ascii=False)
                                  + "\n", encoding="utf-8")
 

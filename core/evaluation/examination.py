@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from core.export import unpacked
 from core.finished import model_beside, taught
 from core.labels import SOURCE, read_confidences, read_labels, read_paths, said_by_people
 from core.shell import Listener, LocalRun, best_device
+from core.table_file import write_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +107,7 @@ def _tell(name: str, finding: Finding, images: int, out: Path | None, listener: 
         out.mkdir(parents=True, exist_ok=True)
         if finding.table:
             files["table"] = str(out / f"{name}.csv")
-            part = out / f"{name}.csv.part"
-            with part.open("w", encoding="utf-8", newline="") as stream:
-                csv.writer(stream, lineterminator="\n").writerows(finding.table)
-            part.replace(out / f"{name}.csv")
+            write_table(out / f"{name}.csv", finding.table)
         if finding.picture is not None:
             files["picture"] = str(out / f"{name}.png")
             part = out / f"{name}.png.part"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import DataError
-from core.labels import as_indices, read_confidences, read_labels, write_labels
+from core.labels import as_indices, read_confidences, read_labels, read_paths, write_labels
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -77,3 +77,10 @@ def test_labels_of_strangers_are_refused(labels: dict[str, str], words: str) -> 
     with pytest.raises(DataError) as caught:
         as_indices(labels, ["a", "b"], ["x", "y"], "few.csv")
     assert words in str(caught.value)
+
+
+def test_paths_are_one_a_line_whatever_else_would_end_one(tmp_path: Path) -> None:
+    odd = ["plain.png", "é\u2028b.png", "a\x0bb.png", "c\x85.png", " d .png"]
+    for end in ("\n", "\r\n"):
+        (tmp_path / "held_out.txt").write_text(end.join([*odd, "", ""]), encoding="utf-8", newline="")
+        assert read_paths(tmp_path / "held_out.txt") == odd
