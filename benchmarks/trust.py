@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,9 +25,41 @@ from core.evaluation.spot_check import Stratum, measure
 from core.question import Question
 from core.recommendation import recommend_method
 
-KINDS = {"names": "accuracy", "groups": "hungarian_accuracy"}
-"""What a method is given -> what its results are scored by."""
-BASELINES = {"names": BASELINE, "groups": "k-means"}
+ENCODER = "starter-mae"
+"""What MAE-CT, finetuning and Semi-MAE begin with; as a row's title, its groups by k-means."""
+STARTS = {"zero-shot": "zeroshot", "k-means": "kmeans", "starter-mae": "kmeans", "TURTLE": "turtle", "MUST": "must",
+          "MAE-CT": "maect", "finetuning": "finetune", "FixMatch": "semimae", "Semi-MAE": "semimae"}
+"""How a row's title starts -> the method of `core.catalog.METHODS` that gave its result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Results that are judged alike.
+
+    Attributes:
+        kind: one of `estimate.ESTIMATORS`.
+        backbone: whose answers they are.
+        metric: what they are scored by.
+        baseline: the title of what each is compared with; of the first seed.
+    """
+
+    kind: str
+    backbone: str
+    metric: str
+    baseline: str
+
+    @property
+    def title(self) -> str:
+        """Return how lines call them."""
+        return f"{self.kind} of {self.backbone}"
+
+
+JUDGED = (
+    Judged(kind="names", backbone=BACKBONE, metric="accuracy", baseline=BASELINE),
+    Judged(kind="groups", backbone=BACKBONE, metric="hungarian_accuracy", baseline="k-means"),
+    Judged(kind="groups", backbone=ENCODER, metric="hungarian_accuracy", baseline=ENCODER),
+    Judged(kind="labels", backbone=ENCODER, metric="accuracy", baseline=BASELINE),
+)
 TITLES = {"names": {"zeroshot": BASELINE, "must": "MUST", "turtle": "TURTLE"},
           "names and labels": {"zeroshot": BASELINE, "must": "MUST", "turtle": "TURTLE", "semimae": "Semi-MAE"},
           "groups": {"kmeans": "k-means", "turtle": "TURTLE", "maect": "MAE-CT"}}
@@ -40,38 +73,42 @@ SAMPLE, SAMPLES = 50, 1_000
 CLOSE = 2.0
 
 
-def score(row: rows.Row) -> float:
-    """Return a row's accuracy, 0 … 1."""
-    return next(row.metrics[key] for key in KINDS.values() if key in row.metrics)
+def method_of(row: rows.Row) -> str:
+    """Return the method that gave a row's result, as `core.catalog.METHODS` calls it; "" where none did."""
+    return next((method for start, method in STARTS.items() if row.method.startswith(start)), "")
 
 
-def of_kind(found: list[rows.Row], kind: str) -> list[rows.Row]:
-    """Return the rows of methods that get names, or of those that group."""
-    return [row for row in found if KINDS[kind] in row.metrics and row.label_free_score is not None]
+def of_kind(found: list[rows.Row], judged: Judged) -> list[rows.Row]:
+    """Return the rows of results of that kind: their method, their model, and what they show without labels."""
+    return [row for row in found if judged.metric in row.metrics and row.label_free and method_of(row)
+            and judged.backbone in (row.settings.get("backbone"), row.settings.get("spaces"))
+            and (judged.kind == "labels") == (method_of(row) == "semimae")]
 
 
-def known(found: list[rows.Row]) -> list[Known]:
+def known(found: list[rows.Row], judged: Judged) -> list[Known]:
     """Return what calibration needs of the rows that kept it.
 
     k-means and TURTLE of one target and seed share a sign: how far they agree.
     """
+    chosen = of_kind(found, judged)
     agreed = {(row.target, row.seed): {"method_agreement": row.label_free["baseline_agreement"]}
-              for row in found if row.method == TITLES["groups"]["turtle"] and "baseline_agreement" in row.label_free}
-    return [Known(collection=row.target, accuracy=score(row),
+              for row in chosen if row.method == TITLES["groups"]["turtle"] and "baseline_agreement" in row.label_free}
+    return [Known(collection=row.target, accuracy=row.metrics[judged.metric], method=method_of(row),
+                  begun_with=" from " in row.method,
                   shown=row.label_free | {"label_free_score": row.label_free_score or 0.0}
                   | agreed.get((row.target, row.seed), {}))
-            for row in found if row.label_free]
+            for row in chosen]
 
 
-def estimates(found: list[rows.Row]) -> dict[str, Calibration]:
+def estimates(found: list[rows.Row]) -> list[Calibration]:
     """Return the calibration of each kind that has rows enough to leave targets out."""
-    made = {kind: estimate.calibrate(known(of_kind(found, kind)), kind, BACKBONE) for kind in KINDS}
-    return {kind: one for kind, one in made.items() if one is not None}
+    made = [estimate.calibrate(known(found, judged), judged.kind, judged.backbone) for judged in JUDGED]
+    return [one for one in made if one is not None]
 
 
 def estimate_lines(found: list[rows.Row]) -> Iterator[str]:
     """Yield what estimated accuracy is worth: over all results, then of each kind, its signs together and alone."""
-    made = estimates(found)
+    made = {(one.kind, one.backbone): one for one in estimates(found)}
     worth = [one for one in made.values() if one.collections >= estimate.LEAST_COLLECTIONS]
     count = sum(one.results for one in worth)
     of = f"{count} results, their target left out"
@@ -79,16 +116,16 @@ def estimate_lines(found: list[rows.Row]) -> Iterator[str]:
                     figure=100 * sum(one.error * one.results for one in worth) / count if count else None))
     yield str(Bound(f"its 90 % interval covers, % ({of})", least=100 * estimate.LEAST_COVERED,
                     figure=100 * sum(one.covered * one.results for one in worth) / count if count else None))
-    for kind in KINDS:
-        one = made.get(kind)
+    for judged in JUDGED:
+        one = made.get((judged.kind, judged.backbone))
         if one is None or one.collections < estimate.LEAST_COLLECTIONS:
-            yield f"      {kind}: not enough measured (rows of {one.collections if one else 0} targets)"
+            yield f"      {judged.title}: not enough measured (rows of {one.collections if one else 0} targets)"
             continue
-        yield (f"      {kind}, {one.results} results of {one.collections} targets: "
+        yield (f"      {judged.title}, {one.results} results of {one.collections} targets: "
                f"off by {100 * one.error:.1f} points, covers {100 * one.covered:.1f} %, "
                f"± {100 * one.half_width:.0f} points; {'' if one.holds else 'not '}to be shown to people")
-        for name, source in {**estimate.ESTIMATORS[kind], **estimate.SET_ASIDE}.items():
-            pairs = list(estimate.left_out_estimates(known(of_kind(found, kind)), (name,)))
+        for name, source in {**estimate.ESTIMATORS[judged.kind], **estimate.SET_ASIDE}.items():
+            pairs = list(estimate.left_out_estimates(known(found, judged), (name,)))
             off = [abs(left_out.accuracy - result.accuracy) for result, left_out in pairs]
             if off:
                 yield f"        {source} alone: off by {100 * np.mean(off):.1f} points ({len(off)} results)"
@@ -97,7 +134,7 @@ def estimate_lines(found: list[rows.Row]) -> Iterator[str]:
 def spot_check_bound(found: list[rows.Row]) -> Bound:
     """Return how often the interval holds the truth, over samples of collections as accurate as the rows."""
     generator = np.random.default_rng(0)
-    shares = [score(row) for row in found]
+    shares = [row.metrics[judged.metric] for judged in JUDGED for row in of_kind(found, judged)]
     covered = 0
     for number in range(SAMPLES if shares else 0):
         images = int(generator.integers(1000, 5000))
@@ -109,24 +146,40 @@ def spot_check_bound(found: list[rows.Row]) -> Bound:
                  100 * covered / SAMPLES if shares else None, 92)
 
 
+def is_objected_to(row: rows.Row, before: rows.Row, judged: Judged, found: list[rows.Row]) -> bool:
+    """Tell whether the guard would object to a result, as `core.evaluation.trust.objection` puts it together.
+
+    Estimates are those of calibrations that know no row of its target.
+    """
+    shown, shown_before = row.label_free, before.label_free
+    if shown["classes_found"] < shown_before["classes_found"] - 1e-9:
+        return True
+    if judged.kind == "labels":
+        others = [one for one in found if one.target != row.target]
+        calibrations = [estimate.calibrate(known(others, one), one.kind, one.backbone) for one in (judged, JUDGED[0])]
+        said = [one and one.estimate(signs) for one, signs in zip(calibrations, (shown, shown_before), strict=True)]
+        return said[0] is not None and said[1] is not None and said[0].accuracy < said[1].accuracy
+    confirmed = shown_before.get("group_agreement") if judged.kind == "names" else None
+    opinions = shown.get("second_opinion"), shown_before.get("second_opinion")
+    return (is_less_even(shown["histogram_entropy"], shown_before["histogram_entropy"])
+            or (confirmed is not None and is_hardly_confirmed(confirmed, int(shown_before["classes"])))
+            or (opinions[0] is not None and opinions[1] is not None and is_doubted(opinions[0], opinions[1])))
+
+
 def guard_lines(found: list[rows.Row]) -> Iterator[str]:
     """Yield what the never-worse guard did to every result that has a baseline."""
     accepted: list[tuple[float, str]] = []
     rejected: list[tuple[float, str]] = []
-    for kind, title in BASELINES.items():
-        baselines = {row.target: row for row in of_kind(found, kind) if row.method == title and row.seed == 0}
-        for row in of_kind(found, kind):
+    for judged in JUDGED:
+        baselines = {row.target: row for row in found
+                     if row.method == judged.baseline and row.seed == 0 and row.label_free}
+        for row in of_kind(found, judged):
             before = baselines.get(row.target)
-            if row.method == title or before is None or not row.label_free or not before.label_free:
+            if row.method == judged.baseline or before is None:
                 continue
-            lost = row.label_free["classes_found"] < before.label_free["classes_found"] - 1e-9
-            less_even = is_less_even(row.label_free["histogram_entropy"], before.label_free["histogram_entropy"])
-            unconfirmed = kind == "names" and "group_agreement" in before.label_free and is_hardly_confirmed(
-                before.label_free["group_agreement"], int(before.label_free["classes"]))
-            asked = "second_opinion" in row.label_free and "second_opinion" in before.label_free
-            doubted = asked and is_doubted(row.label_free["second_opinion"], before.label_free["second_opinion"])
-            judged = rejected if lost or less_even or unconfirmed or doubted else accepted
-            judged.append((100 * (score(row) - score(before)), f"{row.method} on {row.target}"))
+            change = 100 * (row.metrics[judged.metric] - before.metrics[judged.metric])
+            (rejected if is_objected_to(row, before, judged, found) else accepted).append(
+                (change, f"{row.method} on {row.target}"))
     worst = min(accepted, default=None)
     yield str(Bound(f"never worse: the worst of {len(accepted)} accepted results against its baseline, points",
                     worst[0] if worst else None, -2)) + (f", {worst[1]}" if worst else "")
@@ -135,9 +188,9 @@ def guard_lines(found: list[rows.Row]) -> Iterator[str]:
     listed = "; ".join(f"{name} {float(np.mean(some)):+.1f}" for name, some in changes.items())
     yield f"      rejected {len(rejected)}, of them {good} that had gained; means of seeds: {listed or 'none'}"
     table = Table(found)
-    by_seed = (table.scores(row.target, BASELINES["groups"]) for row in found)
+    by_seed = (table.scores(row.target, TITLES["groups"]["kmeans"]) for row in found)
     if apart := [max(scores) - min(scores) for scores in by_seed if len(scores) > 1]:
-        yield f"      {BASELINES['groups']} alone, by its seed: up to {max(apart):.1f} points apart"
+        yield f"      {TITLES['groups']['kmeans']} alone, by its seed: up to {max(apart):.1f} points apart"
 
 
 def recommender_lines(found: list[rows.Row], encoders: list[rows.Row]) -> Iterator[str]:
@@ -181,10 +234,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trust", description=__doc__)
     parser.add_argument("--write", metavar="DAY", help="fit and write the calibration that ships, with this date")
     given = parser.parse_args()
-    found = list(rows.current(rows.read(ACCURACY)))
-    encoders = list(rows.current(rows.read(ENCODERS)))
+    answers, encoders = (list(rows.current(rows.read(file))) for file in (ACCURACY, ENCODERS))
+    found = [*answers, *encoders]
     lines = [*estimate_lines(found), str(spot_check_bound(found)), *guard_lines(found),
-             *recommender_lines(found, encoders)]
+             *recommender_lines(answers, encoders)]
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     if given.write:
         estimate.write(estimates(found), given.write)

@@ -28,12 +28,14 @@ class Baseline:
 
     Attributes:
         method: a key of `core.catalog.METHODS`.
+        settings: it was given.
         class_names: of its answers, in order.
         predictions: (N, K).
         result: its figures.
     """
 
     method: str
+    settings: Settings
     class_names: tuple[str, ...]
     predictions: Predictions
     result: Result
@@ -59,4 +61,5 @@ def answer_first(method: str, settings: Settings, problem: Problem, images: Imag
     opinion = second_opinion(method, asdict(settings), images, predictions.labels.numpy(), run)
     result = summarise(classifier, predictions, spaces, seed=run.seed, seconds=time.monotonic() - began,
                        opinion=opinion)
-    return Baseline(method=method, class_names=classifier.class_names, predictions=predictions, result=result)
+    return Baseline(method=method, settings=settings, class_names=classifier.class_names, predictions=predictions,
+                    result=result)

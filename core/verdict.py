@@ -65,7 +65,7 @@ def verdict(method: str, settings: Settings, problem: Problem, result: Result, p
     """
     run = _signs(method, asdict(settings), problem, result)
     before = None if first is None else Signs(
-        method=first.method, settings={}, histogram=first.result.histogram,
+        method=first.method, settings=asdict(first.settings), histogram=first.result.histogram,
         label_free_score=first.result.label_free_score, signals=first.result.signals)
     return Verdict(baseline=None if first is None else _beside(method, predictions, first),
                    objection=str(trust.objection(run, before) or ""), estimated=trust.estimated(run, before))

@@ -3,7 +3,8 @@
 Of answers in names, three published signs of accuracy: how sure and varied they are, how evenly they fall on the
 classes, and how far groups that know no names confirm those of the baseline (a method that teaches itself moves its
 answers towards such groups whether their names are right or not, so its own say less: `docs/decisions.md`, 2026-11-28).
-Of groups, one: how well an encoder that took no part can be taught to repeat them. Each is put on the scale of accuracy
+Of groups, and of answers learnt from a person's labels: how well an encoder that took no part can be taught to repeat
+them. Each is put on the scale of accuracy
 by a line fitted on other collections (as Deng, Zheng, CVPR 2021, arXiv:2007.02915, and Guillory et al., ICCV 2021,
 arXiv:2107.03315, fit theirs; theirs on the shares, ours on their log odds, as a share has two ends), and they are
 averaged with the weight that each has earned on collections left out. The interval is split conformal over whole
@@ -32,8 +33,12 @@ ESTIMATORS: Mapping[str, Mapping[str, str]] = {
     "groups": {
         "second_opinion": "another encoder's generalisation score of the groups (after Gadetsky et al. 2024)",
     },
+    "labels": {
+        "second_opinion": "another encoder's generalisation score of the answers (after Gadetsky et al. 2024)",
+    },
 }
-"""What a result has, "names" or "groups" -> key of what is shown without labels -> who proposed it."""
+"""What a result has, "names", "groups", or names learnt from a person's "labels" -> key of what is shown without labels
+-> who proposed it."""
 SET_ASIDE: Mapping[str, str] = {
     "group_agreement": "the result's own agreement with such groups",
     "mean_confidence": "mean confidence (Hendrycks, Gimpel 2017)",
@@ -57,11 +62,18 @@ LARGEST_ERROR, LEAST_COVERED = 0.07, 0.8
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """One result whose truth is known: its collection, what it shows without labels, and its accuracy, 0 … 1."""
+    """One result whose truth is known: what made it, what it shows without labels, and its accuracy, 0 … 1.
+
+    Attributes:
+        method: a key of `core.catalog.METHODS`.
+        begun_with: whether it began with the encoder of an earlier run.
+    """
 
     collection: str
     shown: Mapping[str, float]
     accuracy: float
+    method: str = ""
+    begun_with: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +117,10 @@ class Calibration:
         error: mean absolute error, leave-one-collection-out.
         covered: share of results whose interval held the truth, leave-one-collection-out.
         collections, results: what it was fitted on.
+        kind: of results, one of `ESTIMATORS`.
         backbone: whose answers they were; how sure another's are means something else.
+        methods: that gave them on collections enough; what another's signs are worth nobody measured.
+        begun_with: whether so many of them began with the encoder of an earlier run.
         fewest, most: how many classes the results had; of two, groups confirm half by chance, whatever is right.
     """
 
@@ -115,7 +130,10 @@ class Calibration:
     covered: float
     collections: int
     results: int
+    kind: str = ""
     backbone: str = ""
+    methods: tuple[str, ...] = ()
+    begun_with: bool = False
     fewest: int = 0
     most: int = 0
 
@@ -150,8 +168,16 @@ def calibrate(results: Sequence[Known], kind: str, backbone: str = "") -> Calibr
     classes = [int(one.shown[CLASSES]) for one in results if CLASSES in one.shown]
     return Calibration(lines=_weighted_lines(results, estimators), half_width=_half_width(results, estimators),
                        error=float(np.mean(errors)), covered=float(np.mean(covered)), collections=len(collections),
-                       results=len(left_out), backbone=backbone, fewest=min(classes, default=0),
-                       most=max(classes, default=0))
+                       results=len(left_out), kind=kind, backbone=backbone,
+                       methods=tuple(name for name in sorted({one.method for one in results})
+                                     if _is_common([one for one in results if one.method == name])),
+                       begun_with=_is_common([one for one in results if one.begun_with]),
+                       fewest=min(classes, default=0), most=max(classes, default=0))
+
+
+def _is_common(results: Sequence[Known]) -> bool:
+    """Tell whether results are of collections enough."""
+    return len({one.collection for one in results}) >= LEAST_COLLECTIONS
 
 
 def left_out_estimates(results: Sequence[Known], estimators: Sequence[str]) -> Iterator[tuple[Known, Estimate]]:
@@ -165,40 +191,50 @@ def left_out_estimates(results: Sequence[Known], estimators: Sequence[str]) -> I
                 yield one, Estimate(accuracy=found, low=max(0.0, found - half), high=min(1.0, found + half))
 
 
-def of_result(kind: str, backbone: object, shown: Mapping[str, float | None]) -> Estimate | None:
+def of_result(kind: str, method: str, backbone: object, shown: Mapping[str, float | None],
+              begun_with: bool = False) -> Estimate | None:
     """Return the estimated accuracy of a result; None where none is good enough to be shown (`make bench-trust` tells).
 
-    Nor is one for another foundation model than the one that was calibrated, nor for fewer or more classes, nor where a
-    sign that the calibration reads is missing, as of a run of an earlier release: its error would not be the one known.
+    Nor is one for a foundation model or a method whose results were not calibrated, nor for fewer or more classes, nor
+    where none that was calibrated began with an adapted encoder, nor where a sign that the calibration reads is
+    missing, as of a run of an earlier release: its error would not be the one known.
 
     Args:
-        kind: "names" or "groups".
-        backbone: whose answers they are, published; "" for one that begins with an adapted encoder, and for groups
-            whose number nobody gave: those that were calibrated were as many as the classes.
+        kind: one of `ESTIMATORS`.
+        method: that gave the result.
+        backbone: whose answers they are, published; "" for one without its weights, and for groups whose number nobody
+            gave: those that were calibrated were as many as the classes.
         shown: signs by key; None where there is none.
+        begun_with: whether it began with the encoder of an earlier run.
     """
-    calibration = read().get(kind)
+    calibration = calibration_of(kind, backbone)
     given = {name: value for name, value in shown.items() if value is not None}
-    if (calibration is None or not calibration.holds or backbone != calibration.backbone
+    if (calibration is None or not calibration.holds or method not in calibration.methods
+            or (begun_with and not calibration.begun_with)
             or not calibration.fewest <= given.get(CLASSES, 0) <= calibration.most
             or not given.keys() >= calibration.lines.keys()):
         return None
     return calibration.estimate(given)
 
 
+def calibration_of(kind: str, backbone: object) -> Calibration | None:
+    """Return the calibration that ships for results of a kind and a foundation model; None where there is none."""
+    return next((one for one in read() if (one.kind, one.backbone) == (kind, backbone)), None)
+
+
 @cache
-def read(file: Path = FILE) -> dict[str, Calibration]:
-    """Return the calibrations that ship, by what the result has: "names" or "groups"; none before one is made."""
+def read(file: Path = FILE) -> tuple[Calibration, ...]:
+    """Return the calibrations that ship, one for each kind of result of a foundation model; none before one is made."""
     if not file.exists():
-        return {}
+        return ()
     said = json.loads(file.read_text(encoding="utf-8"))["calibrations"]
-    return {kind: Calibration(**one | {"lines": {name: Line(**line) for name, line in one["lines"].items()}})
-            for kind, one in said.items()}
+    return tuple(Calibration(**one | {"lines": {name: Line(**line) for name, line in one["lines"].items()},
+                                      "methods": tuple(one["methods"])}) for one in said)
 
 
-def write(calibrations: Mapping[str, Calibration], day: str, file: Path = FILE) -> None:
+def write(calibrations: Sequence[Calibration], day: str, file: Path = FILE) -> None:
     """Write calibrations with the day they were made."""
-    said = {"made": day, "calibrations": {kind: asdict(one) for kind, one in calibrations.items()}}
+    said = {"made": day, "calibrations": [asdict(one) for one in calibrations]}
     file.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
 
 

@@ -1,11 +1,12 @@
 """Never worse than the baseline: what, without labels, says that a run's answers should not replace the baseline's.
 
-Three rules, chosen on committed rows (docs/decisions.md, 2026-11-21, 2026-11-28, 2026-11-30). Runs of an earlier preset
-that lost accuracy spread their images less evenly over the classes than the baseline did, as in Musgrave et al., "Three
-New Validators", 2022 (arXiv:2208.07360), where the balance of the answered classes is one. Where groups that know no
-names hardly confirm the baseline's names (after Jiang et al., ICLR 2022, arXiv:2106.13799), a method that learns from
-them learns mistakes. And of two groupings, one that an encoder which took no part finds much harder to repeat is not to
-be preferred. The label-free score did not tell such runs apart. No torch here: the web imports it.
+Rules chosen on committed rows (docs/decisions.md, 2026-11-21, 2026-11-28, 2026-11-30, 2026-12-01). Runs of an earlier
+preset that lost accuracy spread their images less evenly over the classes than the baseline did, as in Musgrave et
+al., "Three New Validators", 2022 (arXiv:2208.07360), where the balance of the answered classes is one. Where groups
+that know no names hardly confirm the baseline's names (after Jiang et al., ICLR 2022, arXiv:2106.13799), a method that
+learns from them learns mistakes. Of two groupings, one that an encoder which took no part finds much harder to repeat
+is not to be preferred. And what learnt from a person's labels is held against the baseline by what is estimated of
+both. The label-free score did not tell such runs apart. No torch here: the web imports it.
 
 Symbols: K classes.
 """
@@ -28,6 +29,10 @@ LARGEST_DOUBT = 0.03
 """Of another encoder's score of the groups against its score of the baseline's (`core.evaluation.second_opinion`). When
 it was chosen, runs that gained lost 0.026 at most on targets that settings are tuned on, the one that was harmed 0.057:
 TURTLE did not yet ask the same encoder which of its starts to keep."""
+
+SMALLEST_SPREAD = 0.02
+"""Of a batch's embeddings (`core.losses.spread`). Finetuning starter-mae on paintings never fell below 0.07; with five
+hundred times the learning rate it fell below 0.015 at once and for good."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +102,29 @@ def doubt(run: float, baseline: float) -> Objection:
                             f"{100 * baseline:.0f} % of the baseline's, so they may follow what one encoder alone sees")
 
 
+def outdone(run: float, baseline: float) -> Objection:
+    """Return the objection to a run of which a smaller accuracy is estimated than of its baseline (both 0 … 1)."""
+    return Objection(advice="Keep the baseline",
+                     reason=f"about {100 * run:.0f} % of these answers are estimated right, and {100 * baseline:.0f} % "
+                            "of the baseline's: the labels may be too few to learn from")
+
+
 def crowding(histogram: Sequence[int], baseline: Sequence[int]) -> str:
     """Return that a run's answers (K,) are too uneven beside its baseline's (K,), or ""; for a run under way too."""
     if is_less_even(evenness(histogram), evenness(baseline)):
         return f"it crowds the images into fewer classes than the baseline: {max(histogram):,} in the largest"
     return ""
+
+
+def coinciding(spread: float | None) -> str:
+    """Return that what an encoder makes of different images all but coincides, or ""; for a run under way.
+
+    Args:
+        spread: of the newest batch; None where the run knows none.
+    """
+    if spread is None or spread >= SMALLEST_SPREAD:
+        return ""
+    return "what it makes of different images all but coincides; a lower learning rate may prevent that"
 
 
 def is_less_even(run: float, baseline: float) -> bool:

@@ -1,6 +1,6 @@
 """What an encoder that took no part in a grouping thinks of it: how well it can be taught to repeat it.
 
-TURTLE and k-means group what one encoder sees, and either may follow what only that encoder sees. The generalisation
+Methods that group what one encoder sees, or teach it, may follow what only that encoder sees. The generalisation
 score (`core.evaluation.label_free`) of the same labels on another encoder's features knows nothing of that. Which of
 the two this other one finds easier to repeat is what the never-worse guard asks (`core.evaluation.guard`), and TURTLE
 of its own starts.
@@ -25,8 +25,8 @@ from core.run import Run
 
 ASKED = ("starter-mae", "starter-clip")
 """Both come with labelfree; the one that reads no words first."""
-GROUPING = ("kmeans", "turtle")
-"""Methods whose groups are asked about: the guard's bound was measured on these."""
+ASKED_OF = ("kmeans", "turtle", "maect", "finetune", "semimae")
+"""Methods whose answers are asked about: those for which it was measured what that says (`make bench-trust`)."""
 SEED = 0
 """Of the sample and the folds: a run and its baseline are asked about the same images."""
 
@@ -88,6 +88,6 @@ def second_opinion(method: str, settings: Mapping[str, object], images: ImageSet
         run: told of progress; may raise.
     """
     name = judge_name(backbones_of(settings))
-    if name is None or method not in GROUPING:
+    if name is None or method not in ASKED_OF:
         return None
     return read_judge(name, images, run).score(labels)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.baseline import BASELINES
-from core.catalog import METHODS, taught_by_labels
+from core.catalog import answers_in_groups, from_scratch, taught_by_labels
 from core.evaluation import estimate, guard
 from core.evaluation.estimate import Estimate
 from core.evaluation.guard import Objection
@@ -43,27 +43,42 @@ class Signs:
 def estimated(run: Signs, baseline: Signs | None) -> Estimate | None:
     """Return a run's estimated accuracy, of groups after their best match with classes; see `estimate.of_result`.
 
-    None where none is good enough to be shown: neither groups whose number nobody gave nor runs that begin with an
-    adapted encoder are among those that estimates were calibrated on.
+    None where none is good enough to be shown: neither groups whose number nobody gave nor runs without a foundation
+    model's weights are among those that estimates were calibrated on.
     """
-    names = run.method in METHODS and METHODS[run.method].needs == "names"
-    published = run.counted and not run.begun_with
+    published = run.counted and not from_scratch(run.settings)
     backbone = run.settings.get("backbone") or run.settings.get("spaces") if published else ""
-    return estimate.of_result("names" if names else "groups", backbone, {
+    return estimate.of_result(_kind(run), run.method, backbone, {
         **run.signals, "label_free_score": run.label_free_score,
-        "baseline_group_agreement": _confirmed(run, baseline)})
+        "baseline_group_agreement": _confirmed(run, baseline)}, run.begun_with)
+
+
+def _kind(run: Signs) -> str:
+    """Return which of `estimate.ESTIMATORS` a run's answers are."""
+    if taught_by_labels(run.method, run.settings):
+        return "labels"
+    return "groups" if answers_in_groups(run.method, run.settings) else "names"
 
 
 def objection(run: Signs, baseline: Signs | None) -> Objection | None:
     """Return why a run should not replace its baseline; None where it may, or has none. See `core.evaluation.guard`."""
     if baseline is None:
         return None
+    taught = run.labelled and taught_by_labels(run.method, run.settings)
     ours, theirs = (one.signals.get("second_opinion") for one in (run, baseline))
-    return guard.objection(
+    found = guard.objection(
         run.histogram, baseline.histogram,
         baseline.signals.get("group_agreement") if baseline.method == "zeroshot" else None,  # k-means reads no names
-        taught=run.labelled and taught_by_labels(run.method, run.settings),
-        opinions=None if ours is None or theirs is None else (ours, theirs))
+        taught=taught, opinions=None if ours is None or theirs is None else (ours, theirs))
+    return found or (_outdone(run, baseline) if taught else None)
+
+
+def _outdone(run: Signs, baseline: Signs) -> Objection | None:
+    """Return the objection to answers learnt from labels where more is estimated of the baseline's."""
+    ours, theirs = estimated(run, baseline), estimated(baseline, None)
+    if ours is None or theirs is None or ours.accuracy >= theirs.accuracy:
+        return None
+    return guard.outdone(ours.accuracy, theirs.accuracy)
 
 
 def _confirmed(run: Signs, baseline: Signs | None) -> float | None:

@@ -30,7 +30,8 @@ def test_the_baseline_answers_too_and_the_result_is_held_against_it(
     assert baseline["group_agreement"] == confirmed
     expected = guard.objection(result["histogram"], baseline["histogram"], confirmed)
     assert result["objection"] == said.get("objection", "") == str(expected or "")
-    calibration = estimate.read()["names"]
+    calibration = estimate.calibration_of("names", "starter-clip")
+    assert calibration is not None
     for found in (result, by_itself):  # of both: a baseline is confirmed by its own groups
         shown = found["signals"] | {"baseline_group_agreement": confirmed}
         expected_accuracy = calibration.estimate(shown)
@@ -50,7 +51,7 @@ def test_where_no_names_are_read_k_means_is_the_baseline(
     assert all(0 < one <= 1 for one in opinions)
     assert result["objection"] == str(guard.objection(result["histogram"], result["baseline"]["histogram"],
                                                       opinions=opinions) or "")
-    groups = estimate.read().get("groups")
+    groups = estimate.calibration_of("groups", "starter-clip")
     assert (result["estimated"] is not None) == (groups is not None and groups.holds), "shown where it holds alone"
     assert {row["label"] for row in rows(tmp_path / "out" / "baseline.csv")} <= {f"cluster {one}" for one in range(11)}
     assert {one["name"] for one in result["pictures"]} == {

@@ -34,7 +34,7 @@ def results(noise: float, collections: int = 8, seed: int = 0) -> list[Known]:
         for _ in range(4):
             accuracy = float(random.uniform(0.1, 0.9))
             shown = dict.fromkeys(SIGNS, sign(accuracy, off)) | {"classes": 6.0 + collection}
-            found.append(Known(collection=str(collection), accuracy=accuracy, shown=shown))
+            found.append(Known(collection=str(collection), accuracy=accuracy, shown=shown, method="must"))
     return found
 
 
@@ -100,14 +100,26 @@ def test_a_result_that_shows_one_sign_is_estimated_from_that() -> None:
 def test_of_more_or_fewer_classes_than_were_calibrated_nothing_is_estimated(
         monkeypatch: pytest.MonkeyPatch, classes: int, is_known: bool) -> None:
     found = calibrate(results(noise=0.0), "names", "starter-clip")
-    monkeypatch.setattr("core.evaluation.estimate.read", lambda: {"names": found})
+    monkeypatch.setattr("core.evaluation.estimate.read", lambda: (found,))
     shown = {**dict.fromkeys(SIGNS, sign(0.5)), "classes": float(classes)}
-    assert (of_result("names", "starter-clip", shown) is not None) is is_known
+    assert (of_result("names", "must", "starter-clip", shown) is not None) is is_known
+
+
+@pytest.mark.parametrize(("kind", "method", "backbone", "is_known"), [
+    ("names", "must", "starter-clip", True), ("labels", "must", "starter-clip", False),
+    ("names", "semimae", "starter-clip", False), ("names", "must", "clip-vit-b16", False),
+    ("names", "must", "", False), ("names", "must", None, False)])
+def test_of_what_was_not_calibrated_nothing_is_estimated(
+        monkeypatch: pytest.MonkeyPatch, kind: str, method: str, backbone: str | None, is_known: bool) -> None:
+    found = calibrate(results(noise=0.0), "names", "starter-clip")
+    monkeypatch.setattr("core.evaluation.estimate.read", lambda: (found,))
+    shown = {**dict.fromkeys(SIGNS, sign(0.5)), "classes": 8.0}
+    assert (of_result(kind, method, backbone, shown) is not None) is is_known
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     found = calibrate(results(noise=0.05), "names")
     assert isinstance(found, Calibration)
-    write({"names": found}, "2026-11-21", tmp_path / "estimate.json")
-    assert read(tmp_path / "estimate.json") == {"names": found}
-    assert read(tmp_path / "none.json") == {}
+    write([found], "2026-11-21", tmp_path / "estimate.json")
+    assert read(tmp_path / "estimate.json") == (found,)
+    assert read(tmp_path / "none.json") == ()

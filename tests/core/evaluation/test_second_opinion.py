@@ -35,6 +35,13 @@ def test_it_finds_true_groups_easier_to_repeat_than_groups_by_chance(images, dig
     assert told > 0.6 > 0.3 > by_chance
 
 
+@pytest.mark.parametrize("method", ["maect", "finetune", "semimae"])
+def test_what_teaches_an_encoder_is_judged_by_the_other(images, digits, run, method: str) -> None:
+    truth = np.array(digits[1])
+    assert second_opinion(method, {"backbone": "starter-mae"}, images, truth, run) == second_opinion(
+        "kmeans", {"spaces": "starter-mae"}, images, truth, run)
+
+
 @pytest.mark.parametrize(("spaces", "judge"), [
     ("starter-clip", "starter-mae"), ("starter-mae", "starter-clip"), ("clip-vit-b16", "starter-mae")])
 def test_it_is_the_score_on_the_features_of_one_that_took_no_part(images, digits, run, spaces: str, judge: str) -> None:
@@ -44,8 +51,8 @@ def test_it_is_the_score_on_the_features_of_one_that_took_no_part(images, digits
 
 
 @pytest.mark.parametrize(("method", "settings"), [
-    ("turtle", {"spaces": "starter-mae,starter-clip"}), ("must", {"backbone": "starter-clip"}),
-    ("maect", {"backbone": "starter-mae"})], ids=["both took part", "names", "not measured there"])
+    ("turtle", {"spaces": "starter-mae,starter-clip"}), ("must", {"backbone": "starter-clip"})],
+    ids=["both took part", "names that nobody gave images of"])
 def test_nobody_is_asked(images, run, method: str, settings: dict[str, object]) -> None:
     assert second_opinion(method, settings, images, np.zeros(len(images), dtype=int), run) is None
 

@@ -49,6 +49,7 @@ def test_groups_owe_no_names_anything():
     ({}, True), ({"begun_with": True}, False), ({"counted": False}, False),
     ({"settings": {"spaces": "clip-vit-b16"}}, False), ({"signals": {"classes": 7}}, False)])
 def test_an_estimate_is_given_for_what_was_calibrated_and_nothing_else(change, is_given):
-    assert estimate.read()["groups"].holds
+    calibration = estimate.calibration_of("groups", "starter-clip")
+    assert calibration is not None and calibration.holds
     assert (estimated(replace(TURTLE, **change), K_MEANS) is not None) == is_given
     assert (estimated(replace(K_MEANS, **change), None) is not None) == is_given

@@ -28,6 +28,18 @@ def test_a_run_that_crowds_its_images_is_called_a_collapse_while_it_runs(histogr
     assert ("may be collapsing" in page(mine)) is alarmed
 
 
+@pytest.mark.parametrize(("step", "terms", "is_alarmed"), [
+    (50, {"contrast": 5.0, "spread": 0.001}, True), (50, {"contrast": 5.0, "spread": 0.07}, False),
+    (50, {"reconstruction": 0.4}, False), (5, {"contrast": 5.0, "spread": 0.001}, False)],
+    ids=["all but one", "apart", "not known", "too early"])
+def test_an_encoder_that_sees_no_difference_any_more_is_called_a_collapse(collection, page, step, terms, is_alarmed):
+    mine = rows.run(collection, "maect", status="running", step=step, total=100)
+    mine.points.create(step=1, terms={"spread": 0.9})
+    mine.points.create(step=step, terms=terms)
+    assert ("may be collapsing: what it makes of different images all but coincides" in text(page(mine))) is is_alarmed
+    assert "answers are kept" not in text(page(mine)), "it has no baseline"
+
+
 def test_a_run_that_learns_from_labels_may_be_as_uneven_as_they_are(collection, page):
     baseline = rows.run(collection, "zeroshot", result=rows.result(histogram=(30, 20, 10)))
     mine = rows.run(collection, "semimae", status="running", baseline=baseline, histogram=[30, 4, 1])
@@ -179,9 +191,11 @@ def calibrated(monkeypatch):
     lines = {"nuclear_norm": Line(intercept=0.0, slope=1.0),
              "baseline_group_agreement": Line(intercept=0.0, slope=1.0, weight=1e-9)}
     found = Calibration(lines=lines, half_width=0.05, error=0.04, covered=0.9, collections=8, results=40,
-                        backbone="starter-clip", fewest=3, most=10)
-    of_groups = replace(found, lines={"second_opinion": lines["nuclear_norm"]})
-    monkeypatch.setattr(estimate, "read", lambda: {"names": found, "groups": of_groups})
+                        kind="names", backbone="starter-clip", methods=("must", "zeroshot"), fewest=3, most=10)
+    opinion = {"second_opinion": lines["nuclear_norm"]}
+    of_groups = replace(found, lines=opinion, kind="groups", methods=("kmeans", "turtle"))
+    of_labels = replace(found, lines=opinion, kind="labels", backbone="starter-mae", methods=("semimae",))
+    monkeypatch.setattr(estimate, "read", lambda: (found, of_groups, of_labels))
 
 
 def sure(share, **more):
@@ -205,6 +219,20 @@ def test_of_groups_it_says_that_they_have_no_names(calibrated, collection, page)
                               settings={"spaces": "starter-clip"})))
     assert "Estimated 65–75 % in the right group; k-means 55–65 %." in said
     assert "Estimated accuracy once each group bears the name that fits it best" in said
+
+
+@pytest.mark.parametrize(("opinion", "is_kept"), [(0.55, True), (0.65, False)])
+def test_what_learnt_from_few_labels_is_held_against_what_is_estimated_of_the_baseline(
+        calibrated, collection, page, opinion, is_kept):
+    found = rows.result() | {"signals": {"second_opinion": opinion, "classes": 3.0}, "taught": [1]}
+    baseline = rows.run(collection, "zeroshot", result=sure(0.60))
+    taught = rows.run(collection, "semimae", result=found, baseline=baseline, settings={"backbone": "starter-mae"})
+    shown = text(page(taught)).replace("\xa0", " ")
+    assert ("Keep the baseline" in shown) is is_kept
+    if is_kept:
+        assert "about 55 % of these answers are estimated right, and 60 % of the baseline" in shown
+    else:
+        assert "Estimated 60–70 % right; Zero-shot 55–65 %." in shown
 
 
 def test_of_groups_whose_number_nobody_gave_nothing_is_estimated(calibrated, collection, page):
