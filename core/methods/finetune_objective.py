@@ -19,6 +19,7 @@ from core.backbones.instance_encoder import InstanceEncoder
 from core.data.mixing import Mix
 from core.losses.instance import instance_contrast, mixed_contrast, own_rows
 from core.losses.neighbours import NeighbourQueue
+from core.losses.spread import spread
 from core.training.chunks import in_chunks
 from core.training.precision import forward_precision
 
@@ -67,7 +68,7 @@ class Objective:
     seen: tuple[Tensor, Tensor] | None = None
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the terms of one batch, "contrast" (Eq. 4) and "mixed_contrast" (Eq. 6)."""
+        """Return the terms of one batch, "contrast" (Eq. 4), "mixed_contrast" (Eq. 6) and the keys' spread."""
         looks = [batch.queries] if self.unmixed or batch.mix is None else []
         if batch.mix is not None:
             looks.append(batch.mix.of(batch.queries))
@@ -88,7 +89,7 @@ class Objective:
         # Eq. 6 is added to Eq. 4 with weight 1: the mixed queries are "extra positive samples" (section 1); whether
         # they replace the plain ones the paper leaves open. It mixes two random images of the mini-batch an iteration;
         # here each one is mixed with another (see `core.data.mixing.draw_mix`), and Eq. 6 is the mean over all.
-        return terms | {"loss": torch.stack(list(terms.values())).sum()}
+        return terms | {"spread": spread(keys), "loss": torch.stack(list(terms.values())).sum()}
 
     def remember(self) -> None:
         """Queue the newest keys: after the step in which they were positives, so never beside themselves."""

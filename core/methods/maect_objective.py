@@ -20,6 +20,7 @@ from core.backbones.contrastive_head import ContrastiveHead, project
 from core.losses.contrast import symmetric_contrast
 from core.losses.neighbours import NeighbourQueue
 from core.losses.reconstruction import normalised_patches, squared_error
+from core.losses.spread import spread
 from core.training.chunks import in_chunks
 from core.training.precision import forward_precision
 
@@ -89,7 +90,7 @@ class Objective:
         terms: dict[str, Tensor] = {}
         loss = features[0].new_zeros((), dtype=torch.float32)
         if self.contrast_weight > 0:
-            terms["contrast"] = self._contrast(features, batch)
+            terms |= self._contrast(features, batch)
             loss = loss + self.contrast_weight * terms["contrast"]  # section 4.4: λ L^NNCLR
         if self.reconstruction_weight > 0:
             terms["reconstruction"] = torch.stack([one.mean() for one in errors]).mean()
@@ -101,19 +102,20 @@ class Objective:
         if self.seen is not None:
             self.queue.push(*self.seen)
 
-    def _contrast(self, features: tuple[Tensor, ...], batch: Batch) -> Tensor:
-        """Return InfoNCE between the neighbours of each view and the predictions from the other."""
+    def _contrast(self, features: tuple[Tensor, ...], batch: Batch) -> dict[str, Tensor]:
+        """Return InfoNCE between the neighbours of each view and the predictions from the other, and the spread."""
         images = batch.indices.to(self.device)
         preferred = self._same_class(images)
         with forward_precision(self.device, self.precision):
             known = [one.detach() if self.detached else one for one in features]
             first, second = self.head.predict(known[0]), self.head.predict(known[1])  # batch norm a view
             embedded = [project(self.lookup_projector, one.detach()) for one in features]
-        self.seen = embedded[0], images
+        self.seen, apart = (embedded[0], images), spread(embedded[0])
         if self.lookup:
             embedded = [self.queue.look_up(one, images, dice.to(self.device), preferred)
                         for one, dice in zip(embedded, batch.dice, strict=True)]  # Eq. 1
-        return symmetric_contrast((embedded[0], embedded[1]), (first, second), self.temperature)  # Eq. 2
+        contrast = symmetric_contrast((embedded[0], embedded[1]), (first, second), self.temperature)  # Eq. 2
+        return {"contrast": contrast, "spread": apart}
 
     def _same_class(self, images: Tensor) -> Tensor | None:
         """Return (B, Q) which rows of the queue a person put into the same class; None where nobody is asked."""

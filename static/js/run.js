@@ -3,7 +3,7 @@
 
 (() => {
   const POLL_MS = 2000;
-  const SHARES = ["confident"];  // no losses: drawn dashed, on the axis at the right
+  const SHARES = { confident: "confident answers", spread: "spread of images" };  // no losses: dashed, on the axis at the right
   const WHOLE_STEPS = [1, 2, 5].flatMap((one) => [0, 1, 2, 3, 4, 5, 6].map((power) => one * 10 ** power)).sort((a, b) => a - b);
 
   document.addEventListener("htmx:oobAfterSwap", (event) => {  // the log's newest line stays in sight
@@ -44,11 +44,11 @@
     plot = new uPlot({
       width: place.clientWidth, height: 240, scales: { x: { time: false }, share: { range: [0, 1] } },
       cursor: { drag: { setScale: false } },
-      axes: [{ ...axis, incrs: WHOLE_STEPS }, { ...axis, size: 56 }, ...(seen.some((name) => SHARES.includes(name)) ? [shares] : [])],
+      axes: [{ ...axis, incrs: WHOLE_STEPS }, { ...axis, size: 56 }, ...(seen.some((name) => name in SHARES) ? [shares] : [])],
       series: [{ label: "step" }, ...seen.map((name, index) => ({
         label: name.replaceAll("_", " "), stroke: series[index % series.length], width: name === "loss" ? 2.5 : 1.5,
         spanGaps: true, points: { show: found.length < 2 },
-        ...(SHARES.includes(name) ? { label: `${name} answers`, scale: "share", dash: [6, 4], value: (_, value) => value === null ? "–" : percent(value) }
+        ...(name in SHARES ? { label: SHARES[name], scale: "share", dash: [6, 4], value: (_, value) => value === null ? "–" : percent(value) }
           : { value: (_, value) => value === null ? "–" : value.toPrecision(3) }),
       }))],
     }, data, place);

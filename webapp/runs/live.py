@@ -17,6 +17,8 @@ from webapp.runs.presence import is_present, last_seen
 from webapp.runs.words import span
 
 SHOWN_SAMPLES = 12
+SETTLED = 0.1
+"""Share of a run's steps before which an encoder is not judged."""
 SILENT_SECONDS = 20
 """A running worker writes at least every 10 s; after this much silence the page says so."""
 
@@ -81,17 +83,30 @@ def worker_notice(run: Run) -> str:
 
 
 def alarm(run: Run) -> str:
-    """Return what in the answers so far looks like the beginning of a collapse, once half of the images have one.
+    """Return what looks like the beginning of a collapse: in the answers so far, or in what an encoder makes of images.
 
-    Of a run that learns from a person's labels, lost classes alone: answers as uneven as the person's are no collapse.
+    Answers count once half of the images have one. Of a run that learns from a person's labels, lost classes alone:
+    answers as uneven as the person's are no collapse. An encoder counts after a tenth of its steps: some begin so.
     """
+    if run.status != Run.Status.RUNNING:
+        return ""
+    if not run.histogram:
+        return _alarm_of_encoder(run)
     before = (run.baseline.result.get("histogram") or []) if run.baseline else []
-    if run.status != Run.Status.RUNNING or not before or sum(run.histogram) < sum(before) / 2:
+    if not before or sum(run.histogram) < sum(before) / 2:
         return ""
     if not taught_by_labels(run.method, run.settings):
         return guard.crowding(run.histogram, before)
     lost = guard.objection(run.histogram, before, taught=True)
     return lost.reason if lost else ""
+
+
+def _alarm_of_encoder(run: Run) -> str:
+    """Return that what a run that answers nothing yet makes of different images all but coincides, or ""."""
+    if run.step < SETTLED * run.total:
+        return ""
+    newest = run.points.order_by("-pk").values_list("terms", flat=True).first() or {}
+    return guard.coinciding(newest.get("spread"))
 
 
 def samples(run: Run) -> list[Sample]:
