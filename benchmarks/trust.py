@@ -19,7 +19,8 @@ from benchmarks import rows
 from benchmarks.bounds import ACCURACY, BACKBONE, BASELINE, ENCODERS, Bound, Table
 from benchmarks.targets import ARCHIVES, LABELS_PER_CLASS
 from core.evaluation import estimate
-from core.evaluation.estimate import Calibration, Known
+from core.evaluation.estimate import Calibration
+from core.evaluation.estimate_calibration import Known, calibrate, left_out_estimates
 from core.evaluation.guard import is_doubted, is_hardly_confirmed, is_less_even
 from core.evaluation.spot_check import Stratum, measure
 from core.question import Question
@@ -102,7 +103,7 @@ def known(found: list[rows.Row], judged: Judged) -> list[Known]:
 
 def estimates(found: list[rows.Row]) -> list[Calibration]:
     """Return the calibration of each kind that has rows enough to leave targets out."""
-    made = [estimate.calibrate(known(found, judged), judged.kind, judged.backbone) for judged in JUDGED]
+    made = [calibrate(known(found, judged), judged.kind, judged.backbone) for judged in JUDGED]
     return [one for one in made if one is not None]
 
 
@@ -125,7 +126,7 @@ def estimate_lines(found: list[rows.Row]) -> Iterator[str]:
                f"off by {100 * one.error:.1f} points, covers {100 * one.covered:.1f} %, "
                f"± {100 * one.half_width:.0f} points; {'' if one.holds else 'not '}to be shown to people")
         for name, source in {**estimate.ESTIMATORS[judged.kind], **estimate.SET_ASIDE}.items():
-            pairs = list(estimate.left_out_estimates(known(found, judged), (name,)))
+            pairs = list(left_out_estimates(known(found, judged), (name,)))
             off = [abs(left_out.accuracy - result.accuracy) for result, left_out in pairs]
             if off:
                 yield f"        {source} alone: off by {100 * np.mean(off):.1f} points ({len(off)} results)"
@@ -156,7 +157,7 @@ def is_objected_to(row: rows.Row, before: rows.Row, judged: Judged, found: list[
         return True
     if judged.kind == "labels":
         others = [one for one in found if one.target != row.target]
-        calibrations = [estimate.calibrate(known(others, one), one.kind, one.backbone) for one in (judged, JUDGED[0])]
+        calibrations = [calibrate(known(others, one), one.kind, one.backbone) for one in (judged, JUDGED[0])]
         said = [one and one.estimate(signs) for one, signs in zip(calibrations, (shown, shown_before), strict=True)]
         return said[0] is not None and said[1] is not None and said[0].accuracy < said[1].accuracy
     confirmed = shown_before.get("group_agreement") if judged.kind == "names" else None

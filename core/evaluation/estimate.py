@@ -17,8 +17,8 @@ An estimate is shown only where leaving collections out has shown it to be worth
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -52,28 +52,11 @@ CLASSES = "classes"
 FILE = Path(__file__).with_name("estimate.json")
 LEVEL = 0.9
 """Of the interval."""
-SMALLEST_HALF_WIDTH = 0.01
-SMALLEST_SHARE, SMALLEST_SQUARED_ERROR = 0.005, 1e-6
+SMALLEST_SHARE = 0.005
 LEAST_COLLECTIONS = 6
 """Fewer do not tell how far off the next one will be."""
 LARGEST_ERROR, LEAST_COVERED = 0.07, 0.8
 """Beyond these, leave-one-collection-out, an estimate is worse than none and is not shown."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """One result whose truth is known: what made it, what it shows without labels, and its accuracy, 0 … 1.
-
-    Attributes:
-        method: a key of `core.catalog.METHODS`.
-        begun_with: whether it began with the encoder of an earlier run.
-    """
-
-    collection: str
-    shown: Mapping[str, float]
-    accuracy: float
-    method: str = ""
-    begun_with: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,50 +128,10 @@ class Calibration:
 
     def estimate(self, shown: Mapping[str, float]) -> Estimate | None:
         """Return the estimate for a result, from what it shows without labels; None where it shows none of it."""
-        found = _combined(self.lines, shown)
+        found = combined(self.lines, shown)
         if found is None:
             return None
         return Estimate(accuracy=found, low=max(0.0, found - self.half_width), high=min(1.0, found + self.half_width))
-
-
-def calibrate(results: Sequence[Known], kind: str, backbone: str = "") -> Calibration | None:
-    """Fit on every result of a backbone that shows a sign, and say how that does on collections left out.
-
-    Returns:
-        None with less than three collections.
-    """
-    estimators = tuple(ESTIMATORS[kind])
-    results = [one for one in results if not one.shown.keys().isdisjoint(estimators)]
-    collections = sorted({one.collection for one in results})
-    if len(collections) < 3:
-        return None
-    left_out = list(left_out_estimates(results, estimators))
-    errors = [abs(estimate.accuracy - one.accuracy) for one, estimate in left_out]
-    covered = [estimate.low <= one.accuracy <= estimate.high for one, estimate in left_out]
-    classes = [int(one.shown[CLASSES]) for one in results if CLASSES in one.shown]
-    return Calibration(lines=_weighted_lines(results, estimators), half_width=_half_width(results, estimators),
-                       error=float(np.mean(errors)), covered=float(np.mean(covered)), collections=len(collections),
-                       results=len(left_out), kind=kind, backbone=backbone,
-                       methods=tuple(name for name in sorted({one.method for one in results})
-                                     if _is_common([one for one in results if one.method == name])),
-                       begun_with=_is_common([one for one in results if one.begun_with]),
-                       fewest=min(classes, default=0), most=max(classes, default=0))
-
-
-def _is_common(results: Sequence[Known]) -> bool:
-    """Tell whether results are of collections enough."""
-    return len({one.collection for one in results}) >= LEAST_COLLECTIONS
-
-
-def left_out_estimates(results: Sequence[Known], estimators: Sequence[str]) -> Iterator[tuple[Known, Estimate]]:
-    """Yield every result with the estimate of a fit, interval included, that never saw its collection."""
-    for collection in sorted({one.collection for one in results}):
-        others = [one for one in results if one.collection != collection]
-        lines, half = _weighted_lines(others, estimators), _half_width(others, estimators)
-        for one in results:
-            found = _combined(lines, one.shown) if one.collection == collection else None
-            if found is not None:
-                yield one, Estimate(accuracy=found, low=max(0.0, found - half), high=min(1.0, found + half))
 
 
 def of_result(kind: str, method: str, backbone: object, shown: Mapping[str, float | None],
@@ -244,67 +187,10 @@ def log_odds(share: float | np.ndarray) -> np.ndarray:
     return np.asarray(np.log(inside / (1 - inside)))
 
 
-def _weighted_lines(results: Sequence[Known], estimators: Sequence[str]) -> dict[str, Line]:
-    """Fit a line for each estimator, and weigh each by how far off it is on collections left out."""
-    fitted = _lines(results, estimators)
-    return {name: replace(line, weight=1 / max(_squared_error(results, name), SMALLEST_SQUARED_ERROR))
-            for name, line in fitted.items()}
-
-
-def _squared_error(results: Sequence[Known], estimator: str) -> float:
-    """Return the mean squared error of one estimator on collections left out, every collection weighing the same."""
-    found = []
-    for collection in {one.collection for one in results}:
-        lines = _lines([one for one in results if one.collection != collection], (estimator,))
-        off = [said - one.accuracy for one in results if one.collection == collection
-               and (said := _combined(lines, one.shown)) is not None]
-        found += [float(np.mean(np.square(off)))] if off else []
-    return float(np.mean(found)) if found else 1.0
-
-
-def _lines(results: Sequence[Known], estimators: Sequence[str]) -> dict[str, Line]:
-    """Fit a line for each estimator; every collection weighs the same.
-
-    An estimator that falls as accuracy rises, or that fewer than three collections show, is left out: all are signs of
-    being right, and a negative slope is chance.
-    """
-    fitted = {}
-    for name in estimators:
-        having = [one for one in results if name in one.shown]
-        counts = {one.collection: sum(other.collection == one.collection for other in having) for one in having}
-        sign = log_odds(np.array([one.shown[name] for one in having]))
-        if len(counts) < 3 or float(np.ptp(sign)) < 1e-6:
-            continue
-        weights = np.array([counts[one.collection] ** -0.5 for one in having])  # polyfit squares them
-        slope, intercept = np.polyfit(sign, log_odds(np.array([one.accuracy for one in having])), 1, w=weights)
-        if slope > 0:
-            fitted[name] = Line(intercept=float(intercept), slope=float(slope))
-    if not fitted:  # nothing tells anything: what is left is the mean
-        mean = float(np.mean([one.accuracy for one in results]))
-        fitted[estimators[0]] = Line(intercept=float(log_odds(mean)), slope=0.0)
-    return fitted
-
-
-def _combined(lines: Mapping[str, Line], shown: Mapping[str, float]) -> float | None:
+def combined(lines: Mapping[str, Line], shown: Mapping[str, float]) -> float | None:
     """Return what the estimators say together, 0 … 1: the mean of their log odds, each with its weight."""
     said = [(line.at(shown[name]), line.weight) for name, line in lines.items() if name in shown]
     if not said:
         return None
     odds, weights = zip(*said, strict=True)
     return float(1 / (1 + np.exp(-np.average(odds, weights=weights))))
-
-
-def _half_width(results: Sequence[Known], estimators: Sequence[str]) -> float:
-    """Return how far off estimates are on collections left out of the fit: the conformal quantile at `LEVEL`.
-
-    Results of one collection err together, so each collection counts with its worst. Of n collections no quantile
-    beyond n / (n + 1) can be had: with less than nine it is the worst of all, and covers what it covers.
-    """
-    worst = []
-    for collection in {one.collection for one in results}:
-        lines = _weighted_lines([one for one in results if one.collection != collection], estimators)
-        off = [abs(found - one.accuracy) for one in results if one.collection == collection
-               and (found := _combined(lines, one.shown)) is not None]
-        worst.append(max(off, default=0.0))
-    rank = min(1.0, LEVEL * (len(worst) + 1) / len(worst))
-    return max(SMALLEST_HALF_WIDTH, float(np.quantile(worst, rank, method="higher")))

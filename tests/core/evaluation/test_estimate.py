@@ -5,17 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.evaluation.estimate import (
-    ESTIMATORS,
-    Calibration,
-    Known,
-    calibrate,
-    left_out_estimates,
-    log_odds,
-    of_result,
-    read,
-    write,
-)
+from core.evaluation.estimate import ESTIMATORS, Calibration, log_odds, of_result, read, write
+from core.evaluation.estimate_calibration import Known, calibrate, left_out_estimates
 
 SIGNS = tuple(ESTIMATORS["names"])
 
