@@ -102,7 +102,9 @@ def start(page: Page) -> None:
     expect(page.get_by_text("MUST is recommended")).to_be_visible()
     look(page, "05-new-run")
     page.get_by_text("All settings").click()
+    expect(page.locator("#duration")).to_contain_text("the preset’s settings")
     page.locator("#id_setting-epochs").fill("2")
+    expect(page.locator("#duration")).not_to_contain_text("the preset’s settings")
     page.locator("#id_setting-least_kept").fill("0")  # so few steps may drift, and there must be something to compare
     page.get_by_role("button", name="Start the run").click()
     expect(page.get_by_role("heading", name="MUST")).to_be_visible()

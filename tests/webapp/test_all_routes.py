@@ -74,6 +74,7 @@ RULES: dict[str, tuple[str, str]] = {
                      "collections:discard_upload", "collections:set_aside", "collections:add_folder",
                      "collections:add_bucket", "collections:give_up",
                      "sharing:change", "sharing:invite", "sharing:withdraw",
+                     "runs:duration",
                      "runs:cancel", "runs:again", "runs:prioritise", "runs:pause", "runs:resume", "runs:delete",
                      "api/v1/collections/<pk>/truth", "api/v1/collections/<pk>/held-out", "api/v1/runs/<pk>/cancel",
                      "api/v1/runs/<pk>/pause",

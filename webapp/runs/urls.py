@@ -9,6 +9,7 @@ from webapp.runs import comparing, downloads, queue, trash, views
 app_name = "runs"
 urlpatterns = [
     path("collections/<int:pk>/runs/new/", views.new, name="new"),
+    path("collections/<int:pk>/runs/new/duration/", views.duration, name="duration"),
     path("collections/<int:pk>/runs/compare/", comparing.compare, name="compare"),
     path("collections/<int:pk>/runs/compare/settle/", comparing.settle, name="settle"),
     path("queue/", queue.queue, name="queue"),

@@ -66,6 +66,21 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
     }, status=422 if bound is not None else 200)
 
 
+@require_POST
+def duration(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say how long a run with the settings of the form would take, while they are edited.
+
+    What is wrong with them is said when they are sent; until then the first values stand in.
+    """
+    collection, method = get_own_collection(request, pk), request.POST.get("method", "")
+    if method not in METHODS:
+        raise Http404("no such method")
+    form = RunForm(request.POST, collection=collection, method=method, others=collections_of(request.user))
+    form.is_valid()
+    return render(request, "runs/_duration.html", {
+        "collection": collection, "question": form.question, "form": form, "chosen": METHODS[method]})
+
+
 @require_GET
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a run: live until it is over, then its result."""

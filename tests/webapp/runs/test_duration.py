@@ -6,6 +6,7 @@ import html
 import re
 
 import pytest
+from django.urls import reverse
 
 from core.catalog import METHODS
 from tests.webapp.runs import rows
@@ -28,6 +29,19 @@ def test_the_cost_is_that_of_the_values_given(signed_in, collection, sent):
     page = signed_in.post(address(collection), filled(collection, **{
         "setting-backbone": "clip-vit-l14", "setting-epochs": "900", "setting-threshold": "2"})).content.decode()
     assert "hours on two CPU cores" in page
+
+
+def test_it_is_told_anew_while_settings_are_edited_and_says_nothing_of_their_faults(signed_in, collection):
+    asked = reverse("runs:duration", args=[collection.pk])
+    edited = filled(collection, **{"setting-backbone": "clip-vit-l14", "setting-epochs": "900", "seed": "none"})
+    said = signed_in.post(asked, edited)
+    assert said.status_code == 200 and not collection.runs.exists()
+    assert "hours on two CPU cores" in text(said.content.decode()) and "the preset" not in text(said.content.decode())
+    assert 'role="alert"' not in said.content.decode() and 'id="duration"' in said.content.decode()
+    usual, spoilt = (signed_in.post(asked, filled(collection, **{"setting-backbone": "clip-vit-l14"}, **more)).content
+                     for more in ({}, {"setting-epochs": "many"}))
+    assert usual == spoilt != said.content, "the first value stands in for what is no number"
+    assert signed_in.post(asked, {"method": "none"}).status_code == 404
 
 
 @pytest.mark.parametrize(("gpus", "takes", "larger"), [
