@@ -4,12 +4,7 @@ Of answers in names, three published signs of accuracy: how sure and varied they
 classes, and how far groups that know no names confirm those of the baseline (a method that teaches itself moves its
 answers towards such groups whether their names are right or not, so its own say less: `docs/decisions.md`, 2026-11-28).
 Of groups, and of answers learnt from a person's labels: how well an encoder that took no part can be taught to repeat
-them. Each is put on the scale of accuracy
-by a line fitted on other collections (as Deng, Zheng, CVPR 2021, arXiv:2007.02915, and Guillory et al., ICCV 2021,
-arXiv:2107.03315, fit theirs; theirs on the shares, ours on their log odds, as a share has two ends), and they are
-averaged with the weight that each has earned on collections left out. The interval is split conformal over whole
-collections: how far off the estimate was on those left out of the fit (Vovk, Gammerman, Shafer 2005; Lei et al., JASA
-113, 2018). No torch here: the web imports it.
+them. `core.evaluation.estimate_calibration` puts each on the scale of accuracy. No torch here: the web imports it.
 
 An estimate is shown only where leaving collections out has shown it to be worth something (`Calibration.holds`).
 """

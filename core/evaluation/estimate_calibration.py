@@ -1,8 +1,11 @@
 """How the estimates of `core.evaluation.estimate` are calibrated: fitted on results whose truth is known, and judged on
 collections left out of the fit.
 
-A sign is put on the scale of accuracy by a line in log odds; the signs are averaged with the weight that each has
-earned on collections left out; the interval is split conformal over whole collections. No torch here.
+A sign is put on the scale of accuracy by a line fitted on other collections (as Deng, Zheng, CVPR 2021,
+arXiv:2007.02915, and Guillory et al., ICCV 2021, arXiv:2107.03315, fit theirs; theirs on the shares, ours on their log
+odds, as a share has two ends), and the signs are averaged with the weight that each has earned on collections left out.
+The interval is split conformal over whole collections: how far off the estimate was on those left out of the fit (Vovk,
+Gammerman, Shafer 2005; Lei et al., JASA 113, 2018).
 """
 
 from __future__ import annotations
