@@ -174,7 +174,7 @@ class Refusal(models.Model):
 
 
 class TrueLabel(models.Model):
-    """The truth about one image, from an optional CSV. Only evaluation reads this table."""
+    """The truth about one image, from an optional CSV. Evaluation and the image's own page read it; no method does."""
 
     image = models.OneToOneField(Image, on_delete=models.CASCADE, related_name="true_label")
     name = models.CharField(max_length=200)

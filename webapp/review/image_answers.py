@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import F
-
 from webapp.collections.models import Image
 from webapp.review.models import Correction
 from webapp.review.names import class_names, name_at
@@ -41,7 +39,7 @@ def answers_to(image: Image) -> list[Answer]:
             "action_id").values_list("action__run_id", "class_index", "action__author__username"):
         said[run] = class_index, author or ""  # the newest stands
     found = Prediction.objects.filter(image=image, run__trashed_at=None, run__status=Run.Status.SUCCEEDED).order_by(
-        F("run_id").desc()).select_related("run__class_list_version")[:NEWEST]
+        "-run_id").select_related("run__class_list_version")[:NEWEST]
     return [_answer(one, said.get(one.run_id)) for one in found]
 
 
