@@ -1,4 +1,4 @@
-"""What may be believed without labels, from the committed rows: ``python -m benchmarks.trust``, in seconds.
+"""What may be believed without labels, from the committed rows: ``python -m benchmarks.trust``, in half a minute.
 
 Prints, each as figure and bound: how far off estimated accuracy is on targets left out of its calibration, how
 often the spot check's interval holds the truth, what the never-worse guard accepted and rejected, and how far the
@@ -147,18 +147,20 @@ def spot_check_bound(found: list[rows.Row]) -> Bound:
                  100 * covered / SAMPLES if shares else None, 92)
 
 
-def is_objected_to(row: rows.Row, before: rows.Row, judged: Judged, found: list[rows.Row]) -> bool:
+def is_objected_to(row: rows.Row, before: rows.Row, judged: Judged, left_out: list[Calibration | None]) -> bool:
     """Tell whether the guard would object to a result, as `core.evaluation.trust.objection` puts it together.
 
-    Estimates are those of calibrations that know no row of its target.
+    Args:
+        row: the result.
+        before: its baseline's.
+        judged: what kind it is.
+        left_out: calibrations for results of this kind and of names, that know no row of its target.
     """
     shown, shown_before = row.label_free, before.label_free
     if shown["classes_found"] < shown_before["classes_found"] - 1e-9:
         return True
     if judged.kind == "labels":
-        others = [one for one in found if one.target != row.target]
-        calibrations = [calibrate(known(others, one), one.kind, one.backbone) for one in (judged, JUDGED[0])]
-        said = [one and one.estimate(signs) for one, signs in zip(calibrations, (shown, shown_before), strict=True)]
+        said = [one and one.estimate(signs) for one, signs in zip(left_out, (shown, shown_before), strict=True)]
         return said[0] is not None and said[1] is not None and said[0].accuracy < said[1].accuracy
     confirmed = shown_before.get("group_agreement") if judged.kind == "names" else None
     opinions = shown.get("second_opinion"), shown_before.get("second_opinion")
@@ -174,13 +176,16 @@ def guard_lines(found: list[rows.Row]) -> Iterator[str]:
     for judged in JUDGED:
         baselines = {row.target: row for row in found
                      if row.method == judged.baseline and row.seed == 0 and row.label_free}
-        for row in of_kind(found, judged):
-            before = baselines.get(row.target)
-            if row.method == judged.baseline or before is None:
-                continue
-            change = 100 * (row.metrics[judged.metric] - before.metrics[judged.metric])
-            (rejected if is_objected_to(row, before, judged, found) else accepted).append(
-                (change, f"{row.method} on {row.target}"))
+        results = [row for row in of_kind(found, judged) if row.method != judged.baseline]
+        for target in sorted({row.target for row in results} & baselines.keys()):
+            before, others = baselines[target], [row for row in found if row.target != target]
+            left_out = [calibrate(known(others, one), one.kind, one.backbone) for one in (judged, JUDGED[0])
+                        if judged.kind == "labels"]
+            for row in results:
+                if row.target == target:
+                    change = 100 * (row.metrics[judged.metric] - before.metrics[judged.metric])
+                    (rejected if is_objected_to(row, before, judged, left_out) else accepted).append(
+                        (change, f"{row.method} on {target}"))
     worst = min(accepted, default=None)
     yield str(Bound(f"never worse: the worst of {len(accepted)} accepted results against its baseline, points",
                     worst[0] if worst else None, -2)) + (f", {worst[1]}" if worst else "")
