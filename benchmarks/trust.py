@@ -15,14 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks import rows
+from benchmarks import rows, sampling
 from benchmarks.bounds import ACCURACY, BACKBONE, BASELINE, ENCODERS, Bound, Table
 from benchmarks.targets import ARCHIVES, LABELS_PER_CLASS
 from core.evaluation import estimate
 from core.evaluation.estimate import Calibration
 from core.evaluation.estimate_calibration import Known, calibrate, left_out_estimates
 from core.evaluation.guard import is_doubted, is_hardly_confirmed, is_less_even
-from core.evaluation.spot_check import Stratum, measure
 from core.question import Question
 from core.recommendation import recommend_method
 
@@ -70,7 +69,6 @@ FIGURES = {"names": ("accuracy", "hungarian_accuracy"), "groups": ("hungarian_ac
            "names and labels": ("accuracy", "named_accuracy")}
 """How good. With names, TURTLE's groups get those that fit best and are matched to the truth one to one, which is the
 most that such names give; labels, a few of each class, do name them, rightly or not."""
-SAMPLE, SAMPLES = 50, 1_000
 CLOSE = 2.0
 
 
@@ -132,19 +130,19 @@ def estimate_lines(found: list[rows.Row]) -> Iterator[str]:
                 yield f"        {source} alone: off by {100 * np.mean(off):.1f} points ({len(off)} results)"
 
 
-def spot_check_bound(found: list[rows.Row]) -> Bound:
-    """Return how often the interval holds the truth, over samples of collections as accurate as the rows."""
-    generator = np.random.default_rng(0)
-    shares = [row.metrics[judged.metric] for judged in JUDGED for row in of_kind(found, judged)]
-    covered = 0
-    for number in range(SAMPLES if shares else 0):
-        images = int(generator.integers(1000, 5000))
-        right = round(shares[number % len(shares)] * images)
-        answered = int(generator.hypergeometric(right, images - right, SAMPLE))
-        one = measure([Stratum(images=images, answered=SAMPLE, right=answered)])
-        covered += one is not None and one.low <= right / images <= one.high
-    return Bound(f"spot check of {SAMPLE}: the 95 % interval holds the truth, % of {SAMPLES:,} samples",
-                 100 * covered / SAMPLES if shares else None, 92)
+def sample_lines(found: list[rows.Row]) -> Iterator[str]:
+    """Yield how often the intervals of a spot check hold the truth, for collections answered as in the rows."""
+    yield str(sampling.measured_bound([row.metrics[judged.metric] for judged in JUDGED
+                                       for row in of_kind(found, judged)]))
+    yield str(sampling.difference_bound([
+        (row.metrics[judged.metric], before[row.target].metrics[judged.metric]) for judged in JUDGED
+        for before in [baselines(found, judged)] for row in of_kind(found, judged)
+        if row.method != judged.baseline and row.target in before]))
+
+
+def baselines(found: list[rows.Row], judged: Judged) -> dict[str, rows.Row]:
+    """Return what results of one kind are compared with, by target."""
+    return {row.target: row for row in found if row.method == judged.baseline and row.seed == 0 and row.label_free}
 
 
 def is_objected_to(row: rows.Row, before: rows.Row, judged: Judged, left_out: list[Calibration | None]) -> bool:
@@ -174,11 +172,10 @@ def guard_lines(found: list[rows.Row]) -> Iterator[str]:
     accepted: list[tuple[float, str]] = []
     rejected: list[tuple[float, str]] = []
     for judged in JUDGED:
-        baselines = {row.target: row for row in found
-                     if row.method == judged.baseline and row.seed == 0 and row.label_free}
+        compared = baselines(found, judged)
         results = [row for row in of_kind(found, judged) if row.method != judged.baseline]
-        for target in sorted({row.target for row in results} & baselines.keys()):
-            before, others = baselines[target], [row for row in found if row.target != target]
+        for target in sorted({row.target for row in results} & compared.keys()):
+            before, others = compared[target], [row for row in found if row.target != target]
             left_out = [calibrate(known(others, one), one.kind, one.backbone) for one in (judged, JUDGED[0])
                         if judged.kind == "labels"]
             for row in results:
@@ -242,7 +239,7 @@ def main() -> int:
     given = parser.parse_args()
     answers, encoders = (list(rows.current(rows.read(file))) for file in (ACCURACY, ENCODERS))
     found = [*answers, *encoders]
-    lines = [*estimate_lines(found), str(spot_check_bound(found)), *guard_lines(found),
+    lines = [*estimate_lines(found), *sample_lines(found), *guard_lines(found),
              *recommender_lines(answers, encoders)]
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     if given.write:

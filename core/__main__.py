@@ -125,6 +125,9 @@ def _add_spot_check(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=_seed, default=0)
     command.add_argument("--answers", type=Path, metavar="CSV", help="the filled sheet: measure, and write accuracy "
                                                                      "and interval into the model's card")
+    command.add_argument("--drawn-for", type=Path, metavar="RUN_DIR",
+                         help="with --answers: the run whose sample the sheet is, where that is another of the same "
+                              "images and names")
     _add_json(command)
 
 

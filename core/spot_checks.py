@@ -11,13 +11,18 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from core.catalog import METHODS
 from core.classifier import cluster_names
 from core.data.images import ImageSet, open_images
 from core.errors import ConfigError, DataError
+from core.evaluation import paired
+from core.evaluation.guard import measured_loss
+from core.evaluation.paired import Difference, difference
 from core.evaluation.spot_check import Measured, Stratum, draw, measure, sentence, with_measurement
 from core.finished import BASELINE, LABELS, MODEL, Finished, read_finished, read_object, write_result
 from core.labels import read_labels
@@ -51,7 +56,7 @@ class Sample:
 
 
 def spot_check(*, run: Path, images: Path | None, count: int, design: str, seed: int, answers: Path | None,
-               listener: Listener) -> None:
+               drawn_for: Path | None, listener: Listener) -> None:
     """Draw a sample, or take the answers of one and tell what they measured.
 
     Args:
@@ -61,6 +66,7 @@ def spot_check(*, run: Path, images: Path | None, count: int, design: str, seed:
         design: one of `core.evaluation.spot_check.DESIGNS`.
         seed: fixes the sample.
         answers: a filled sheet.
+        drawn_for: the folder of the run whose sample the sheet is, where that is another one of the same images.
         listener: told.
 
     Raises:
@@ -72,10 +78,27 @@ def spot_check(*, run: Path, images: Path | None, count: int, design: str, seed:
                                   "clusters in the browser and check them there")
     if (images is None) == (answers is None):
         raise ConfigError("spot-check", "give --images to draw a sample, or --answers with its filled sheet")
-    if answers is not None:
-        _take(finished, answers, listener)
-    elif images is not None:
+    if images is not None:
+        if drawn_for is not None:
+            raise ConfigError("drawn-for", "it goes with --answers: it names the run whose sample the sheet is")
         _draw(finished, images, count, design, seed, listener)
+    elif answers is not None:
+        _take(finished, finished if drawn_for is None else _other(finished, drawn_for), answers, listener)
+
+
+def _other(run: Finished, folder: Path) -> Finished:
+    """Return the run whose samples measure `run` too.
+
+    Raises:
+        DataError: where they do not: its images or its names are others.
+    """
+    found = read_finished(folder)
+    if found.labels.keys() != run.labels.keys():
+        raise DataError(str(folder), f"it answered other images than {run.folder}, so its sample says nothing of them; "
+                                     "draw one with --images")
+    if not run.shares_names(found) or set(map(fold, found.class_names)) != set(map(fold, run.class_names)):
+        raise DataError(str(folder), f"it answers in other names than {run.folder}; draw a sample with --images")
+    return found
 
 
 def _draw(run: Finished, source: Path, count: int, design: str, seed: int, listener: Listener) -> None:
@@ -118,28 +141,31 @@ def _write_sample(folder: Path, sample: Sample, images: ImageSet) -> None:
                                  + "\n", encoding="utf-8")
 
 
-def _take(run: Finished, sheet: Path, listener: Listener) -> None:
+def _take(run: Finished, drawn_for: Finished, sheet: Path, listener: Listener) -> None:
     """Tell what a filled sheet measured, and write it into the card and the run's result."""
     said = _said(sheet, run.class_names)
-    sample = _sample_of(run, sheet, said)
-    if sample.labels_sha256 != _digest(run):
-        raise DataError(str(run.folder / LABELS), "the answers have changed since the sample was drawn; draw another")
+    sample = _sample_of(drawn_for, sheet, said)
+    said = {path: name for path, name in said.items() if path in run.unseen}
     told = {path: name for path, name in said.items() if name != UNSURE}
-    measured = _measured(run, sample, told, run.labels)
-    values: dict[str, object] = {"design": sample.design, "seed": sample.seed, "answered": len(told),
-                                 "unsure": len(said) - len(told)}
+    strata, right = _strata(run, drawn_for, sample, told), _right(run.labels, told)
+    measured, baseline, more = measure(strata, right), *_beside_baseline(run, strata, right, told)
+    values: dict[str, Any] = {"design": sample.design, "seed": sample.seed, "answered": len(told),
+                              "unsure": len(said) - len(told)}
     if measured is None:
         listener.note("nothing is measured: a person could tell too few of the images; draw a larger sample")
         listener.result(f"{len(said)} images labelled, {run.folder}", values)
         return
-    measured = replace(measured, unsure=len(said) - len(told), draw=sample.draw, draws=_draws(run), seed=sample.seed)
-    listener.note(sentence(measured))
-    ends = {"accuracy": measured.accuracy, "low": measured.low, "high": measured.high}
-    before = _of_baseline(run, sample, told)
-    _keep(run, measured, {**ends, **values})
+    measured = replace(measured, unsure=values["unsure"], draw=sample.draw, draws=_draws(drawn_for), seed=sample.seed,
+                       drawn_for="" if drawn_for is run else drawn_for.folder.resolve().name)
+    beside = paired.sentence(more, METHODS[run.result["baseline"]["method"]].title) if more else ""
+    values |= {"difference": asdict(more)} if more else {}
+    _keep(run, measured, beside)
+    write_result(run, {"spot_check": _ends(measured) | values, **_settled(more)})
+    for line in filter(None, (sentence(measured), beside)):
+        listener.note(line)
     listener.result(f"{len(said)} images labelled, {run.folder}", {
-        "measured_accuracy": ends, **({"measured_baseline": before} if before else {}), **values,
-        "mistakes": sum(name != run.labels[path] for path, name in told.items())})
+        "measured_accuracy": _ends(measured), **({"measured_baseline": _ends(baseline)} if baseline else {}), **values,
+        "mistakes": len(told) - len(right)})
 
 
 def _said(sheet: Path, class_names: Sequence[str]) -> dict[str, str]:
@@ -159,10 +185,13 @@ def _sample_of(run: Finished, sheet: Path, said: Mapping[str, str]) -> Sample:
     """Return the sample of these images.
 
     Raises:
-        DataError: where no sample of the run has exactly these.
+        DataError: where no sample of the run has exactly these, or its answers are no more those it was drawn from.
     """
     for sample in _samples(run):
         if set(sample.paths) == said.keys():
+            if sample.labels_sha256 != _digest(run):
+                raise DataError(str(run.folder / LABELS), "the answers have changed since the sample was drawn; draw "
+                                                          "another")
             return sample
     raise DataError(str(sheet), f"its {len(said)} images are no sample that was drawn of {run.folder}; keep every line "
                                 f"of the {SHEET} that spot-check --images wrote, and fill in its labels")
@@ -182,35 +211,52 @@ def _draws(run: Finished) -> int:
     return max((one.draw for one in _samples(run) if one.labels_sha256 == answers), default=0)
 
 
-def _measured(run: Finished, sample: Sample, told: Mapping[str, str], answers: Mapping[str, str]) -> Measured | None:
-    """Return the accuracy of `answers`, in the strata that the sample was drawn from."""
-    right = {path for path, name in told.items() if answers[path] == name}
+def _strata(run: Finished, drawn_for: Finished, sample: Sample, told: Mapping[str, str]) -> list[Stratum]:
+    """Return the strata that the sample was drawn from, without what either run learnt the label of."""
+    population = {path: label for path, label in drawn_for.unseen.items() if path in run.unseen}
     if sample.design == "uniform":
-        return measure([Stratum(images=len(run.unseen), answered=len(told), right=len(right))])
-    asked, hits = Counter(run.labels[path] for path in told), Counter(run.labels[path] for path in right)
-    return measure([Stratum(images=size, answered=asked[name], right=hits[name])
-                    for name, size in sorted(Counter(run.unseen.values()).items())])
+        return [Stratum(images=len(population), told=list(told))]
+    return [Stratum(images=size, told=[path for path in told if population[path] == name])
+            for name, size in sorted(Counter(population.values()).items())]
 
 
-def _of_baseline(run: Finished, sample: Sample, told: Mapping[str, str]) -> dict[str, float] | None:
-    """Return what the same answers measure of the baseline, where it answered in the same names."""
+def _right(answers: Mapping[str, str], told: Mapping[str, str]) -> set[str]:
+    """Return the images that are answered as the person did."""
+    return {path for path, name in told.items() if fold(answers[path]) == fold(name)}
+
+
+def _beside_baseline(run: Finished, strata: Sequence[Stratum], right: Collection[str],
+                     told: Mapping[str, str]) -> tuple[Measured | None, Difference | None]:
+    """Return what the same answers measure of the baseline, and the difference; neither where it has other names."""
     if not run.reads_names or not (run.folder / BASELINE).exists():
-        return None
+        return None, None
     answers = read_labels(run.folder / BASELINE)
-    found = _measured(run, sample, told, answers) if told.keys() <= answers.keys() else None
-    return None if found is None else {"accuracy": found.accuracy, "low": found.low, "high": found.high}
+    if not told.keys() <= answers.keys():
+        return None, None
+    theirs = _right(answers, told)
+    return measure(strata, theirs), difference(strata, right, theirs)
 
 
-def _keep(run: Finished, measured: Measured, values: Mapping[str, object]) -> None:
-    """Write what was measured into both copies of the card and into the run's result."""
+def _settled(more: Difference | None) -> dict[str, str]:
+    """Return the objection that the sample decides, for the run's result; {} where it decides nothing."""
+    if more is None or not (more.is_gain or more.is_loss):
+        return {}
+    return {"objection": str(measured_loss(more)) if more.is_loss else ""}
+
+
+def _ends(measured: Measured) -> dict[str, float]:
+    return {"accuracy": measured.accuracy, "low": measured.low, "high": measured.high}
+
+
+def _keep(run: Finished, measured: Measured, beside: str) -> None:
+    """Write what was measured into both copies of the card; `beside` is how the baseline compares."""
     package, card = run.folder / "package.zip", run.folder / MODEL / CARD
     if package.exists():
-        replace_card(package, with_measurement(read_card(package), measured))
+        replace_card(package, with_measurement(read_card(package), measured, beside))
     if card.exists():
         part = card.with_name(f"{CARD}.part")
-        part.write_text(with_measurement(card.read_text(encoding="utf-8"), measured), encoding="utf-8")
+        part.write_text(with_measurement(card.read_text(encoding="utf-8"), measured, beside), encoding="utf-8")
         part.replace(card)
-    write_result(run, {"spot_check": values})
 
 
 def _digest(run: Finished) -> str:

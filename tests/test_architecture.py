@@ -15,8 +15,8 @@ PACKAGES = ("core", "webapp", "workers", "benchmarks")
 WEB_MAY_IMPORT = {"core.baseline", "core.catalog", "core.settings", "core.presets.table", "core.errors", "core.names",
                   "core.package_card", "core.question", "core.cost", "core.recommendation", "core.data.decoding",
                   "core.data.archives", "core.data.looks", "core.data.members", "core.evaluation.spot_check",
-                  "core.evaluation.guard", "core.evaluation.estimate", "core.evaluation.matching",
-                  "core.evaluation.trust"}
+                  "core.evaluation.guard", "core.evaluation.paired", "core.evaluation.estimate",
+                  "core.evaluation.matching", "core.evaluation.trust"}
 HEAVY = ("torch", "torchvision", "timm", "open_clip", "sklearn", "transformers")
 NAMES_THAT_ROT = {"utils", "util", "helpers", "helper", "misc", "common"}
 LONG_MODULES = {

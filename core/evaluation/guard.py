@@ -1,4 +1,4 @@
-"""Never worse than the baseline: what, without labels, says that a run's answers should not replace the baseline's.
+"""Never worse than the baseline: what says that a run's answers should not replace the baseline's.
 
 Rules chosen on committed rows (docs/decisions.md, 2026-11-21, 2026-11-28, 2026-11-30, 2026-12-01). Runs of an earlier
 preset that lost accuracy spread their images less evenly over the classes than the baseline did, as in Musgrave et
@@ -6,7 +6,8 @@ al., "Three New Validators", 2022 (arXiv:2208.07360), where the balance of the a
 that know no names hardly confirm the baseline's names (after Jiang et al., ICLR 2022, arXiv:2106.13799), a method that
 learns from them learns mistakes. Of two groupings, one that an encoder which took no part finds much harder to repeat
 is not to be preferred. And what learnt from a person's labels is held against the baseline by what is estimated of
-both. The label-free score did not tell such runs apart. No torch here: the web imports it.
+both. All of these are signs: where a random sample shows which of the two has more right, it settles the matter
+(`core.evaluation.paired`). The label-free score did not tell such runs apart. No torch here: the web imports it.
 
 Symbols: K classes.
 """
@@ -16,6 +17,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from core.evaluation.paired import Difference
 
 LARGEST_LOSS = 0.05
 """Of evenness against the baseline's: more is the beginning of collapse. Runs of an earlier preset that were harmed
@@ -107,6 +110,13 @@ def outdone(run: float, baseline: float) -> Objection:
     return Objection(advice="Keep the baseline",
                      reason=f"about {100 * run:.0f} % of these answers are estimated right, and {100 * baseline:.0f} % "
                             "of the baseline's: the labels may be too few to learn from")
+
+
+def measured_loss(found: Difference) -> Objection:
+    """Return the objection to a run that a random sample shows to have fewer right than its baseline."""
+    return Objection(advice="Keep the baseline",
+                     reason=f"of {found.answered:,} random images that a person named the baseline has more right, by "
+                            f"{-100 * found.high:.0f} to {-100 * found.low:.0f} points with 95 % confidence")
 
 
 def crowding(histogram: Sequence[int], baseline: Sequence[int]) -> str:

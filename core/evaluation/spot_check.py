@@ -10,7 +10,7 @@ Symbols: N images, K classes, n asked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -31,17 +31,24 @@ CARD_LINE = "- Measured by spot check: "
 
 @dataclass(frozen=True, kw_only=True)
 class Stratum:
-    """The answers for the images that the model calls one class (for all images, in a uniform sample).
+    """The images that the model calls one class (all images, in a uniform sample).
 
     Attributes:
         images: how many of the whole it stands for.
-        answered: how many of those a person gave an answer for.
-        right: for how many of them that answer was the model's.
+        told: those of the sample among them that a person gave an answer for, by number or path.
     """
 
     images: int
-    answered: int
-    right: int
+    told: Collection[int | str]
+
+    @property
+    def answered(self) -> int:
+        """Return how many of its images a person gave an answer for."""
+        return len(self.told)
+
+    def count(self, images: Container[int | str]) -> int:
+        """Return how many of those are among `images`."""
+        return sum(one in images for one in self.told)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +61,7 @@ class Measured:
         draw: which of the samples drawn of the run it is, from 1.
         draws: how many were drawn, so that drawing until one pleases is seen.
         seed: of the draw; None where it is not known.
+        drawn_for: the run whose sample it is, where that is another one.
     """
 
     accuracy: float
@@ -64,6 +72,7 @@ class Measured:
     draw: int = 1
     draws: int = 1
     seed: int | None = None
+    drawn_for: str = ""
 
     @property
     def width(self) -> float:
@@ -79,6 +88,8 @@ class Measured:
         if self.draws > 1:
             seed = "" if self.seed is None else f", seed {self.seed}"
             said.append(f"sample {self.draw} of {self.draws} drawn{seed}")
+        if self.drawn_for:
+            said.append(f"the sample was drawn for {self.drawn_for}")
         return tuple(said)
 
 
@@ -112,24 +123,27 @@ def draw(labels: Sequence[int], count: int, seed: int, design: str) -> list[int]
     return [int(one) for one in generator.permutation(np.concatenate(taken))]
 
 
-def measure(strata: Sequence[Stratum]) -> Measured | None:
+def measure(strata: Sequence[Stratum], right: Container[int | str]) -> Measured | None:
     """Return the accuracy that answers show; None until each stratum with images has an answer.
 
-    One stratum is a uniform sample. The weighted share is Σ W_k p_k with W_k = N_k / N. Its variance
-    Σ W_k² p_k (1 - p_k) / n_k is taken with p_k = (right + 1) / (n_k + 2), so that a stratum answered
-    all alike does not pretend to be known; n_eff = p (1 - p) / variance. Where every image was asked, the
-    share is exact and the interval is a point.
+    Args:
+        strata: what was drawn from; one is a uniform sample.
+        right: the images for which the person's answer is the model's.
+
+    The weighted share is Σ W_k p_k with W_k = N_k / N. Its variance Σ W_k² p_k (1 - p_k) / n_k is taken with
+    p_k = (right + 1) / (n_k + 2), so that a stratum answered all alike does not pretend to be known;
+    n_eff = p (1 - p) / variance. Where every image was asked, the share is exact and the interval is a point.
     """
     strata = [one for one in strata if one.images]
     if not strata or any(not one.answered for one in strata):
         return None
     total, answered = sum(one.images for one in strata), sum(one.answered for one in strata)
-    accuracy = sum(one.images * one.right / one.answered for one in strata) / total
+    accuracy = sum(one.images * one.count(right) / one.answered for one in strata) / total
     if answered == total:
         return Measured(accuracy=accuracy, low=accuracy, high=accuracy, answered=answered)
     effective = float(answered)
     if len(strata) > 1:
-        smooth = [(one.right + 1) / (one.answered + 2) for one in strata]
+        smooth = [(one.count(right) + 1) / (one.answered + 2) for one in strata]
         weights = [one.images / total for one in strata]
         variance = sum(weight**2 * share * (1 - share) / one.answered
                        for weight, share, one in zip(weights, smooth, strata, strict=True))
@@ -159,12 +173,18 @@ def sentence(found: Measured) -> str:
     return "; ".join((figure, *found.provisos))
 
 
-def with_measurement(card: str, measured: Measured | None) -> str:
-    """Return a model card's text with this measurement, and no other of its kind, under "What is known"."""
+def with_measurement(card: str, measured: Measured | None, beside: str = "") -> str:
+    """Return a model card's text with this measurement, and no other of its kind, under "What is known".
+
+    Args:
+        card: the text.
+        measured: of the run; None where nothing stands.
+        beside: how the baseline compares on the same images, a clause, or "".
+    """
     before, limits, after = card.partition("\n## Limits")
     lines = [line for line in before.splitlines() if not line.startswith(CARD_LINE) and NOTHING_MEASURED not in line]
     if measured is not None:
-        lines.append(f"{CARD_LINE}{sentence(measured)}.")
+        lines.append(f"{CARD_LINE}{'; '.join(filter(None, (sentence(measured), beside)))}.")
     elif not any(line.startswith("- Measured ") for line in lines):
         lines.append(f"- {NOTHING_MEASURED}")
     return "\n".join(lines) + "\n" + limits + after

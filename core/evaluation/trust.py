@@ -1,4 +1,4 @@
-"""What may be said of answers without labels: the estimated accuracy, and why a run should not replace its baseline.
+"""What may be said of answers: the estimated accuracy without labels, and why a run should not replace its baseline.
 
 One rule for the shell and the page, which know runs by objects and by rows. No torch here: the web imports it.
 """
@@ -13,6 +13,7 @@ from core.catalog import answers_in_groups, from_scratch, taught_by_labels
 from core.evaluation import estimate, guard
 from core.evaluation.estimate import Estimate
 from core.evaluation.guard import Objection
+from core.evaluation.paired import Difference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +61,18 @@ def _kind(run: Signs) -> str:
     return "groups" if answers_in_groups(run.method, run.settings) else "names"
 
 
-def objection(run: Signs, baseline: Signs | None) -> Objection | None:
-    """Return why a run should not replace its baseline; None where it may, or has none. See `core.evaluation.guard`."""
-    if baseline is None:
+def objection(run: Signs, baseline: Signs | None, measured: Difference | None = None) -> Objection | None:
+    """Return why a run should not replace its baseline; None where it may, or has none. See `core.evaluation.guard`.
+
+    Args:
+        run: what it shows.
+        baseline: what that shows, if there is one.
+        measured: how much more the run has right on a random sample; where that is decided, no sign is asked.
+    """
+    if baseline is None or (measured is not None and measured.is_gain):
         return None
+    if measured is not None and measured.is_loss:
+        return guard.measured_loss(measured)
     taught = run.labelled and taught_by_labels(run.method, run.settings)
     ours, theirs = (one.signals.get("second_opinion") for one in (run, baseline))
     found = guard.objection(

@@ -296,3 +296,47 @@ def test_a_sample_that_cannot_be_drawn_is_refused_and_leaves_nothing(
     code, _, said = command(capsys, "spot-check", runs / run, *rest)
     assert (code, words in said) == (2, True), said
     assert not list((runs / run).glob("spot_check/*"))
+
+
+def test_a_sample_of_one_run_measures_another_and_settles_what_its_guard_said(
+        runs: Path, digits: Digits, digit_names: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """The other's `labels.csv` is made right and its baseline's wrong, as the random weights answer by chance."""
+    drawn_for, run = runs / "seven", runs / "one"
+    truth = {f"digit-{number:04d}.png": digit_names[digit] for number, digit in enumerate(digits[1])}
+    names = list(labels_of(run / "labels.csv"))
+    assert set(truth) == set(names)
+    wrong = {path: digit_names[(digit_names.index(name) + 1) % 10] for path, name in truth.items()}
+    for file, answers in (("labels.csv", truth), ("baseline.csv", wrong)):
+        (run / file).write_text("path,label,confidence\n" + "".join(f"{path},{answers[path]},0.5\n" for path in names))
+    result = json.loads((run / "result.json").read_text())
+    said = result | {"objection": "Keep the baseline: a sign.", "baseline": {"method": "zeroshot"}}
+    (run / "result.json").write_text(json.dumps(said))
+
+    _, events, _ = command(capsys, "spot-check", drawn_for, "--images", digits[0], "--count", "30", "--seed", "3")
+    sheet = Path(str(events[-1]["sheet"]))
+    with sheet.open(newline="") as stream:
+        filled = fill(sheet, [truth[row["path"]] for row in csv.DictReader(stream)])
+    code, _, refusal = command(capsys, "spot-check", run, "--answers", filled)
+    assert (code, "are no sample that was drawn of" in refusal) == (2, True)
+    code, events, refusal = command(capsys, "spot-check", run, "--answers", filled, "--drawn-for", drawn_for)
+    assert code == 0, refusal
+    found = events[-1]
+    assert (found["measured_accuracy"]["accuracy"], found["measured_baseline"]["accuracy"]) == (1, 0)
+    assert found["difference"]["value"] == 1 and found["difference"]["low"] > 0.8
+    kept = json.loads((run / "result.json").read_text())
+    assert (kept["objection"], kept["spot_check"]["difference"]) == ("", found["difference"])
+    card = (run / "model" / "CARD.md").read_text()
+    assert "; the sample was drawn for seven; Zero-shot has 100 points fewer right on the same images" in card
+
+
+def test_a_sample_of_other_images_or_names_measures_nothing_here(
+        runs: Path, digits: Digits, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("spot-check", runs / "one", "--answers", runs / "one" / "labels.csv", "--drawn-for")
+    code, _, said = command(capsys, *asked, runs / "groups")
+    assert (code, "it answers in other names than" in said) == (2, True)
+    file = runs / "seven" / "labels.csv"
+    file.write_text(file.read_text().replace("digit-", "other-"))
+    code, _, said = command(capsys, *asked, runs / "seven")
+    assert (code, "it answered other images than" in said) == (2, True)
+    code, _, said = command(capsys, "spot-check", runs / "one", "--images", digits[0], "--drawn-for", runs / "seven")
+    assert (code, "it goes with --answers" in said) == (2, True)

@@ -12,8 +12,8 @@ from ninja import Field, Query, Router, Schema
 
 from core.errors import DataError
 from webapp.api.errors import ApiError
-from webapp.api.schemas import REFUSALS, Error, EstimateOut, MeasuredOut
-from webapp.api.spot_checks import measured_of
+from webapp.api.schemas import REFUSALS, Error, EstimateOut, SpotCheckOut
+from webapp.api.spot_checks import spot_check_of
 from webapp.collections.models import Collection
 from webapp.collections.permissions import get_visible_collection
 from webapp.review.names import class_names
@@ -46,7 +46,7 @@ class ComparedOut(Schema):
     label_free_score: float | None = Field(description="how learnable the labels are, 0 … 1; it ranks no methods")
     objection: str = Field(description="why it should not replace its baseline; empty where nothing speaks against it")
     estimated: EstimateOut | None = Field(description="estimated accuracy, where estimates have been shown to hold")
-    spot_check: MeasuredOut | None = Field(description="measured accuracy, once a person has labelled a sample")
+    spot_check: SpotCheckOut | None = Field(description="measured accuracy, once a person has labelled a sample")
     measured: MeasureOut | None = Field(description="measured on true labels, where there are any")
     seconds: float | None
     peak_memory_bytes: int | None
@@ -158,8 +158,9 @@ def _describe(row: Compared) -> ComparedOut:
     return ComparedOut(
         run=run.pk, method=run.method, classes_found=run.result.get("classes_found"),
         num_classes=run.result.get("num_classes"), label_free_score=run.result.get("label_free_score"),
-        objection=str(figures.objection(run) or ""), estimated=None if said is None else EstimateOut(**asdict(said)),
-        spot_check=measured_of(row.checked), measured=None if measured is None else MeasureOut(
+        objection=str(figures.objection(run, row.checked) or ""),
+        estimated=None if said is None else EstimateOut(**asdict(said)),
+        spot_check=spot_check_of(row.checked), measured=None if measured is None else MeasureOut(
             label=measured.label, value=measured.value, images=measured.images, is_best=row.measures_best),
         seconds=run.result.get("seconds"), peak_memory_bytes=run.result.get("peak_memory_bytes") or None,
         agreements=list(row.agreements))

@@ -28,8 +28,8 @@ from webapp.api.schemas import (
     RunListOut,
     RunOut,
     SettingOut,
-    SpotCheckOut,
 )
+from webapp.api.spot_checks import spot_check_of
 from webapp.audit.trail import record
 from webapp.collections.permissions import get_own_collection, get_visible_class_list, get_visible_collection
 from webapp.review.names import class_names, name_at
@@ -40,7 +40,7 @@ from webapp.runs.live import alarm, place, worker_notice
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_own_run, get_trashed_run, get_visible_run
 from webapp.runs.starting import Asked, start_run
-from webapp.spot_checks.outcome import standing
+from webapp.spot_checks.outcome import Outcome, standing
 
 router = Router(tags=["runs"])
 PAGE = 20
@@ -226,6 +226,7 @@ def _finished(request: HttpRequest, pk: int) -> Run:
 def describe_run(request: HttpRequest, run: Run) -> RunOut:
     """Return a run from its row."""
     where = place(run)
+    checked = standing(run) if run.status == Run.Status.SUCCEEDED else None
     return RunOut(
         id=run.pk, collection=run.collection_id, method=run.method, preset=run.preset, settings=run.settings,
         seed=run.seed, class_names=list(class_names(run)), num_classes=run.num_classes, also=run.also,
@@ -234,8 +235,8 @@ def describe_run(request: HttpRequest, run: Run) -> RunOut:
         percent=run.percent, step=run.step, total=run.total, images_per_second=run.images_per_second,
         seconds_left=run.seconds_left, queue_position=where.waiting_ahead + 1 if where else None,
         notice=worker_notice(run), error=run.error, retryable=run.retryable, result=run.result or None,
-        pictures=_pictures(request, run), alarm=alarm(run), objection=_objection(run), estimated=_estimated(run),
-        spot_check=_spot_check(run),
+        pictures=_pictures(request, run), alarm=alarm(run), objection=_objection(run, checked),
+        estimated=_estimated(run), spot_check=spot_check_of(checked),
         created_at=run.created_at, started_at=run.started_at, finished_at=run.finished_at,
         page=request.build_absolute_uri(reverse("runs:detail", args=[run.pk])))
 
@@ -246,22 +247,12 @@ def _pictures(request: HttpRequest, run: Run) -> list[PictureOut]:
         reverse("api:picture", args=[run.pk, one.name]))) for one in figures.pictures(run)]
 
 
-def _objection(run: Run) -> str:
+def _objection(run: Run, checked: Outcome | None) -> str:
     """Return why a run that has succeeded should not replace its baseline, or ""."""
-    return str(figures.objection(run) or "") if run.status == Run.Status.SUCCEEDED else ""
+    return str(figures.objection(run, checked) or "") if run.status == Run.Status.SUCCEEDED else ""
 
 
 def _estimated(run: Run) -> EstimateOut | None:
     """Return the estimated accuracy of a run that has succeeded."""
     found = figures.estimated(run) if run.status == Run.Status.SUCCEEDED else None
     return None if found is None else EstimateOut(**asdict(found))
-
-
-def _spot_check(run: Run) -> SpotCheckOut | None:
-    """Return what the run's standing spot check measured."""
-    found = standing(run)
-    if found is None or found.measured is None:
-        return None
-    return SpotCheckOut(accuracy=found.measured.accuracy, low=found.measured.low, high=found.measured.high,
-                        answered=found.measured.answered, unsure=found.unsure, design=found.spot_check.design,
-                        seed=found.spot_check.seed)

@@ -167,12 +167,23 @@ class MeasuredOut(Schema):
     answered: int = Field(description="images a person labelled")
 
 
+class DifferenceOut(Schema):
+    """A run's share of right answers less its baseline's on the same images, -1 … 1, with its 95 % interval."""
+
+    value: float
+    low: float = Field(description="above 0 the run is shown to be better")
+    high: float = Field(description="below 0 the baseline is")
+
+
 class SpotCheckOut(MeasuredOut):
     """What a person's labels for a random sample measured, and how it was drawn."""
 
     unsure: int = Field(description="images of the sample that nobody could tell")
     design: str = Field(description="uniform, or stratified by the answered class and weighted back")
     seed: int
+    run: int = Field(description="whose sample it is: this run's, or another's that answered the same images")
+    baseline: MeasuredOut | None = Field(description="of the run it is compared with, on the same images")
+    difference: DifferenceOut | None = Field(description="from that one")
 
 
 class PictureOut(Schema):

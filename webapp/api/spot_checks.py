@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Literal
 
@@ -11,15 +12,25 @@ from django.urls import reverse
 from ninja import Field, Router, Schema, Status
 
 from core.errors import DataError
+from core.evaluation.paired import Difference
 from core.evaluation.spot_check import Measured
 from webapp.api.authentication import REVIEWING
 from webapp.api.errors import ApiError
-from webapp.api.schemas import NUMBER_AT_MOST, REFUSALS, Error, MeasuredOut, Sent, Text
+from webapp.api.schemas import (
+    NUMBER_AT_MOST,
+    REFUSALS,
+    DifferenceOut,
+    Error,
+    MeasuredOut,
+    Sent,
+    SpotCheckOut,
+    Text,
+)
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_reviewable_run, get_visible_run
 from webapp.spot_checks import samples
 from webapp.spot_checks.models import SampledImage, SpotCheck
-from webapp.spot_checks.outcome import latest, outcome
+from webapp.spot_checks.outcome import Outcome, latest, outcome
 
 router = Router(tags=["spot checks"])
 Verdict = SampledImage.Verdict
@@ -81,6 +92,7 @@ class SampleOut(Schema):
     next: AskedOut | None = Field(description="the image to answer now; null once each has an answer")
     measured: MeasuredOut | None = Field(description="of the run; null before the end, or where nothing could be told")
     baseline: MeasuredOut | None = Field(description="of the run it is compared with, on the same images")
+    difference: DifferenceOut | None = Field(description="from that one")
     mistakes: list[MistakeOut]
     is_adopted: bool = Field(description="whether its answers stand as corrections")
 
@@ -181,7 +193,8 @@ def _describe(request: HttpRequest, check: SpotCheck) -> SampleOut:
         next=None if asked is None else AskedOut(
             place=asked.place, number=asked.image.number, path=asked.image.path,
             address=request.build_absolute_uri(reverse("media:image", args=[asked.image_id]))),
-        measured=measured_of(found.measured), baseline=measured_of(found.baseline),
+        measured=_measured_of(found.measured), baseline=_measured_of(found.baseline),
+        difference=_difference_of(found.difference),
         mistakes=[MistakeOut(path=one.path, answered=one.answered, person=one.person) for one in found.mistakes],
         is_adopted=_is_adopted(check))
 
@@ -191,7 +204,20 @@ def _is_adopted(check: SpotCheck) -> bool:
     return check.adopted is not None and check.adopted.undone_at is None
 
 
-def measured_of(found: Measured | None) -> MeasuredOut | None:
+def spot_check_of(found: Outcome | None) -> SpotCheckOut | None:
+    """Return what the spot check that stands for a run measured."""
+    if found is None or found.measured is None:
+        return None
+    check = found.spot_check
+    return SpotCheckOut(
+        **asdict(found.measured), design=check.design, run=check.run_id,
+        baseline=_measured_of(found.baseline), difference=_difference_of(found.difference))
+
+
+def _measured_of(found: Measured | None) -> MeasuredOut | None:
     """Return what was measured, if anything."""
-    return None if found is None else MeasuredOut(accuracy=found.accuracy, low=found.low, high=found.high,
-                                                  answered=found.answered)
+    return None if found is None else MeasuredOut(**asdict(found))
+
+
+def _difference_of(found: Difference | None) -> DifferenceOut | None:
+    return None if found is None else DifferenceOut(**asdict(found))

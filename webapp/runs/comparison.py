@@ -10,14 +10,13 @@ from typing import Any
 from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
 
 from core.evaluation.estimate import Estimate
-from core.evaluation.spot_check import Measured
 from webapp.collections.models import Collection, Image
 from webapp.review.names import class_names
 from webapp.review.queries import NO_CLASS, agreement, with_answers_of, with_standing
 from webapp.runs.figures import Score, estimated, score
 from webapp.runs.known_answers import Share, shares
 from webapp.runs.models import Prediction, Run
-from webapp.spot_checks.outcome import standing
+from webapp.spot_checks.outcome import Outcome, standing
 
 MOST_RUNS = 8
 
@@ -36,7 +35,7 @@ class Compared:
     run: Run
     score: Score
     measured: Share | None
-    checked: Measured | None
+    checked: Outcome | None
     estimated: Estimate | None
     agreements: Sequence[float | None]
     measures_best: bool
@@ -87,15 +86,10 @@ def table(runs: Sequence[Run]) -> list[Compared]:
     best_measured = max((one.value for one in measured if one is not None), default=None)
     pairs = {(one.pk, other.pk): agreement(one, other) for at, one in enumerate(runs) for other in runs[:at]}
     return [Compared(
-        run=run, score=score(run), measured=figure, checked=_checked(run), estimated=estimated(run),
+        run=run, score=score(run), measured=figure, checked=standing(run), estimated=estimated(run),
         measures_best=figure is not None and figure.value == best_measured,
         agreements=[pairs.get((run.pk, other.pk), pairs.get((other.pk, run.pk))) for other in runs],
     ) for run, figure in zip(runs, measured, strict=True)]
-
-
-def _checked(run: Run) -> Measured | None:
-    found = standing(run)
-    return None if found is None else found.measured
 
 
 def reviewed(rows: Sequence[Compared]) -> Run:

@@ -132,8 +132,8 @@ def headline(run: Run, checked: Outcome | None = None, known: int | None = None)
     guessed = run.class_list_version_id is not None and not has_class_list(run)
     things = "groups with guessed names" if guessed else "classes"
     of = f"{found} of {result.get('num_classes')} {things}" if result.get("num_classes") else f"{found} {things}"
-    start = f"{title} sorted {answered:,} images into {of}"
-    if (said := estimated(run)) and not objection(run):
+    start, dispute = f"{title} sorted {answered:,} images into {of}", objection(run)
+    if (said := estimated(run)) and not dispute:
         before = estimated(run.baseline) if run.baseline is not None else None
         than = f"; {title_of(run.baseline.method)} {_percents(before)}" if before else ""
         how = "in the right group" if run.answers_in_groups else "right"
@@ -142,7 +142,7 @@ def headline(run: Run, checked: Outcome | None = None, known: int | None = None)
         return f"{start}."
     if compared.baseline is None or run.baseline is None:
         return f"{start}; label-free score {compared.own:.1f}."
-    if dispute := objection(run):
+    if dispute:
         return f"{start}. {dispute.advice}."
     baseline = title_of(run.baseline.method)
     return f"{start}; label-free score {compared.own:.1f}, {baseline} {compared.baseline:.1f}."
@@ -153,9 +153,14 @@ def estimated(run: Run) -> Estimate | None:
     return trust.estimated(_signs(run), _signs_of_baseline(run))
 
 
-def objection(run: Run) -> Objection | None:
-    """Return why the run should not replace its baseline, or None."""
-    return trust.objection(_signs(run), _signs_of_baseline(run))
+def objection(run: Run, checked: Outcome | None = None) -> Objection | None:
+    """Return why the run should not replace its baseline, or None.
+
+    Args:
+        run: a finished one.
+        checked: its standing spot check, if any: where that shows which has more right, no sign is asked.
+    """
+    return trust.objection(_signs(run), _signs_of_baseline(run), None if checked is None else checked.difference)
 
 
 def _signs(run: Run) -> Signs:

@@ -202,7 +202,7 @@ def _context(run: Run) -> dict[str, object]:
                     "different": different, "known": known, "outdone": figures.outdone(run),
                     "images": counting.different_images(different, counting.count_duplicates(run)),
                     "latest_check": spot_checks.latest(run),
-                    "objection": figures.objection(run), "estimated": figures.estimated(run),
+                    "objection": figures.objection(run, checked), "estimated": figures.estimated(run),
                     "estimated_baseline": figures.estimated(run.baseline) if run.baseline else None,
                     "score": figures.score(run), "measures": figures.measures(run),
                     "measured_note": figures.measured_note(run), "held_out_measures": figures.measures(run, "held_out"),

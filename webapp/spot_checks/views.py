@@ -15,7 +15,7 @@ from webapp.runs.models import Run
 from webapp.runs.permissions import get_reviewable_run, get_visible_run
 from webapp.spot_checks import samples
 from webapp.spot_checks.models import SampledImage, SpotCheck
-from webapp.spot_checks.outcome import Outcome, latest, unseen
+from webapp.spot_checks.outcome import Outcome, latest, others, unseen
 
 KEYS = "1234567890"
 """One for each class; with more classes than keys, names are found by typing."""
@@ -98,6 +98,7 @@ def _context(run: Run, found: Outcome | None) -> dict[str, object]:
         context["images"] = unseen(run).count()
     elif found.is_finished:
         action: ReviewAction | None = found.spot_check.adopted
+        context["others"] = others(found.spot_check)
         context["is_adopted"] = action is not None and action.undone_at is None
     else:
         following = list(found.spot_check.sampled.filter(verdict=Verdict.OPEN).select_related("image")[:2])

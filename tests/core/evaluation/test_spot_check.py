@@ -68,15 +68,15 @@ def test_a_sample_that_cannot_be_drawn_is_refused_with_its_fix() -> None:
 
 
 def test_strata_are_weighted_back_to_the_whole() -> None:
-    found = measure([Stratum(images=900, answered=10, right=10), Stratum(images=100, answered=10, right=0)])
+    found = measure([Stratum(images=900, told=range(10)), Stratum(images=100, told=range(10, 20))], range(10))
     assert found is not None and found.accuracy == pytest.approx(0.9)
     assert found.low < 0.9 < found.high < 1
-    assert measure([Stratum(images=900, answered=10, right=10), Stratum(images=100, answered=0, right=0)]) is None
-    assert measure([]) is None
+    assert measure([Stratum(images=900, told=range(10)), Stratum(images=100, told=())], range(10)) is None
+    assert measure([], ()) is None
 
 
 def test_a_collection_that_was_asked_about_whole_is_known_exactly() -> None:
-    found = measure([Stratum(images=30, answered=30, right=24), Stratum(images=10, answered=10, right=6)])
+    found = measure([Stratum(images=30, told=range(30)), Stratum(images=10, told=range(30, 40))], range(6, 36))
     assert found == Measured(accuracy=0.75, low=0.75, high=0.75, answered=40)
     assert sentence(found) == "75.0 % right on all 40 images, labelled by a person"
 
@@ -95,8 +95,8 @@ def test_the_interval_covers_the_truth_in_at_least_92_of_100_samples(design: str
         groups = [sample] if design == "uniform" else [[one for one in sample if labels[one] == k]
                                                        for k in range(classes)]
         images = [1500] if design == "uniform" else sizes.tolist()
-        found = measure([Stratum(images=count, answered=len(group), right=int(right[group].sum()))
-                         for count, group in zip(images, groups, strict=True)])
+        found = measure([Stratum(images=count, told=group) for count, group in zip(images, groups, strict=True)],
+                        set(np.flatnonzero(right).tolist()))
         assert found is not None
         covered += found.low <= right.mean() <= found.high
     assert covered >= 920

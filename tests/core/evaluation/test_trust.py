@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from core.evaluation import estimate
+from core.evaluation.paired import Difference
 from core.evaluation.trust import Signs, estimated, objection
 
 K_MEANS = Signs(method="kmeans", settings={"spaces": "starter-clip"}, histogram=(20, 20, 20), label_free_score=0.9,
@@ -30,6 +31,18 @@ def test_whose_labels_it_learnt_from_owes_its_baseline_no_evenness():
     uneven = Signs(method="semimae", settings={}, histogram=(50, 5, 5), label_free_score=0.9, labelled=True)
     assert objection(uneven, K_MEANS) is None
     assert objection(replace(uneven, labelled=False), K_MEANS) is not None
+
+
+def test_where_a_sample_decides_no_sign_is_asked():
+    gain = Difference(value=0.1, low=0.02, high=0.18, answered=50)
+    loss, open_question = replace(gain, value=-0.1, low=-0.18, high=-0.02), replace(gain, low=-0.02)
+    collapsed = replace(TURTLE, histogram=(60, 0, 0))
+    assert objection(collapsed, K_MEANS) is not None
+    assert objection(collapsed, K_MEANS, gain) is None
+    assert objection(collapsed, K_MEANS, open_question) == objection(collapsed, K_MEANS)
+    assert objection(TURTLE, K_MEANS) is None
+    assert "has more right, by 2 to 18 points" in str(objection(TURTLE, K_MEANS, loss))
+    assert objection(TURTLE, None, loss) is None
 
 
 def test_names_that_no_groups_confirm_are_objected_to_by_what_the_baseline_shows():

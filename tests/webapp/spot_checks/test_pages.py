@@ -38,9 +38,12 @@ def test_the_run_page_the_api_and_the_card_say_what_was_measured(gallery: Galler
     found = outcome(check).measured
     assert found is not None
     assert f"Measured {100 * found.accuracy:.0f} % right" in alice.get(page).content.decode()
-    assert alice.get(api).json()["spot_check"] == {
+    said = alice.get(api).json()["spot_check"]
+    assert (said["baseline"]["answered"], said.pop("difference")["value"] > 0) == (17, True)
+    assert said.pop("baseline")["accuracy"] < found.accuracy
+    assert said == {
         "accuracy": found.accuracy, "low": found.low, "high": found.high, "answered": 17, "unsure": 3,
-        "design": "uniform", "seed": check.seed}
+        "design": "uniform", "seed": check.seed, "run": gallery.run.pk}
     sent = alice.get(reverse("runs:package", args=[gallery.run.pk]))
     with zipfile.ZipFile(io.BytesIO(b"".join(sent) if sent.streaming else sent.content)) as archive:
         assert f"- Measured by spot check: {100 * found.accuracy:.0f} % right" in archive.read("CARD.md").decode()
@@ -73,7 +76,8 @@ def test_page_and_card_say_what_nobody_could_tell_and_how_often_a_sample_was_dra
     assert "30 left out" in shown and f"(sample 3 of 3 drawn, seed {check.seed})" in shown
     alice.get(reverse("runs:package", args=[gallery.run.pk]))
     with zipfile.ZipFile(package) as archive:
-        assert f"on 20 images of a random sample, labelled by a person; {said}\n" in archive.read("CARD.md").decode()
+        assert (f"on 20 images of a random sample, labelled by a person; {said[:-1]}; Zero-shot has "
+                in archive.read("CARD.md").decode())
 
 
 def test_runs_side_by_side_show_what_was_measured(gallery: Gallery, alice: Client) -> None:
