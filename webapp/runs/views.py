@@ -193,7 +193,9 @@ def _context(run: Run) -> dict[str, object]:
         "histogram": histograms.histogram(run), "settings": _settings(run), "has_points": run.points.exists(),
         "place": state.place(run), "worker_notice": state.worker_notice(run)}
     if not run.is_terminal:
-        context |= {"samples": state.samples(run), "alarm": state.alarm(run)}
+        first = spot_checks.answered_first(run)
+        context |= {"samples": state.samples(run), "alarm": state.alarm(run), "answered_first": first,
+                    "check_of_first": spot_checks.latest(first) if first else None}
     if run.status == Run.Status.SUCCEEDED:
         checked = spot_checks.standing(run)
         known = known_answers.beside_baseline(run)

@@ -112,6 +112,14 @@ def _of_run_then_others(run: Run) -> Iterator[SpotCheck]:
             yield check
 
 
+def answered_first(run: Run) -> Run | None:
+    """Return the baseline, if a sample that is named for it while this run is under way will measure this run too."""
+    first = run.baseline
+    if first is None or first.status != Run.Status.SUCCEEDED or not same_words(run, first):
+        return None
+    return first
+
+
 def others(check: SpotCheck) -> list[Outcome]:
     """Return what an answered sample measures of runs beside its own and its own's baseline, the oldest first."""
     runs = Run.objects.filter(collection=check.run.collection_id, class_list_version=check.run.class_list_version_id,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from tests.webapp.api.asking import send
 from tests.webapp.api.conftest import program
@@ -153,3 +154,25 @@ def test_the_card_of_each_run_says_what_was_measured_and_forgets_it(gallery: Gal
     samples.undo(check)
     assert "No figure was measured on true labels." in card() and Verdict.OPEN in check.sampled.values_list(
         "verdict", flat=True)
+
+
+def test_images_can_be_named_for_the_baseline_while_the_run_is_under_way(gallery: Gallery, alice: Client) -> None:
+    Run.objects.filter(pk=gallery.run.pk).update(status="queued", finished_at=None)
+    page, live = (reverse(f"runs:{name}", args=[gallery.run.pk]) for name in ("detail", "live"))
+    start = f'href="{reverse("spot_checks:detail", args=[gallery.baseline.pk])}">Name images meanwhile</a>'
+    assert start in alice.get(page).content.decode() and start in alice.get(live).content.decode()
+    check = samples.start(gallery.baseline, gallery.owner, 20, "uniform")
+    assert "Go on: 0 of 20 named" in alice.get(live).content.decode()
+    answer_all(check, gallery)
+    assert "20 random images have been named for Zero-shot" in alice.get(live).content.decode()
+    Run.objects.filter(pk=gallery.run.pk).update(status="succeeded", finished_at=timezone.now())
+    assert "the sample was drawn for Zero-shot" in alice.get(page).content.decode()
+
+
+@pytest.mark.parametrize("why", ["the baseline is not done", "groups bear no names"])
+def test_nothing_is_named_for_a_run_that_it_would_not_measure(gallery: Gallery, alice: Client, why: str) -> None:
+    run = gallery.clusters if why.startswith("groups") else gallery.run
+    Run.objects.filter(pk=run.pk).update(status="queued", finished_at=None)
+    if run == gallery.run:
+        Run.objects.filter(pk=gallery.baseline.pk).update(status="queued", finished_at=None)
+    assert "While you wait" not in alice.get(reverse("runs:detail", args=[run.pk])).content.decode()
