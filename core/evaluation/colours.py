@@ -66,9 +66,9 @@ def histogram_error(tokens: Tensor, targets: Tensor, held_out: Tensor, generator
 
 
 def colour_histogram(evidence: Evidence) -> Finding:
-    """Measure the histogram prediction error of every block's class token, on a fifth of the images."""
+    """Measure the histogram prediction error of every block's class token, on a fifth of the different images."""
     backbone, run = evidence.backbones[0], evidence.run
-    images = evidence.pictures.subset(evidence.sampled.tolist())
+    images = evidence.pictures.subset(evidence.sampled_of(evidence.different).tolist())
     if len(images) < FOLDS:
         raise DataError("images", f"{len(images)} image(s); at least {FOLDS} are needed")
     blocks_of(backbone)

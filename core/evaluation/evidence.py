@@ -116,7 +116,7 @@ class Evidence:
         Raises:
             DataError: where there is one class, or fewer different images than folds.
         """
-        groups = grouped(self.pictures)
+        groups = self.copies
         if len(self.class_names) < 2 or len(groups) < FOLDS:
             raise DataError("truth", f"{len(groups)} image(s) of {len(self.class_names)} class(es), copies counted "
                                      f"once; at least {FOLDS} of two classes are needed")
@@ -124,6 +124,18 @@ class Evidence:
         found = np.empty_like(self.truth)
         for group, number in zip(groups, stratified_folds(firsts, FOLDS, np.random.default_rng(self.run.seed))):
             found[group] = number
+        return found
+
+    @cached_property
+    def copies(self) -> list[list[int]]:
+        """Return the images, each with its copies."""
+        return grouped(self.pictures)
+
+    @property
+    def different(self) -> NDArray[np.bool_]:
+        """Return which images (N,) are no copy of an earlier one, for measures that learn from some of them."""
+        found = np.zeros(len(self.paths), dtype=bool)
+        found[[group[0] for group in self.copies]] = True
         return found
 
     @cached_property

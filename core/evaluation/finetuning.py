@@ -24,7 +24,7 @@ from core.data.batches import batches, shuffled
 from core.data.views import CropView, normalise
 from core.errors import DataError
 from core.evaluation.evidence import Backbone, Evidence, Finding, spread
-from core.evaluation.shots import SPLITS, splits
+from core.evaluation.shots import SPLITS, Split, splits
 from core.run import Progress
 
 SHOTS = (1, 2, 4, 8)
@@ -40,25 +40,25 @@ def few_shot(evidence: Evidence) -> Finding:
     figures: dict[str, float] = {}
     notes: list[str] = []
     measured = 0
-    for shots, draws in splits(evidence.truth, SHOTS, evidence.run.seed):
+    for shots, draws in splits(evidence, SHOTS):
         if isinstance(draws, DataError):
             notes.append(str(draws))
             continue
-        found = [_accuracy(evidence, shown, trial) for trial, shown in enumerate(draws)]
+        found = [_accuracy(evidence, one, trial) for trial, one in enumerate(draws)]
         figures |= spread(f"{shots}_shot", found)
-        measured = max(measured, *(len(_asked(evidence, shown)) for shown in draws))
+        measured = max(measured, *(len(_asked(evidence, one)) for one in draws))
     return Finding(figures=figures, notes=tuple(notes), images=measured)
 
 
-def finetune(backbone: Backbone, evidence: Evidence, shown: NDArray[np.bool_], trial: int) -> Member:
-    """Return a copy of the backbone, finetuned on the images that are shown (N,), with its new layer."""
+def finetune(backbone: Backbone, evidence: Evidence, shown: NDArray[np.int64], trial: int) -> Member:
+    """Return a copy of the backbone, finetuned on the images that are shown (indices), with its new layer."""
     run, seed = evidence.run, SPLITS * evidence.run.seed + trial
     tuned = copy.deepcopy(backbone).to(run.device).eval()  # no dropout; batch norms of a ResNet keep their statistics
     tuned.visual.requires_grad_(True)
     layer = nn.Linear(tuned.width, len(evidence.class_names)).to(run.device)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
-    chosen = evidence.pictures.subset(np.flatnonzero(shown).tolist())
+    chosen = evidence.pictures.subset(shown.tolist())
     labels = torch.from_numpy(evidence.truth[shown]).to(run.device)
     optimiser = torch.optim.SGD([{"params": layer.parameters(), "peak": HEAD_RATE},
                                  {"params": tuned.visual.parameters(), "peak": REST_RATE}], momentum=MOMENTUM)
@@ -89,16 +89,15 @@ def _unit(embedding: Tensor) -> Tensor:
     return functional.normalize(embedding.float(), dim=1)
 
 
-def _asked(evidence: Evidence, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _asked(evidence: Evidence, split: Split) -> NDArray[np.int64]:
     """Return the images that are measured: of those that were not shown, a sample, in order."""
-    rest = np.flatnonzero(~shown)
-    return np.sort(np.random.default_rng(evidence.run.seed).permutation(rest)[: evidence.sample])
+    return np.sort(np.random.default_rng(evidence.run.seed).permutation(split.asked)[: evidence.sample])
 
 
-def _accuracy(evidence: Evidence, shown: NDArray[np.bool_], trial: int) -> float:
+def _accuracy(evidence: Evidence, split: Split, trial: int) -> float:
     """Return the accuracy of one trial on images that were not shown."""
-    member = finetune(evidence.backbones[0], evidence, shown, trial)
+    member = finetune(evidence.backbones[0], evidence, split.shown, trial)
     classifier = Classifier(members=(member,), class_names=evidence.class_names, method="few-shot")
-    asked = _asked(evidence, shown)
+    asked = _asked(evidence, split)
     found = classifier.predict(evidence.pictures.subset(asked.tolist()), evidence.run)
     return float((found.labels.numpy() == evidence.truth[asked]).mean())

@@ -10,6 +10,7 @@ Shapes: N images, K classes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,17 +41,27 @@ def draw(truth: NDArray[np.integer], shots: int, seed: int) -> NDArray[np.bool_]
     return shown
 
 
-def splits(truth: NDArray[np.integer], wanted: Sequence[int],
-           seed: int) -> Iterator[tuple[int, list[NDArray[np.bool_]] | DataError]]:
-    """Yield (shots, three draws) for each number of shots, or why there can be none.
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """The images (indices) that are shown with their label, and those that are asked about."""
+
+    shown: NDArray[np.int64]
+    asked: NDArray[np.int64]
+
+
+def splits(evidence: Evidence, wanted: Sequence[int]) -> Iterator[tuple[int, list[Split] | DataError]]:
+    """Yield (shots, three draws) for each number of shots, or why there can be none; of copies one is drawn from.
 
     Raises:
         DataError: where not one of them is possible.
     """
+    images = np.flatnonzero(evidence.different)
+    truth, seed = evidence.truth[images], evidence.run.seed
     refused: list[DataError] = []
     for shots in wanted:
         try:
-            yield shots, [draw(truth, shots, SPLITS * seed + number) for number in range(SPLITS)]
+            masks = [draw(truth, shots, SPLITS * seed + number) for number in range(SPLITS)]
+            yield shots, [Split(shown=images[mask], asked=images[~mask]) for mask in masks]
         except DataError as error:
             refused.append(error)
             yield shots, error
@@ -59,15 +70,15 @@ def splits(truth: NDArray[np.integer], wanted: Sequence[int],
 
 
 def low_shot(evidence: Evidence) -> Finding:
-    """Measure logistic regression on few labels; answered are all images that were not shown."""
+    """Measure logistic regression on few labels; answered are all images that were not shown, nor their copies."""
     figures: dict[str, float] = {}
     notes: list[str] = []
     features, truth = evidence.features, evidence.truth
-    for shots, draws in splits(truth, SHOTS, evidence.run.seed):
+    for shots, draws in splits(evidence, SHOTS):
         if isinstance(draws, DataError):
             notes.append(str(draws))
             continue
-        found = [float((fit(features[shown], truth[shown]).answer(features[~shown]) == truth[~shown]).mean())
-                 for shown in draws]
+        found = [float((fit(features[one.shown], truth[one.shown]).answer(features[one.asked])
+                        == truth[one.asked]).mean()) for one in draws]
         figures |= spread(f"{shots}_shot", found)
     return Finding(figures=figures, notes=tuple(notes))

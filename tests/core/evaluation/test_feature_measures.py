@@ -217,6 +217,20 @@ def test_no_image_is_answered_by_its_copy(tmp_path: Path) -> None:
     assert probe.linear_probe(twice).figures["accuracy"] < 0.3
 
 
+def test_no_copy_of_a_shown_image_is_asked_about(tmp_path: Path) -> None:
+    generator = np.random.default_rng(6)
+    features, truth = generator.normal(size=(40, 5)), np.repeat(np.arange(5), 8)
+    for index in range(80):  # every picture twice: of five shown a class, five copies are right for nothing
+        (tmp_path / f"{index}.png").write_text(str(index % 40))
+    twice = evidence(np.tile(features, (2, 1)), np.tile(truth, 2), tmp_path)
+    assert twice.different.tolist() == [True] * 40 + [False] * 40
+    for _, draws in shots.splits(twice, (1, 5)):
+        assert isinstance(draws, list)
+        for one in draws:
+            assert sorted([*one.shown, *one.asked]) == list(range(40))
+    assert shots.low_shot(twice).figures["5_shot"] < 0.5  # chance is 0.2, and with copies 0.7
+
+
 def test_copies_that_are_said_to_be_different_fall_together_too(tmp_path: Path) -> None:
     for index in range(20):
         (tmp_path / f"{index}.png").write_text(str(index // 2))

@@ -134,7 +134,7 @@ def test_finetuning_changes_a_copy_and_says_which_shots_cannot_be(
     assert set(found.figures) == {"1_shot", "1_shot_spread"}
     assert 0 <= found.figures["1_shot"] <= 1
     assert [note.split(":")[0] for note in found.notes] == ["2-shot", "4-shot", "8-shot"]
-    shown = np.arange(12) < 6
+    shown = np.arange(6)
     tuned, again = (finetuning.finetune(tiny.backbones[0], tiny, shown, trial=0) for _ in range(2))
     assert torch.equal(tuned.weight, again.weight)
     assert tuned.weight.abs().max() > 0.1

@@ -105,7 +105,7 @@ def test_finetuned_are_images_that_were_shown_and_measured_those_that_were_not(t
     truth = np.tile([0, 1], 12)
     draws = {count: [shots.draw(truth, count, seed) for seed in range(3)] for count in (1, 2, 4, 8)}
     odd = next(one for one in range(0, 24, 2) if not any(shown[one] for shown in draws[1]))
-    pictures = [flat(30, 30, 220) if label or one == odd else flat(220, 30, 30) for one, label in enumerate(truth)]
+    pictures = [flat(30, one, 220) if label or one == odd else flat(220, one, 30) for one, label in enumerate(truth)]
     found = finetuning.few_shot(evidence(pictures, ["ab"[one] for one in truth], tmp_path))
     # One image of the first class looks like the second, so it is answered wrongly wherever it is asked about.
     expected: dict[str, float] = {}
@@ -124,7 +124,8 @@ def test_labels_that_were_not_shown_teach_nothing(tmp_path: Path, monkeypatch: p
     draws = [shots.draw(truth, 1, seed) for seed in range(3)]
     ever = np.any(draws, axis=0)
     # Images that no draw shows have the other class's colour: what the shown ones teach is wrong of them.
-    pictures = [flat(30, 30, 220) if label == shown else flat(220, 30, 30) for label, shown in zip(truth, ever)]
+    pictures = [flat(30, one, 220) if label == shown else flat(220, one, 30)
+                for one, (label, shown) in enumerate(zip(truth, ever))]
     found = finetuning.few_shot(evidence(pictures, ["ab"[one] for one in truth], tmp_path))
     assert found.figures["1_shot"] == pytest.approx((ever.sum() - 2) / 22)
     assert found.figures["1_shot_spread"] == pytest.approx(0.0)
@@ -133,7 +134,7 @@ def test_labels_that_were_not_shown_teach_nothing(tmp_path: Path, monkeypatch: p
 def test_finetuned_models_are_asked_about_a_sample_and_it_is_said_how_large(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finetuning, "EPOCHS", 1)
-    pictures = [flat(30, 30, 220) if one % 2 else flat(220, 30, 30) for one in range(12)]
+    pictures = [flat(30, one, 220) if one % 2 else flat(220, one, 30) for one in range(12)]
     found = finetuning.few_shot(evidence(pictures, "ab" * 6, tmp_path, sample=5))
     assert set(found.figures) >= {"1_shot", "4_shot"}
     assert found.images == 5
