@@ -89,6 +89,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     context = _context(run) | {"others": further.named(run, request.user)}
     if run.is_terminal and run.role == Role.OWNER:
         context |= {"kept_for": deletion.obstacle(run), "labelled_count": deletion.count_labelled(run),
+                    "named_count": spot_checks.count_named(run),
                     "trash_days": deletion.TRASH_LIFETIME.days}
     return render(request, "runs/detail.html", context)
 

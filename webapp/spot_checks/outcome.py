@@ -106,8 +106,8 @@ def _of_run_then_others(run: Run) -> Iterator[SpotCheck]:
     yield from answered.filter(run=run)
     if not has_class_list(run):
         return
-    for check in answered.filter(run__collection=run.collection_id, run__class_list_version=run.class_list_version_id
-                                 ).exclude(run=run):
+    for check in answered.filter(run__collection=run.collection_id, run__class_list_version=run.class_list_version_id,
+                                 run__trashed_at=None).exclude(run=run):
         if _is_of_both(check.run, run):
             yield check
 
@@ -206,6 +206,11 @@ def _right(told: Iterable[SampledImage], answers: Mapping[int, str]) -> set[int]
 def taught(run: Run) -> list[int]:
     """Return the images whose label a run learnt from."""
     return run.result.get("taught") or []
+
+
+def count_named(run: Run) -> int:
+    """Return how many images a person has answered in the run's spot checks: they go with the run."""
+    return SampledImage.objects.filter(spot_check__run=run).exclude(verdict=Verdict.OPEN).count()
 
 
 def unseen(run: Run) -> QuerySet[Prediction]:

@@ -15,6 +15,7 @@ from tests.webapp.api.conftest import program
 from tests.webapp.review.gallery import Gallery
 from tests.webapp.spot_checks.answering import Verdict, answer_all
 from webapp.runs import figures
+from webapp.runs.deletion import restore_run, trash_run
 from webapp.runs.models import Prediction, Run
 from webapp.spot_checks import samples
 from webapp.spot_checks.models import SpotCheck
@@ -176,3 +177,20 @@ def test_nothing_is_named_for_a_run_that_it_would_not_measure(gallery: Gallery, 
     if run == gallery.run:
         Run.objects.filter(pk=gallery.baseline.pk).update(status="queued", finished_at=None)
     assert "While you wait" not in alice.get(reverse("runs:detail", args=[run.pk])).content.decode()
+
+
+def test_a_sample_goes_into_the_trash_with_its_run_and_comes_back(gallery: Gallery, alice: Client) -> None:
+    other = Run.objects.get(pk=gallery.run.pk)
+    other.pk = None
+    other.save()  # a second run of the same method, that the first one's sample measures
+    Prediction.objects.bulk_create(
+        [Prediction(run=other, image_id=image, class_index=index, confidence=0.9, margin=0.8, top=[])
+         for image, index in gallery.run.predictions.values_list("image_id", "class_index")])
+    named(gallery, gallery.run, 20)
+    assert standing(other) is not None
+    page = alice.get(reverse("runs:detail", args=[gallery.run.pk])).content.decode()
+    assert "answers for <strong>20 images</strong> of its spot checks" in page
+    trash_run(gallery.run)
+    assert standing(other) is None
+    restore_run(Run.everything.get(pk=gallery.run.pk))
+    assert standing(other) is not None
