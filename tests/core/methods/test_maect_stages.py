@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -82,20 +83,22 @@ def test_unprepared_the_head_of_combined_pretraining_goes_on(problem: Problem, t
     assert {"network/head.projector.0.weight", "network/head.predictor.1.running_mean", "queue/owners"} <= learnt
 
 
-@pytest.mark.parametrize("killed_after", [2, 3, 4, 6, 8])
-def test_with_a_new_head_a_killed_run_ends_as_an_unbroken_one(killed_after: int, problem: Problem, tmp_path: Path,
+def kill(after: int, progress: Progress) -> None:
+    if progress.step == after:
+        raise KeyboardInterrupt
+
+
+def test_with_a_new_head_a_killed_run_ends_as_an_unbroken_one(problem: Problem, tmp_path: Path,
                                                               monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_REPORTS", 0.0)
     switches = {**COMBINED, "preparing_epochs": 1.0}  # three steps a stage
     unbroken = tuned(problem, tmp_path / "unbroken", **switches)
 
-    def kill(progress: Progress) -> None:
-        if progress.step == killed_after:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        tuned(problem, tmp_path / "killed", Recorder(kill), **switches)
-    resumed = tuned(problem, tmp_path / "killed", **switches)
-    for name, value in unbroken.members[0].backbone.visual.state_dict().items():
-        assert torch.equal(resumed.members[0].backbone.visual.state_dict()[name], value), name
-    assert torch.equal(resumed.members[0].weight, unbroken.members[0].weight)
+    for killed_after in (2, 3, 4, 6, 8):
+        folder = tmp_path / f"killed after {killed_after}"
+        with pytest.raises(KeyboardInterrupt):
+            tuned(problem, folder, Recorder(partial(kill, killed_after)), **switches)
+        resumed = tuned(problem, folder, **switches)
+        for name, value in unbroken.members[0].backbone.visual.state_dict().items():
+            assert torch.equal(resumed.members[0].backbone.visual.state_dict()[name], value), (killed_after, name)
+        assert torch.equal(resumed.members[0].weight, unbroken.members[0].weight), killed_after
