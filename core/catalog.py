@@ -218,6 +218,8 @@ class MaectSettings:
     mirror: bool = setting(True, "Mirror images mean the same", MIRROR_HELP, advanced=False)
     augmentation: str = setting("crop", "Views differ by", "Crops (and mirror images) alone, or strongly in colour and "
                                 "sharpness too (BYOL's).", choices=("crop", "strong"))
+    smallest_crop: float = setting(0.2, "Smallest part that still shows the class", "As a share of the image, where "
+                                   "views differ by crops; further pretraining takes 0.2.", low=0.05, high=1.0)
     pooling: str = setting("patches", "Features are", "The mean of all patches (the paper's ViT-B) or the class token "
                            "(its L and H).", choices=("patches", "class"))
     epochs: float = setting(20.0, "Tuning epochs", "Times every image is seen, twice each.", low=0.0, high=1000)
@@ -324,8 +326,8 @@ class SemiMaeSettings:
     mirror: bool = setting(True, "Mirror images mean the same", MIRROR_HELP, advanced=False)
     pooling: str = setting("patches", "Features are", "The mean of all patches or the class token.",
                            choices=("patches", "class"))
-    epochs: float = setting(50.0, "Epochs", "Times every unlabelled image is seen once its own answers count; every "
-                            "labelled one, where those are more.", low=0.0, high=10_000)
+    epochs: float = setting(50.0, "Epochs", "Times as many unlabelled images are seen, once their own answers count, "
+                            "as there are of them, or of labelled ones where those are more.", low=0.0, high=10_000)
     warming_epochs: float = setting(5.0, "Epochs before", "Only your labels and the hidden patches count yet.", low=0.0,
                                     high=10_000)
     batch_size: int = setting(512, "Images a step", "Labelled and unlabelled together.", low=2, high=65_536)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -24,9 +24,8 @@ from core.data.recolouring import BYOL_FIRST, BYOL_SECOND, MOCO, recoloured
 PREPROCESSING_VERSION = 1
 """Of `EvaluationView`; 1: shorter side to size by Pillow's bicubic, centre crop, divided by 255."""
 
-CROP_SCALE = (0.2, 1.0)
-"""Shares of the area that a crop may be: MAE's, which contrastive tuning keeps, and MoCo-v2's."""
-BYOL_SCALE = (0.08, 1.0)
+SMALLEST_CROP, BYOL_SMALLEST_CROP = 0.2, 0.08
+"""Share of the area that a crop has at least: MAE's and MoCo-v2's, and BYOL's."""
 CROP_RATIO = (3 / 4, 4 / 3)
 CROP_ATTEMPTS = 10
 
@@ -102,41 +101,45 @@ class WeakView:
 
 @dataclass(frozen=True)
 class CropView:
-    """Random resized crop (0.2 … 1 of the area), mirrored or not, and no more: what an autoencoder sees.
+    """Random resized crop, mirrored or not, and no more: what an autoencoder sees.
 
     Attributes:
         image_size_px: side of the square.
         mirror: whether mirror images mean the same.
+        smallest: share of the area that a crop has at least.
     """
 
     image_size_px: int
     mirror: bool
+    smallest: float = field(default=SMALLEST_CROP, kw_only=True)
 
     @property
     def at_least_px(self) -> int | None:
-        """Larger images may be reduced beforehand: the smallest crop of twice the side still is about the side."""
-        return 2 * self.image_size_px
+        """Larger images may be reduced beforehand: the smallest crop of what is left still is about the side."""
+        return (2 if self.smallest >= SMALLEST_CROP else 4) * self.image_size_px
 
     def pixels(self, image: Image.Image, seed: int) -> np.ndarray:
         """Return the view as (H, W, 3) bytes."""
-        return np.array(_cropped(image, self.image_size_px, CROP_SCALE, self.mirror, random.Random(seed)))
+        return np.array(self._cropped(image, random.Random(seed)))
+
+    def _cropped(self, image: Image.Image, draws: random.Random) -> Image.Image:
+        """Return a random part of the image at the network's size, mirrored half of the time where it may be."""
+        left, top, width, height = _random_box(image.width, image.height, self.smallest, draws)
+        size = (self.image_size_px, self.image_size_px)
+        view = image.crop((left, top, left + width, top + height)).resize(size, Image.Resampling.BICUBIC)
+        return _mirrored(view, self.mirror, draws)
 
 
 @dataclass(frozen=True)
 class StrongView(CropView):
-    """Random resized crop, mirrored or not, RandAugment: what MUST's student sees.
+    """Random resized crop, mirrored or not, RandAugment: what MUST's student sees."""
 
-    Attributes:
-        smallest: share of the area that a crop has at least; the paper's is 0.3.
-    """
-
-    smallest: float = 0.3
+    smallest: float = field(default=0.3, kw_only=True)  # the paper's
 
     def pixels(self, image: Image.Image, seed: int) -> np.ndarray:
         """Return the view as (H, W, 3) bytes."""
         draws = random.Random(seed)
-        view = _cropped(image, self.image_size_px, (self.smallest, 1.0), self.mirror, draws)
-        return np.array(randaugment(view, draws.getrandbits(32)))
+        return np.array(randaugment(self._cropped(image, draws), draws.getrandbits(32)))
 
 
 @dataclass(frozen=True)
@@ -144,8 +147,8 @@ class ShiftedView:
     """Seven eighths of each side, anywhere, mirrored or not; RandAugment after it, or not: FixMatch's two views.
 
     Sohn et al., 2020, arXiv:2001.07685, section 2.3: "flip and shift" by up to an eighth. Departure: FixMatch ends its
-    strong view with Cutout. Semi-MAE does not say what its strong view is; here it is RandAugment alone, as MUST's, for
-    Semi-MAE and for FixMatch beside it.
+    strong view with Cutout. Semi-MAE (section 4.1) takes Semiformer's augmentations and does not name them; here they
+    are FixMatch's, the strong one RandAugment alone, as MUST's, for Semi-MAE and for FixMatch beside it.
 
     Attributes:
         image_size_px: side of the square.
@@ -180,17 +183,12 @@ class ContrastView(CropView):
     """
 
     second: bool
-
-    @property
-    def at_least_px(self) -> int | None:
-        """Larger images may be reduced to four times the side beforehand: these crops may be smaller."""
-        return 4 * self.image_size_px
+    smallest: float = field(default=BYOL_SMALLEST_CROP, kw_only=True)
 
     def pixels(self, image: Image.Image, seed: int) -> np.ndarray:
         """Return the view as (H, W, 3) bytes."""
         draws = random.Random(seed)
-        view = _cropped(image, self.image_size_px, BYOL_SCALE, self.mirror, draws)
-        return np.array(recoloured(view, BYOL_SECOND if self.second else BYOL_FIRST, draws))
+        return np.array(recoloured(self._cropped(image, draws), BYOL_SECOND if self.second else BYOL_FIRST, draws))
 
 
 @dataclass(frozen=True)
@@ -200,16 +198,7 @@ class MocoView(CropView):
     def pixels(self, image: Image.Image, seed: int) -> np.ndarray:
         """Return the view as (H, W, 3) bytes."""
         draws = random.Random(seed)
-        view = _cropped(image, self.image_size_px, CROP_SCALE, self.mirror, draws)
-        return np.array(recoloured(view, MOCO, draws))
-
-
-def _cropped(image: Image.Image, side: int, scale: tuple[float, float], mirror: bool,
-             draws: random.Random) -> Image.Image:
-    """Return a random part of the image at the network's size, mirrored half of the time where it may be."""
-    left, top, width, height = _random_box(image.width, image.height, scale, draws)
-    view = image.crop((left, top, left + width, top + height)).resize((side, side), Image.Resampling.BICUBIC)
-    return _mirrored(view, mirror, draws)
+        return np.array(recoloured(self._cropped(image, draws), MOCO, draws))
 
 
 def _mirrored(view: Image.Image, mirror: bool, draws: random.Random) -> Image.Image:
@@ -217,12 +206,18 @@ def _mirrored(view: Image.Image, mirror: bool, draws: random.Random) -> Image.Im
     return view.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirror and draws.random() < 0.5 else view
 
 
-def _random_box(width: int, height: int, scale: tuple[float, float],
-                draws: random.Random) -> tuple[int, int, int, int]:
-    """Return (left, top, width, height) of a random part, as torchvision's RandomResizedCrop draws it."""
+def _random_box(width: int, height: int, smallest: float, draws: random.Random) -> tuple[int, int, int, int]:
+    """Return (left, top, width, height) of a random part, as torchvision's RandomResizedCrop draws it.
+
+    Args:
+        width: of the image, px.
+        height: of it, px.
+        smallest: share of the area that the part has at least.
+        draws: where chance comes from.
+    """
     low, high = math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])
     for _ in range(CROP_ATTEMPTS):
-        area = width * height * draws.uniform(*scale)
+        area = width * height * draws.uniform(smallest, 1.0)
         ratio = math.exp(draws.uniform(low, high))
         across, down = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < across <= width and 0 < down <= height:

@@ -37,11 +37,13 @@ from core.methods.maect_stages import PREPARING, PRETRAINING, TUNING, Plan, plan
 from core.problem import Problem
 from core.run import Run
 from core.training import ema, loop, optim
-from core.training.chunks import images_at_once, within
+from core.training.chunks import images_at_once, kept_bytes, within
 from core.training.heartbeat import Heartbeat
 
 BETAS = (0.9, 0.95)
 WARM_UP_SHARE = 0.2
+"""Of each stage's steps: the tables' for tuning, the appendix's for the head (A.2). For further pretraining it is ours:
+MAE's own is a twentieth, of 800 epochs."""
 VIEWS = 2
 
 
@@ -163,8 +165,7 @@ class _Tuning:
         """Return the loss of a stage."""
         settings, head = self.settings, self.network.head
         visible_count = max(1, round(self._encoder.patch_embed.num_patches * plan.visible_share))
-        chunk_size = settings.images_at_once or images_at_once(
-            self.backbone.width, len(self._encoder.blocks), visible_count + 1, self.run.device)
+        chunk_size = settings.images_at_once or self._fitting(visible_count, plan)
         return Objective(
             model=self.network.model, head=head, queue=self.queue,
             lookup_projector=self.projector.model if self.projector else head.projector, pooling=settings.pooling,
@@ -173,6 +174,15 @@ class _Tuning:
             lookup=plan.nearest > 0, labels=self.labels, device=self.run.device, precision=settings.precision,
             normalise=partial(normalise, mean=self.backbone.mean, std=self.backbone.std),
             chunk_size=within(self.run.memory_share, chunk_size, self.batch_size), between_chunks=self.run.beat)
+
+    def _fitting(self, visible_count: int, plan: Plan) -> int:
+        """Return how many images, in all views of them, are held at once; a decoder sees every patch."""
+        encoder, decoder, device = self._encoder, self.network.model.decoder, self.run.device
+        each = kept_bytes(self.backbone.width, len(encoder.blocks), visible_count + 1, device)
+        if plan.reconstruction_weight:
+            patches = encoder.patch_embed.num_patches
+            each += kept_bytes(decoder.embed.out_features, len(decoder.blocks), patches + 1, device)
+        return images_at_once(len(plan.views) * each, device)
 
     def _memory(self) -> dict[str, Tensor]:
         """Return every tensor on which the next step depends."""

@@ -38,8 +38,8 @@ class Plan:
 
 def plans(settings: MaectSettings, image_size_px: int) -> tuple[Plan, Plan, Plan]:
     """Return the three stages; one of no epochs is left out."""
-    crop = CropView(image_size_px, settings.mirror)
-    pair: tuple[View, ...] = (crop, crop)
+    crop = CropView(image_size_px, settings.mirror)  # section 4.4: pretraining, combined too, keeps MAE's
+    pair: tuple[View, ...] = (CropView(image_size_px, settings.mirror, smallest=settings.smallest_crop),) * 2
     if settings.augmentation == "strong":
         pair = (ContrastView(image_size_px, settings.mirror, False), ContrastView(image_size_px, settings.mirror, True))
     combined = settings.pretraining_contrast_weight > 0 or settings.pretraining_detached

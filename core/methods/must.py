@@ -41,7 +41,7 @@ from core.methods.zeroshot import class_embeddings, load_text_backbone, template
 from core.problem import Problem
 from core.run import Progress, Run
 from core.training import ema, loop, optim
-from core.training.chunks import images_at_once, within
+from core.training.chunks import images_at_once, kept_bytes, within
 from core.training.heartbeat import Heartbeat
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -120,8 +120,8 @@ def _adapt(plan: Plan, settings: MustSettings, weights: Weights, student: Masked
            run: Heartbeat, identity: str) -> tuple[Objective, FirstAnswers | None]:
     """Run one stage; return its objective, teacher and all, and what it began with, where that was asked."""
     teacher = ema.Teacher(student)  # Δ starts as θ
-    chunk_size = settings.images_at_once or images_at_once(
-        student.mask_token.shape[-1], student.num_blocks, student.rows**2 + 1, run.device)
+    chunk_size = settings.images_at_once or images_at_once(kept_bytes(
+        student.mask_token.shape[-1], student.num_blocks, student.rows**2 + 1, run.device), run.device)
     objective = Objective(
         student=student, teacher=teacher.model, weights=weights, threshold=torch.tensor(settings.threshold),
         moving=_moving_average(settings, plan.batch_size, student.classifier.shape[1], run.device),
@@ -159,7 +159,7 @@ def _adapt(plan: Plan, settings: MustSettings, weights: Weights, student: Masked
 def _batches(plan: Plan, settings: MustSettings, weights: Weights, student: MaskedClassifier, image_size_px: int,
              run: Run, first: int) -> Iterator[Batch]:
     """Yield the batches of the steps from `first` on: functions of the seed, the step and the images alone."""
-    views = (WeakView(image_size_px), StrongView(image_size_px, settings.mirror, settings.smallest_crop))
+    views = (WeakView(image_size_px), StrongView(image_size_px, settings.mirror, smallest=settings.smallest_crop))
     block = settings.mask_patch_px // student.patch_px
     for step, indices, (weak, strong) in training_batches(plan.images, views, plan.batch_size, run.seed, first):
         hidden = hidden_patches(len(indices), student.rows, block, settings.mask_ratio,

@@ -2,8 +2,9 @@
 
 N images of a collection, b labelled and B unlabelled ones of a step, L patches, D features, K classes.
 
-Paper: Yu, Zhao, Xu, 2023, arXiv:2301.01431; no code was published. It leaves the augmentations and the
-threshold to FixMatch (Sohn et al., 2020, arXiv:2001.07685). The loss is in `core.methods.semimae_objective`.
+Paper: Yu, Zhao, Xu, 2023, arXiv:2301.01431; no code was published. It leaves the threshold to FixMatch (Sohn et al.,
+2020, arXiv:2001.07685) and the augmentations to Semiformer (section 4.1); ours are FixMatch's, see
+`core.data.views.ShiftedView`. The loss is in `core.methods.semimae_objective`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from core.pictures import Picture
 from core.problem import Problem
 from core.run import Progress, Run
 from core.training import loop, optim
-from core.training.chunks import images_at_once, within
+from core.training.chunks import images_at_once, kept_bytes, within
 from core.training.heartbeat import Heartbeat
 
 WARMING, ADAPTING = "learning your labels", "adapting"
@@ -167,8 +168,8 @@ class _Training:
         """Return the loss of a stage."""
         settings, encoder = self.settings, self.backbone.visual
         patches = encoder.patch_embed.num_patches
-        at_once = settings.images_at_once or max(1, images_at_once(
-            self.backbone.width, len(encoder.blocks), patches + 1, self.run.device) // 2)  # two graphs kept
+        at_once = settings.images_at_once or images_at_once(2 * kept_bytes(  # two graphs: all patches, and few of them
+            self.backbone.width, len(encoder.blocks), patches + 1, self.run.device), self.run.device)  # with a decoder
         return Objective(
             model=self.network.model, head=self.network.head, pooling=settings.pooling, threshold=settings.threshold,
             consistency_weight=consistency_weight, reconstruction_weight=settings.reconstruction_weight,
@@ -178,7 +179,9 @@ class _Training:
             between_chunks=self.run.beat)
 
     def _steps(self, epochs: float) -> int:
-        """Return the steps of so many epochs of the unlabelled images, or of the labelled where they are more."""
+        """Return the steps that see as many unlabelled images as so many epochs of those, or of the labelled where they
+        are more. (The paper has nine times as many unlabelled ones.) A labelled image is seen as the ratio says.
+        """
         images = max(len(self.unlabelled), len(self.labelled))
         return 0 if epochs == 0 else max(1, round(epochs * images / self.unlabelled_count))
 

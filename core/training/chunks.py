@@ -23,17 +23,21 @@ KEPT_BYTES_A_TOKEN_WIDTH = 40
 """Of a pre-norm block's activations in bfloat16, kept for the gradient, for each token and channel."""
 
 
-def images_at_once(width: int, num_blocks: int, num_tokens: int, device: torch.device) -> int:
-    """Return how many images' activations a transformer can keep on the device: half of its free memory."""
+def kept_bytes(width: int, num_blocks: int, num_tokens: int, device: torch.device) -> int:
+    """Return what a transformer keeps for the gradient of one image, in bytes."""
     heads = max(1, width // 64)
     attention = 8 * heads * num_tokens**2 if device.type == "cpu" else 0  # the plain kernel keeps its matrix
-    each = num_blocks * (KEPT_BYTES_A_TOKEN_WIDTH * num_tokens * width + attention)
-    return max(8, int(_budget_bytes(device) / each))
+    return num_blocks * (KEPT_BYTES_A_TOKEN_WIDTH * num_tokens * width + attention)
+
+
+def images_at_once(each_bytes: int, device: torch.device) -> int:
+    """Return how many images' activations of so many bytes fit on the device: in half of its free memory."""
+    return max(8, int(_budget_bytes(device) / max(1, each_bytes)))
 
 
 def measured_at_once(network: nn.Module, image_size_px: int, device: torch.device, precision: str) -> int:
     """Return the same of any network on the device, by what it keeps for the gradient of one image more."""
-    def kept_bytes(count: int) -> int:
+    def measured_bytes(count: int) -> int:
         kept: dict[int, int] = {}
 
         def keep(tensor: Tensor) -> Tensor:
@@ -46,8 +50,7 @@ def measured_at_once(network: nn.Module, image_size_px: int, device: torch.devic
             _alive = network(images)  # until the bytes are added up, or memory would be used twice
         return sum(kept.values())
 
-    each = kept_bytes(2) - kept_bytes(1)  # weights are kept once
-    return max(8, int(_budget_bytes(device) / max(1, each)))
+    return images_at_once(measured_bytes(2) - measured_bytes(1), device)  # weights are kept once
 
 
 def within(memory_share: float, fitting: int, batch_size: int) -> int:

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks import papers, rows
+from benchmarks.paper_templates import TEMPLATES, template_settings
 from benchmarks.targets import DIGIT_NAMES, write_digits
+from core.catalog import parse, split_templates
 from core.errors import DataError
 from core.presets.table import PRESETS
 
 SMALL = {
-    "must dtd-b": {"backbone": "starter-clip", "epochs": "1", "mask_patch_px": "16", "templates": "one"},
+    "must dtd-b": {"backbone": "starter-clip", "epochs": "1", "mask_patch_px": "16"},
     "maect min-b": {"backbone": "starter-mae", "epochs": "1", "preparing_epochs": "1", "frozen_blocks": "3"},
     "maect min-h": {"backbone": "starter-mae", "epochs": "1", "preparing_epochs": "1", "frozen_blocks": "3"},
     "finetune paper": {"backbone": "starter-mae", "epochs": "1"},
@@ -44,11 +46,25 @@ def test_each_paper_s_claim_is_measured_on_the_images_it_did_not_see(title: str,
     row = papers.measure(claim, data, seed=0, overrides=SMALL[title])
     assert (row.target, row.method) == (claim.target, title)
     assert 0 < row.metrics[claim.measure] <= 1
+    if title == "must dtd-b":
+        assert "a photo of the {} pattern." in str(row.settings["own_templates"]).splitlines()
 
 
 def test_every_claim_has_its_preset():
     assert len(list(papers.claims())) == 14 + 6 + 8 + 1
     assert all(claim.preset in PRESETS[claim.method] for claim in papers.claims())
+
+
+def test_must_reads_names_and_is_scored_as_its_paper_on_each_data_set():
+    assert {target: len(found) for target, found in TEMPLATES.items()} == {
+        "sun397": 2, "food101": 1, "gtsrb": 3, "dtd": 8, "ucf101": 48, "pets": 1, "caltech101": 34}
+    must = {claim.target: claim.measure for claim in papers.claims() if claim.method == "must"}
+    assert must.keys() == TEMPLATES.keys() | {"imagenet"}
+    assert {target for target, measure in must.items() if measure == "mean_per_class"} == {"pets", "caltech101"}
+    for target in TEMPLATES:
+        settings = parse("must", {**PRESETS["must"]["dtd-b"], **template_settings(target)})
+        assert split_templates(settings.own_templates) == TEMPLATES[target]
+        assert len(set(TEMPLATES[target])) == len(TEMPLATES[target])
 
 
 def test_a_cluster_accuracy_is_claimed_of_no_model_that_the_paper_has_none_of():

@@ -51,6 +51,7 @@ def test_a_column_has_the_paper_s_values(name: str, expected: dict[str, object])
     preset = PRESETS["must"][name]
     assert {setting: preset[setting] for setting in expected} == expected
     assert (preset["average_end"], preset["weight_decay"], preset["layer_decay"]) == (0.9998, 0.05, 0.65)
+    assert preset["labels_from"] == "student"
 
 
 @pytest.mark.parametrize("method", METHODS)

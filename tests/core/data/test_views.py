@@ -13,8 +13,8 @@ from sklearn.datasets import load_sample_image
 from core.data.batches import batches, shuffled, training_batches, view_seed
 from core.data.images import ImageSet
 from core.data.views import (
-    BYOL_SCALE,
-    CROP_SCALE,
+    BYOL_SMALLEST_CROP,
+    SMALLEST_CROP,
     ContrastView,
     CropView,
     EvaluationView,
@@ -140,19 +140,19 @@ def test_mocos_view_is_blurred_half_of_the_time_and_never_solarised(photograph):
     assert blurred_always < edges[MocoView(64, False)] < sharp
 
 
-@pytest.mark.parametrize(("scale", "low"), [((0.3, 1.0), 0.3), (CROP_SCALE, 0.2), (BYOL_SCALE, 0.08)])
-def test_crops_take_their_share_of_the_area(scale, low):
+@pytest.mark.parametrize("smallest", [0.3, SMALLEST_CROP, BYOL_SMALLEST_CROP])
+def test_crops_take_their_share_of_the_area(smallest):
     draws = random.Random(0)
-    boxes = np.array([_random_box(200, 150, scale, draws) for _ in range(2000)])
+    boxes = np.array([_random_box(200, 150, smallest, draws) for _ in range(2000)])
     area = boxes[:, 2] * boxes[:, 3] / (200 * 150)
     ratio = boxes[:, 2] / boxes[:, 3]
-    assert low - 0.01 < area.min() < low + 0.02
+    assert smallest - 0.01 < area.min() < smallest + 0.02
     assert 0.9 < area.max() <= 1
     assert 0.7 < ratio.min() < 0.78
     assert 1.28 < ratio.max() < 1.4
     assert (boxes[:, 0] + boxes[:, 2] <= 200).all()
     assert (boxes[:, 1] + boxes[:, 3] <= 150).all()
-    assert _random_box(1000, 10, scale, random.Random(0))[2:] == (13, 10)  # no box fits: the centre
+    assert _random_box(1000, 10, smallest, random.Random(0))[2:] == (13, 10)  # no box fits: the centre
 
 
 def test_strong_views_of_a_large_image_agree_with_those_of_the_reduced_one(photograph):

@@ -12,6 +12,8 @@ from core.backbones.load import load_backbone
 from core.catalog import parse
 from core.errors import ConfigError, DataError
 from core.methods.clusters import standardised_clusters
+from core.methods.maect import _decay
+from core.methods.maect_stages import plans
 from core.methods.spaces import Space
 from core.presets.table import PRESETS, recommend
 from core.problem import Problem
@@ -72,6 +74,24 @@ def test_the_recommended_preset_fits_the_backbone(backbone: str, count: int, pre
     assert name == preset
     assert values["backbone"] == backbone
     parse("maect", values)
+
+
+@pytest.mark.parametrize(("backbone", "count", "share"), [
+    ("mae-vit-b16", 3_000, 0.1), ("mae-vit-h14", 100_000, 0.1), ("mae-vit-b16", 1_281_167, 0.0),
+    ("mae-vit-h14", 1_281_167, 0.0)])
+def test_the_encoder_that_is_recommended_has_forgotten_how_it_began(backbone: str, count: int, share: float):
+    values = recommend("maect", count, backbone)[1]
+    settings = parse("maect", values)
+    steps = max(1, round(count * settings.epochs / settings.batch_size))
+    assert settings.average_horizon_share == share
+    assert _decay(settings.encoder_average, share, steps) ** steps < 0.1  # of 0.9999 it would be 99 % for 3,000 images
+
+
+def test_parts_are_as_small_as_asked_but_while_pretraining(tmp_path: Path):
+    settings = parse("maect", {"smallest_crop": 0.08, "pretraining_epochs": 1.0, "pretraining_contrast_weight": 0.1})
+    assert [[view.smallest for view in plan.views] for plan in plans(settings, 64)] == [
+        [0.2, 0.2], [0.08, 0.08], [0.08, 0.08]]
+    assert PRESETS["maect"]["min-b"]["smallest_crop"] == 0.08
 
 
 @pytest.mark.parametrize("name", PRESETS["maect"])

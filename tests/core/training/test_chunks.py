@@ -8,7 +8,7 @@ from torch import nn
 
 from core.errors import Cancelled
 from core.losses.pseudolabel import fairness, log_batch_average
-from core.training.chunks import images_at_once, in_chunks, within
+from core.training.chunks import images_at_once, in_chunks, kept_bytes, within
 
 
 def gradient(chunk_size: int) -> tuple[float, torch.Tensor]:
@@ -69,7 +69,7 @@ def test_a_request_to_stop_is_heard_between_chunks_on_the_way_forth_and_back():
 
 def test_larger_models_are_computed_in_smaller_pieces():
     device = torch.device("cpu")
-    starter, large = images_at_once(192, 6, 65, device), images_at_once(1024, 24, 257, device)
+    starter, large = (images_at_once(kept_bytes(*size, device), device) for size in ((192, 6, 65), (1024, 24, 257)))
     assert starter >= 512
     assert 8 <= large < 32
 
