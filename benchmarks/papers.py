@@ -43,7 +43,8 @@ from core.problem import Problem
 from core.shell import LocalRun, best_device
 
 MEASURES = {"accuracy": metrics.accuracy, "mean_per_class": metrics.mean_per_class,
-            "hungarian_accuracy": metrics.hungarian_accuracy, "bcubed_precision": metrics.bcubed_precision, "neighbours_accuracy": metrics.accuracy}
+            "hungarian_accuracy": metrics.hungarian_accuracy, "bcubed_precision": metrics.bcubed_precision,
+            "neighbours_accuracy": metrics.accuracy}
 """Of the classifier's answers to the test images; neighbours_accuracy of those that the training images' true labels
 give them by weighted k-NN on the tuned features."""
 MEAN_PER_CLASS = ("pets", "caltech101")
