@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,12 @@ class Finished:
     @property
     def unseen(self) -> dict[str, str]:
         """Return the answers to images whose label it did not learn from: what it was told is no measure of it."""
-        taught = set(self.result.get("taught") or ())
-        return {path: label for path, label in self.labels.items() if path not in taught}
+        return {path: label for path, label in self.labels.items() if path not in self.taught}
+
+    @cached_property
+    def taught(self) -> frozenset[str]:
+        """Return the paths of the images whose label it learnt from."""
+        return frozenset(self.result.get("taught") or ())
 
     @property
     def reads_names(self) -> bool:

@@ -90,7 +90,8 @@ def _other(run: Finished, folder: Path) -> Finished:
     """Return the run whose samples measure `run` too.
 
     Raises:
-        DataError: where they do not: its images or its names are others.
+        DataError: where they do not: its images or its names are others, or it learnt labels that `run` did not, and
+            its samples were drawn without those images.
     """
     found = read_finished(folder)
     if found.labels.keys() != run.labels.keys():
@@ -98,6 +99,9 @@ def _other(run: Finished, folder: Path) -> Finished:
                                      "draw one with --images")
     if not run.shares_names(found) or set(map(fold, found.class_names)) != set(map(fold, run.class_names)):
         raise DataError(str(folder), f"it answers in other names than {run.folder}; draw a sample with --images")
+    if not found.taught <= run.taught:
+        raise DataError(str(folder), f"it learnt labels that {run.folder} did not, and its samples were drawn without "
+                                     "those images; draw one with --images")
     return found
 
 
@@ -145,7 +149,9 @@ def _take(run: Finished, drawn_for: Finished, sheet: Path, listener: Listener) -
     """Tell what a filled sheet measured, and write it into the card and the run's result."""
     said = _said(sheet, run.class_names)
     sample = _sample_of(drawn_for, sheet, said)
-    said = {path: name for path, name in said.items() if path in run.unseen}
+    if learnt := run.taught.intersection(said):
+        raise DataError(str(sheet), f"{run.folder} learnt the label of {len(learnt)} of its images, perhaps from these "
+                                    "very answers, and what is left is no random sample; draw one with --images")
     told = {path: name for path, name in said.items() if name != UNSURE}
     strata, right = _strata(run, drawn_for, sample, told), _right(run.labels, told)
     measured, baseline, more = measure(strata, right), *_beside_baseline(run, strata, right, told)

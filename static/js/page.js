@@ -1,4 +1,4 @@
-// On every page: copy buttons, and a word when the server does not answer.
+// On every page: copy buttons, a form is sent once, and a word when the server does not answer or refuses.
 "use strict";
 
 document.addEventListener("click", (event) => {
@@ -13,5 +13,23 @@ document.addEventListener("click", (event) => {
   }
 });
 
+document.addEventListener("submit", (event) => {  // a second click while the first is on its way
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+});
+addEventListener("pageshow", () => { for (const form of document.querySelectorAll("[data-sent]")) delete form.dataset.sent; });
+
+document.addEventListener("htmx:responseError", (event) => {
+  const status = event.detail.xhr.status;
+  const why = { 403: "you may not, or no longer", 404: "it is not there any more", 429: "too much was asked at once" }[status];
+  const toast = document.getElementById("refused");
+  toast.textContent = `That was not done: ${why || `the server answered ${status}`}. Load the page anew to see how things are.`;
+  toast.hidden = false;
+});
+document.addEventListener("htmx:afterOnLoad", (event) => {
+  if (event.detail.successful) document.getElementById("refused").hidden = true;
+});
 document.addEventListener("htmx:sendError", () => { document.getElementById("connection").hidden = false; });
 document.addEventListener("htmx:afterOnLoad", () => { document.getElementById("connection").hidden = true; });

@@ -10,6 +10,14 @@
     if (event.detail.target.matches("pre.log")) event.detail.target.scrollTop = event.detail.target.scrollHeight;
   });
 
+  const said = document.getElementById("said");  // what is replaced every second would be read out every second
+  function say() {
+    const text = [...document.querySelectorAll("#live [data-said]")].map((one) => one.textContent).join(" ");
+    if (said && said.textContent !== text) said.textContent = text;
+  }
+  say();
+  document.addEventListener("htmx:afterSwap", say);
+
   const place = document.getElementById("losses");
   if (!place) return;
 

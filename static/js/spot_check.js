@@ -27,7 +27,7 @@ document.addEventListener("input", (event) => {
   buttons.forEach((button, place) => { button.hidden = !names[place].includes(wanted); });
 });
 
-document.addEventListener("htmx:afterSwap", () => {
-  const field = document.getElementById("find-class");
-  if (field) field.focus({ preventScroll: true });
+document.addEventListener("htmx:afterSwap", () => {  // the button that was pressed is gone: keep the keyboard's place
+  const place = document.getElementById("find-class") || document.querySelector("#spot-check h1");
+  if (place) place.focus({ preventScroll: true });
 });

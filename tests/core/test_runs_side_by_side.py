@@ -340,3 +340,19 @@ def test_a_sample_of_other_images_or_names_measures_nothing_here(
     assert (code, "it answered other images than" in said) == (2, True)
     code, _, said = command(capsys, "spot-check", runs / "one", "--images", digits[0], "--drawn-for", runs / "seven")
     assert (code, "it goes with --answers" in said) == (2, True)
+
+
+def test_a_sample_that_taught_the_run_or_was_drawn_without_what_others_learnt_measures_nothing(
+        runs: Path, digits: Digits, capsys: pytest.CaptureFixture[str]) -> None:
+    _, events, _ = command(capsys, "spot-check", runs / "seven", "--images", digits[0], "--count", "20")
+    sheet = Path(str(events[-1]["sheet"]))
+    with sheet.open(newline="") as stream:
+        paths = [row["path"] for row in csv.DictReader(stream)]
+    answers = labels_of(runs / "seven" / "labels.csv")
+    filled = fill(sheet, [answers[path] for path in paths])
+    said = json.loads((runs / "one" / "result.json").read_text())
+    (runs / "one" / "result.json").write_text(json.dumps(said | {"taught": paths[:3]}))
+    code, _, refusal = command(capsys, "spot-check", runs / "one", "--answers", filled, "--drawn-for", runs / "seven")
+    assert (code, "learnt the label of 3 of its images" in refusal) == (2, True)
+    code, _, refusal = command(capsys, "spot-check", runs / "seven", "--answers", filled, "--drawn-for", runs / "one")
+    assert (code, "drawn without those images" in refusal) == (2, True)

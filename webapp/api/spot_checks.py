@@ -144,9 +144,8 @@ def adopt(request: HttpRequest, pk: int, payload: SampleNamed) -> SampleOut:
     if check.sampled.filter(verdict=Verdict.OPEN).exists():
         raise ApiError(HTTPStatus.CONFLICT, f"spot check {check.pk}", "is not answered to its end",
                        "answer the sample's `next` until there is none")
-    if not _is_adopted(check):
-        samples.adopt(check, request.user)
-        check.refresh_from_db()
+    samples.adopt(check, request.user)
+    check.refresh_from_db()
     return _describe(request, check)
 
 
@@ -196,12 +195,7 @@ def _describe(request: HttpRequest, check: SpotCheck) -> SampleOut:
         measured=_measured_of(found.measured), baseline=_measured_of(found.baseline),
         difference=_difference_of(found.difference),
         mistakes=[MistakeOut(path=one.path, answered=one.answered, person=one.person) for one in found.mistakes],
-        is_adopted=_is_adopted(check))
-
-
-def _is_adopted(check: SpotCheck) -> bool:
-    """Tell whether a sample's answers stand as corrections."""
-    return check.adopted is not None and check.adopted.undone_at is None
+        is_adopted=samples.is_adopted(check))
 
 
 def spot_check_of(found: Outcome | None) -> SpotCheckOut | None:

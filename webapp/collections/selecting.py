@@ -81,8 +81,14 @@ def _set_flagged_aside(collection: Collection, kind: str) -> int | None:
 
 
 def _set_copies_aside(collection: Collection) -> int:
-    """Set aside all near copies but the first of each group, their exact duplicates with them; return how many."""
-    copies = [number for group in lookalikes(collection) for number in group[1:]]
+    """Set aside all near copies but the first of each group that is not yet, their exact duplicates with them.
+
+    Returns:
+        How many.
+    """
+    gone = set(collection.images.filter(set_aside=True).values_list("number", flat=True))
+    left = ([number for number in group if number not in gone] for group in lookalikes(collection))
+    copies = [number for group in left for number in group[1:]]
     count = 0
     with transaction.atomic():
         for start in range(0, len(copies), AT_ONCE):

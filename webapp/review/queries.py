@@ -14,9 +14,11 @@ from django.db.models import (
     Count,
     Exists,
     F,
+    FilteredRelation,
     IntegerField,
     Max,
     OuterRef,
+    Q,
     QuerySet,
     Subquery,
     Value,
@@ -104,13 +106,14 @@ def with_answers_of(answers: QuerySet[Prediction, Any], run: Run, other: Run | N
 def _with_answers(answers: QuerySet[Prediction, Any], other: Run | int | None, field: str,
                   matched: Mapping[int, int] | None) -> QuerySet[Prediction, Any]:
     """Add another run's answers as `field`; `matched` is their class -> the run's, None where both are the same."""
-    theirs = Prediction.objects.filter(run=other, image=OuterRef("image"))
-    answers = answers.annotate(**{f"{field}_raw": Subquery(theirs.values("class_index")[:1])})
+    answers = answers.annotate(**{f"{field}_row": FilteredRelation(  # joined once: a subquery would run for each class
+        "image__predictions", condition=Q(image__predictions__run=other))})
+    theirs = f"{field}_row__class_index"
     if matched is None:
-        return answers.annotate(**{field: F(f"{field}_raw")})
-    whens = [When(**{f"{field}_raw": theirs_index}, then=Value(ours)) for theirs_index, ours in matched.items()]
+        return answers.annotate(**{field: F(theirs)})
+    whens = [When(**{theirs: theirs_index}, then=Value(ours)) for theirs_index, ours in matched.items()]
     return answers.annotate(**{field: Case(
-        *whens, When(**{f"{field}_raw__isnull": True}, then=Value(None)), default=Value(NO_CLASS),
+        *whens, When(**{f"{theirs}__isnull": True}, then=Value(None)), default=Value(NO_CLASS),
         output_field=IntegerField())})
 
 

@@ -23,6 +23,12 @@ def count_duplicates(run: Run) -> int:
     return Prediction.objects.filter(run=run, image__duplicate_of__isnull=False, image__held_out=False).count()
 
 
+def answers_all(run: Run) -> bool:
+    """Tell whether a finished run answered just the images that a run of now would answer."""
+    now = run.collection.images.filter(set_aside=False).count()
+    return run.predictions.count() == now and not run.predictions.filter(image__set_aside=True).exists()
+
+
 def different_images(different: int, duplicates: int) -> str:
     """Return what so many images are called: "different images (1 duplicate counts once)" where that matters."""
     images = "image" if different == 1 else "images"

@@ -19,7 +19,7 @@ from core.settings import Value, describe, split_list
 from webapp.collections.models import ClassListVersion, Collection, Upload
 from webapp.collections.room import check_run
 from webapp.review.confirmed import confirmed_labels
-from webapp.runs.counting import count_different, too_few
+from webapp.runs.counting import answers_all, count_different, too_few
 from webapp.runs.further import brought, count_brought, earlier_run, further_collections, other_collection
 from webapp.runs.models import LIVE, Run
 from webapp.runs.room import package_bytes
@@ -263,6 +263,7 @@ def _check_uploads(collection: Collection) -> None:
 def _baseline(collection: Collection, settings: Settings, method: str, asked: Asked, seed: int) -> Run | None:
     """Return the run that the new one is compared with, queued now if there is none; None for a baseline itself.
 
+    One that has ended answered the images that the new one will: none was added, set aside or brought back since.
     Without names or a number there is nothing to compare with before the run is over.
     """
     count = question_of(collection, asked).count
@@ -275,8 +276,8 @@ def _baseline(collection: Collection, settings: Settings, method: str, asked: As
         method=kind, class_list_version=asked.version, num_classes=count, status__in=[*LIVE, Run.Status.SUCCEEDED],
         created_at__gte=newest_image.created_at if newest_image else collection.created_at).order_by("-created_at")
     for run in known:
-        if not run.settings.get("names_from_labels") and all(
-                run.settings.get(name) == wanted[name] for name in SHARED if name in wanted):
+        is_wanted = all(run.settings.get(name) == wanted[name] for name in SHARED if name in wanted)
+        if is_wanted and not run.settings.get("names_from_labels") and (run.status in LIVE or answers_all(run)):
             return run
     run = Run.objects.create(collection=collection, owner=collection.owner, method=kind, settings=wanted, seed=seed,
                              class_list_version=asked.version, num_classes=count)

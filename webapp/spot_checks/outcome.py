@@ -1,7 +1,7 @@
 """What a spot check shows: measured accuracy, the baseline's on the same images, and the mistakes.
 
-A sample of one run's images is a sample of every run's that answered the same ones. So a person who named fifty images
-has measured each run of the collection that answers in the same names, those still to come too.
+A sample of one run's images is a sample of every run's that answered the same ones (`is_lent`). So a person who named
+fifty images has measured each run of the collection that answers in the same names, those still to come too.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from django.db.models import Count, QuerySet
 
 from core.evaluation.paired import Difference, difference, sentence
 from core.evaluation.spot_check import Measured, Stratum, measure
+from webapp.collections.models import Image
+from webapp.review.models import Correction
 from webapp.review.names import class_names, has_class_list
 from webapp.review.queries import same_words
+from webapp.runs.counting import answers_all
 from webapp.runs.models import Prediction, Run
 from webapp.runs.words import title_of
 from webapp.spot_checks.models import SampledImage, SpotCheck
@@ -87,6 +90,12 @@ def latest(run: Run) -> Outcome | None:
     return None if found is None else outcome(found)
 
 
+def finished(run: Run) -> Outcome | None:
+    """Return the newest spot check of a run that is answered to its end."""
+    found = run.spot_checks.exclude(sampled__verdict=Verdict.OPEN).order_by("-pk").first()
+    return None if found is None else outcome(found)
+
+
 def standing(run: Run) -> Outcome | None:
     """Return the newest spot check that measured something: what the run's page, API and card say.
 
@@ -108,8 +117,31 @@ def _of_run_then_others(run: Run) -> Iterator[SpotCheck]:
         return
     for check in answered.filter(run__collection=run.collection_id, run__class_list_version=run.class_list_version_id,
                                  run__trashed_at=None).exclude(run=run):
-        if _is_of_both(check.run, run):
+        if is_lent(check, run):
             yield check
+
+
+def is_lent(check: SpotCheck, run: Run) -> bool:
+    """Tell whether another run's sample is one of this run's images too, told in the same names.
+
+    It is where both answered the same images, and what is left out of it was chosen without looking at it: labels that
+    both learnt from, and labels that this run learnt from that were given before the sample was drawn. Whoever makes
+    corrections of a sample's answers, or mends what it shows to be wrong, leaves a part of it that is no sample.
+    """
+    return (same_words(run, check.run) and set(taught(check.run)) <= set(taught(run))
+            and _answered_the_same(run, check.run) and not _taught_by_sample(check, run))
+
+
+def _answered_the_same(run: Run, other: Run) -> bool:
+    return (run.predictions.count() == other.predictions.count()
+            and not run.predictions.exclude(image__in=other.predictions.values("image")).exists())
+
+
+def _taught_by_sample(check: SpotCheck, run: Run) -> bool:
+    """Tell whether a person said of a sampled image, after the draw, what the run learnt: of a copy of it, perhaps."""
+    sampled = Image.objects.filter(pk__in=check.sampled.values("image")).filter(pk__in=taught(run))
+    return Correction.objects.filter(image__collection=run.collection_id, image__file__in=sampled.values("file"),
+                                     action__created_at__gte=check.created_at).exists()
 
 
 def answered_first(run: Run) -> Run | None:
@@ -117,7 +149,7 @@ def answered_first(run: Run) -> Run | None:
     first = run.baseline
     if first is None or first.status != Run.Status.SUCCEEDED or not same_words(run, first):
         return None
-    return first
+    return first if answers_all(first) else None
 
 
 def others(check: SpotCheck) -> list[Outcome]:
@@ -126,16 +158,8 @@ def others(check: SpotCheck) -> list[Outcome]:
                               status=Run.Status.SUCCEEDED).exclude(
         pk__in=[pk for pk in (check.run_id, check.run.baseline_id) if pk]).select_related(
         "class_list_version", "baseline").order_by("pk")
-    found = [outcome(check, run) for run in runs if _is_of_both(check.run, run)]
+    found = [outcome(check, run) for run in runs if is_lent(check, run)]
     return [one for one in found if one.measured is not None]
-
-
-def _is_of_both(run: Run, other: Run) -> bool:
-    """Tell whether a sample of one run's images is one of the other's, told in the same names.
-
-    A collection only grows, so runs that answered as many images answered the same.
-    """
-    return same_words(run, other) and run.predictions.count() == other.predictions.count()
 
 
 def outcome(check: SpotCheck, of: Run | None = None) -> Outcome:

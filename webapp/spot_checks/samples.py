@@ -25,6 +25,8 @@ def obstacle(run: Run) -> str:
         return "There is something to check once the run has succeeded."
     if not has_class_list(run) and len(named_classes(run)) < LEAST_NAMES:
         return "A person cannot know what “cluster 3” means. Name the clusters in Review first, then check them here."
+    if not unseen(run).exists():
+        return "It learnt the label of every image: none is left to measure it by. Add images, and start another run."
     return ""
 
 
@@ -40,8 +42,9 @@ def choices(run: Run) -> list[tuple[int, str]]:
 def start(run: Run, author: AbstractBaseUser, count: int, design: str) -> SpotCheck:
     """Draw a sample of a finished run's images, but for those whose label it learnt from.
 
-    The seed follows from the run and the number of samples drawn before: nobody can draw until one pleases
-    without it being seen in the seed.
+    One like it that nobody has answered yet is returned instead: a second click draws no second sample. The seed
+    follows from the run and the number of samples drawn before: nobody can draw until one pleases without it being
+    seen in the seed.
 
     Raises:
         DataError: the run cannot be checked yet.
@@ -51,12 +54,21 @@ def start(run: Run, author: AbstractBaseUser, count: int, design: str) -> SpotCh
         raise DataError(f"run {run.pk}", reason)
     answered = list(unseen(run).order_by("image__number").values_list("image_id", "class_index"))
     with transaction.atomic():
+        Run.objects.select_for_update(no_key=True).get(pk=run.pk)  # two clicks, one after the other
+        newest = run.spot_checks.order_by("-pk").first()
+        if newest is not None and newest.design == design and _is_untouched(newest, min(count, len(answered))):
+            return newest
         seed = run.pk * SEEDS_A_RUN + run.spot_checks.count()
         places = draw([label for _, label in answered], count, seed, design)
         made = SpotCheck.objects.create(run=run, author_id=author.pk, design=design, seed=seed)
         SampledImage.objects.bulk_create([SampledImage(spot_check=made, place=place, image_id=answered[one][0])
                                           for place, one in enumerate(places)])
     return made
+
+
+def _is_untouched(check: SpotCheck, size: int) -> bool:
+    """Tell whether a sample has so many images, and an answer for none."""
+    return check.sampled.count() == size == check.sampled.filter(verdict=Verdict.OPEN).count()
 
 
 def answer(check: SpotCheck, place: int, verdict: str, class_index: int | None = None) -> bool:
@@ -80,8 +92,19 @@ def answer(check: SpotCheck, place: int, verdict: str, class_index: int | None =
     return bool(changed)
 
 
+def is_adopted(check: SpotCheck) -> bool:
+    """Tell whether its answers stand as corrections."""
+    return check.adopted is not None and check.adopted.undone_at is None
+
+
 def undo(check: SpotCheck) -> None:
-    """Open the image answered last once more; they are asked in order."""
+    """Open the image answered last once more; they are asked in order.
+
+    Raises:
+        DataError: its answers are corrections, which would go on saying what was taken back.
+    """
+    if is_adopted(check):
+        raise DataError(f"spot check {check.pk}", "its answers are corrections now; undo those in Review first")
     last = check.sampled.exclude(verdict=Verdict.OPEN).order_by("-place").first()
     if last is not None:
         check.sampled.filter(pk=last.pk).update(verdict=Verdict.OPEN, class_index=None, class_name="")
@@ -90,7 +113,7 @@ def undo(check: SpotCheck) -> None:
 def adopt(check: SpotCheck, author: AbstractBaseUser) -> None:
     """Make corrections of the classes that a person named, as one action that Review can undo.
 
-    A name that no class has any more corrects nothing.
+    They are made once, however often it is asked. A name that no class has any more corrects nothing.
 
     Raises:
         DataError: no class was named that has its name still.
@@ -102,5 +125,8 @@ def adopt(check: SpotCheck, author: AbstractBaseUser) -> None:
         raise DataError(f"spot check {check.pk}", "none of its answers is the name of a class that the run has now: "
                                                   "there is nothing to correct")
     with transaction.atomic():
+        if is_adopted(SpotCheck.objects.select_for_update(no_key=True, of=("self",)).select_related("adopted").get(
+                pk=check.pk)):
+            return
         action = actions.correct_each(check.run, author, named, "took over a spot check of")
         SpotCheck.objects.filter(pk=check.pk).update(adopted=action)

@@ -9,13 +9,13 @@ from django.views.decorators.http import require_GET, require_POST
 
 from core.errors import ConfigError, DataError
 from core.evaluation.spot_check import SIZES
-from webapp.review.models import ReviewAction
 from webapp.review.names import class_names
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_reviewable_run, get_visible_run
+from webapp.sharing.models import Role
 from webapp.spot_checks import samples
 from webapp.spot_checks.models import SampledImage, SpotCheck
-from webapp.spot_checks.outcome import Outcome, latest, others, unseen
+from webapp.spot_checks.outcome import Outcome, finished, latest, others, unseen
 
 KEYS = "1234567890"
 """One for each class; with more classes than keys, names are found by typing."""
@@ -27,6 +27,8 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the newest sample: its next image, or what it measured; where there is none, offer one."""
     run = get_visible_run(request, pk)
     found = None if "new" in request.GET else latest(run)
+    if run.role == Role.VIEWER and not (found and found.is_finished):  # who cannot answer sees what stands
+        found = finished(run)
     return render(request, "spot_checks/detail.html", _context(run, found))
 
 
@@ -61,7 +63,10 @@ def answer(request: HttpRequest, pk: int) -> HttpResponse:
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask once more about the image answered last."""
     run = get_reviewable_run(request, pk)
-    samples.undo(_current(run, request))
+    try:
+        samples.undo(_current(run, request))
+    except DataError as error:
+        messages.error(request, str(error))
     return _next(request, run)
 
 
@@ -97,9 +102,7 @@ def _context(run: Run, found: Outcome | None) -> dict[str, object]:
     if found is None:
         context["images"] = unseen(run).count()
     elif found.is_finished:
-        action: ReviewAction | None = found.spot_check.adopted
-        context["others"] = others(found.spot_check)
-        context["is_adopted"] = action is not None and action.undone_at is None
+        context |= {"others": others(found.spot_check), "is_adopted": samples.is_adopted(found.spot_check)}
     else:
         following = list(found.spot_check.sampled.filter(verdict=Verdict.OPEN).select_related("image")[:2])
         choices = samples.choices(run)

@@ -53,6 +53,14 @@ def test_what_is_set_aside_is_in_no_run_until_it_is_brought_back(signed_in, trip
     assert in_runs(trip) == ["flower.png", "again.jpg", "night.png"]
 
 
+def test_of_near_copies_the_first_that_is_not_set_aside_yet_stays(signed_in, trip):
+    trip.images.filter(path="flower.png").update(set_aside=True)
+    ask(signed_in, trip, "near-copies")
+    assert in_runs(trip) == ["again.jpg", "night.png"], "a burst whose first shot is blurred keeps the second"
+    ask(signed_in, trip, "near-copies")
+    assert in_runs(trip) == ["again.jpg", "night.png"]
+
+
 def test_near_copies_are_shown_and_all_but_the_first_set_aside_with_their_duplicates(signed_in, trip):
     page = signed_in.get(f"/collections/{trip.pk}/near-copies/").content.decode()
     assert "<strong>1 group</strong>" in page

@@ -40,7 +40,21 @@ def test_nothing_is_sent_before_the_rows_are_stored(collection, sent):
 @pytest.mark.parametrize("status", ["queued", "running", "succeeded"])
 def test_it_takes_a_baseline_that_is_there(collection, sent, status):
     known = rows.run(collection, "zeroshot", status)
+    if status == "succeeded":
+        rows.answer(known)
     assert start_run(collection=collection, method="must", values={}).baseline == known
+
+
+def test_it_takes_no_baseline_that_answered_other_images(collection, sent):
+    known = rows.run(collection, "zeroshot")
+    rows.answer(known)
+    collection.images.filter(number=3).update(set_aside=True)
+    run = start_run(collection=collection, method="must", values={})
+    assert run.baseline != known, "an image was set aside since"
+    collection.images.update(set_aside=False)
+    assert start_run(collection=collection, method="must", values={}).baseline == run.baseline, "the newest, under way"
+    Run.objects.filter(pk=run.baseline.pk).update(status="failed", error="x", finished_at=timezone.now())
+    assert start_run(collection=collection, method="must", values={}).baseline == known, "and was brought back"
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])

@@ -6,11 +6,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from core.errors import ConfigError
+from core.errors import ConfigError, DataError
 from tests.webapp.review.gallery import Gallery
 from tests.webapp.spot_checks.answering import Verdict, answer_all
+from webapp.review import actions
 from webapp.runs.models import Run
 from webapp.spot_checks import samples
+from webapp.spot_checks.models import SpotCheck
 from webapp.spot_checks.outcome import latest, outcome, standing
 
 pytestmark = pytest.mark.django_db
@@ -118,3 +120,53 @@ def test_another_sample_is_another_draw_and_the_newest_finished_one_stands(galle
     assert (found.spot_check, begun.spot_check) == (first, second)
     assert found.measured is not None and found.measured.provisos == (
         f"sample 1 of 2 drawn, seed {first.seed}",), "an answer taken back hides no sample"
+
+
+def test_a_second_click_draws_no_second_sample_and_adopts_nothing_twice(gallery: Gallery) -> None:
+    first = samples.start(gallery.run, gallery.owner, 20, "uniform")
+    assert samples.start(gallery.run, gallery.owner, 20, "uniform") == first
+    assert samples.start(gallery.run, gallery.owner, 30, "uniform") != first
+    check = samples.start(gallery.run, gallery.owner, 20, "uniform")
+    answer_all(check, gallery)
+    for _ in range(2):
+        samples.adopt(SpotCheck.objects.get(pk=check.pk), gallery.owner)
+    assert gallery.run.review_actions.count() == 1
+
+
+def test_what_was_adopted_is_taken_back_in_review_first(gallery: Gallery, alice: Client) -> None:
+    """An answer changed afterwards would leave the wrong correction standing."""
+    check = samples.start(gallery.run, gallery.owner, 5, "uniform")
+    answer_all(check, gallery)
+    samples.adopt(check, gallery.owner)
+    check.refresh_from_db()
+    page = reverse("spot_checks:detail", args=[gallery.run.pk])
+    assert "Undo the last answer" not in alice.get(page).content.decode()
+    refused = alice.post(reverse("spot_checks:undo", args=[gallery.run.pk]), {"spot_check": check.pk},
+                         headers={"HX-Request": "true"})
+    assert "undo those in Review first" in refused.content.decode()
+    assert outcome(check).is_finished
+    actions.undo(gallery.run, gallery.owner)
+    samples.undo(SpotCheck.objects.get(pk=check.pk))
+    assert outcome(check).done == 4
+
+
+def test_a_run_that_learnt_every_label_has_no_image_to_be_asked(gallery: Gallery) -> None:
+    every = list(gallery.run.predictions.values_list("image_id", flat=True))
+    Run.objects.filter(pk=gallery.run.pk).update(result=gallery.run.result | {"taught": every})
+    gallery.run.refresh_from_db()
+    assert "none is left to measure it by" in samples.obstacle(gallery.run)
+    with pytest.raises(DataError, match="none is left"):
+        samples.start(gallery.run, gallery.owner, 20, "uniform")
+
+
+def test_a_viewer_sees_what_stands_and_is_offered_nothing_to_answer(gallery: Gallery) -> None:
+    gallery.collection.memberships.create(user=gallery.stranger, role="viewer")
+    viewer = Client()
+    viewer.force_login(gallery.stranger)
+    answer_all(samples.start(gallery.baseline, gallery.owner, 20, "uniform"), gallery)
+    lent = viewer.get(reverse("runs:detail", args=[gallery.run.pk])).content.decode()
+    there = reverse("spot_checks:detail", args=[gallery.baseline.pk])
+    assert f'href="{there}">Look at the spot check' in lent and "for this run alone" not in lent
+    samples.start(gallery.baseline, gallery.owner, 30, "uniform")
+    assert "Go on" not in viewer.get(reverse("runs:detail", args=[gallery.baseline.pk])).content.decode()
+    assert "Measured accuracy" in viewer.get(there).content.decode()

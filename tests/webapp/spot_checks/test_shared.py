@@ -14,6 +14,7 @@ from tests.webapp.api.asking import send
 from tests.webapp.api.conftest import program
 from tests.webapp.review.gallery import Gallery
 from tests.webapp.spot_checks.answering import Verdict, answer_all
+from webapp.review.actions import correct_each
 from webapp.runs import figures
 from webapp.runs.deletion import restore_run, trash_run
 from webapp.runs.models import Prediction, Run
@@ -67,30 +68,62 @@ def test_a_runs_own_sample_stands_before_anothers(gallery: Gallery) -> None:
     assert found is not None and found.spot_check == own
 
 
-def test_what_the_run_was_taught_is_left_out_of_anothers_sample(gallery: Gallery) -> None:
+def taught(run: Run, images: list[int]) -> Run:
+    """Return the run as one that learnt the labels of these images."""
+    Run.objects.filter(pk=run.pk).update(result=run.result | {"taught": images})
+    return Run.objects.get(pk=run.pk)
+
+
+def correct(gallery: Gallery, images: list[int]) -> None:
+    """Say of these images what they are, in the review of the baseline."""
+    number = dict(gallery.collection.images.values_list("pk", "number"))
+    correct_each(gallery.baseline, gallery.owner, {one: gallery.truth[number[one]] for one in images}, "corrected")
+
+
+def test_what_the_run_was_taught_before_the_draw_is_left_out_of_anothers_sample(gallery: Gallery) -> None:
     told = list(gallery.run.predictions.values_list("image_id", flat=True)[:25])
-    Run.objects.filter(pk=gallery.run.pk).update(result=gallery.run.result | {"taught": told})
-    gallery.run.refresh_from_db()
+    correct(gallery, told)
+    run = taught(gallery.run, told)
     named(gallery, gallery.baseline, 200)
-    found = standing(gallery.run)
+    found = standing(run)
     assert found is not None and found.measured is not None
     assert (found.measured.answered, found.measured.width) == (35, 0)
-    assert found.measured.accuracy == pytest.approx(share_right(gallery.run, gallery, told))
+    assert found.measured.accuracy == pytest.approx(share_right(run, gallery, told))
 
 
-def test_a_run_that_was_taught_the_whole_sample_is_not_measured_by_it(gallery: Gallery) -> None:
-    check = named(gallery, gallery.baseline, 20)
-    told = list(check.sampled.values_list("image_id", flat=True))
-    Run.objects.filter(pk=gallery.run.pk).update(result=gallery.run.result | {"taught": told})
-    gallery.run.refresh_from_db()
+def test_what_a_sample_taught_leaves_no_sample(gallery: Gallery) -> None:
+    """Adopted are the images that were named: what is left would be those of no class, all of them wrong."""
+    check = samples.start(gallery.baseline, gallery.owner, 40, "uniform")
+    answer_all(check, gallery, skip=5)
+    for place in range(35, 40):
+        samples.answer(check, place, Verdict.NONE)
+    samples.adopt(check, gallery.owner)
+    run = taught(gallery.run, list(check.sampled.filter(verdict=Verdict.NAMED).values_list("image_id", flat=True)))
+    assert standing(run) is None
+    assert standing(gallery.baseline) is not None
+
+
+def test_what_its_own_run_was_taught_is_missing_from_no_other_run_s_sample(gallery: Gallery) -> None:
+    """People correct what is wrong: the rest is no sample of a run that did not learn it."""
+    number = dict(gallery.collection.images.values_list("pk", "number"))
+    wrong = [image for image, index in gallery.run.predictions.values_list("image_id", "class_index")
+             if gallery.truth[number[image]] != index]
+    correct(gallery, wrong)
+    learner = taught(gallery.baseline, wrong)
+    named(gallery, learner, 20)
+    assert standing(learner) is not None
     assert standing(gallery.run) is None
+    assert standing(taught(gallery.run, wrong)) is not None, "a run that learnt the same is measured"
 
 
-@pytest.mark.parametrize("change", ["images", "names", "clusters"])
+@pytest.mark.parametrize("change", ["other images", "more images", "names", "clusters"])
 def test_a_sample_says_nothing_of_other_images_or_names(gallery: Gallery, change: str) -> None:
     named(gallery, gallery.baseline, 20)
     run = gallery.run
-    if change == "images":  # it was started when there were more
+    if change == "other images":  # as many, but one was set aside in between, and another brought back
+        Prediction.objects.filter(run=gallery.baseline, image__number=59).delete()
+        Prediction.objects.filter(run=run, image__number=58).delete()
+    elif change == "more images":
         Prediction.objects.filter(run=gallery.baseline, image__number=59).delete()
     elif change == "names":
         other = run.class_list_version.class_list.versions.create(number=2, names=["a", "b"], created_by=gallery.owner)
@@ -170,11 +203,13 @@ def test_images_can_be_named_for_the_baseline_while_the_run_is_under_way(gallery
     assert "the sample was drawn for Zero-shot" in alice.get(page).content.decode()
 
 
-@pytest.mark.parametrize("why", ["the baseline is not done", "groups bear no names"])
+@pytest.mark.parametrize("why", ["the baseline is not done", "groups bear no names", "an image was set aside since"])
 def test_nothing_is_named_for_a_run_that_it_would_not_measure(gallery: Gallery, alice: Client, why: str) -> None:
     run = gallery.clusters if why.startswith("groups") else gallery.run
     Run.objects.filter(pk=run.pk).update(status="queued", finished_at=None)
-    if run == gallery.run:
+    if why.startswith("an image"):
+        gallery.collection.images.filter(number=3).update(set_aside=True)
+    elif run == gallery.run:
         Run.objects.filter(pk=gallery.baseline.pk).update(status="queued", finished_at=None)
     assert "While you wait" not in alice.get(reverse("runs:detail", args=[run.pk])).content.decode()
 
