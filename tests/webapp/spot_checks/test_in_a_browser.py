@@ -21,7 +21,11 @@ def test_keys_answer_and_the_run_page_leads_back(server: Server, owner_page: Pag
     page.goto(f"{server.url}/runs/{server.run}/")
     page.get_by_role("button", name="Start a spot check").click()
     fits(page)
-    page.get_by_role("button", name="Start", exact=True).click()
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.get_by_role("button", name="Start", exact=True).dblclick(delay=60)
+    expect(page.get_by_text(f"1 of {SIZE}", exact=True)).to_be_visible()
+    assert len(sent) == 1, "a second click sends nothing"
     fits(page)
     truth = load_digits().target
     for number in range(ANSWERED):
@@ -33,11 +37,20 @@ def test_keys_answer_and_the_run_page_leads_back(server: Server, owner_page: Pag
     expect(page.get_by_text(f"{ANSWERED} of {SIZE}", exact=True)).to_be_visible()
     page.get_by_role("button", name="Cannot tell").click()
     expect(page.get_by_text(f"{ANSWERED + 1} of {SIZE}", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="What is this?")).to_be_focused()
+    _what_is_refused_is_said(page)
     page.goto(f"{server.url}/runs/{server.run}/")
     expect(page.get_by_role("button", name=f"Go on: {ANSWERED} of {SIZE} named")).to_be_visible()
     fits(page)
     page.get_by_role("button", name=f"Go on: {ANSWERED} of {SIZE} named").click()
     _a_portrait_stands_in_the_middle(page)
+
+
+def _what_is_refused_is_said(page: Page) -> None:
+    page.route("**/spot-check/answer/", lambda route: route.fulfill(status=403, body="no"))
+    page.get_by_role("button", name="Cannot tell").click()
+    expect(page.get_by_text("That was not done: you may not, or no longer.")).to_be_visible()
+    page.unroute("**/spot-check/answer/")
 
 
 def _a_portrait_stands_in_the_middle(page: Page) -> None:
