@@ -25,6 +25,7 @@ from webapp.runs.timeline import timeline
 from webapp.sharing.access import collections_of
 from webapp.sharing.models import Role
 from webapp.spot_checks import outcome as spot_checks
+from webapp.spot_checks.population import answered_first
 
 POINTS_A_PAGE = 2000
 SETTING_ANEW = {"preset", "setting-backbone"}
@@ -194,7 +195,7 @@ def _context(run: Run) -> dict[str, object]:
         "histogram": histograms.histogram(run), "settings": _settings(run), "has_points": run.points.exists(),
         "place": state.place(run), "worker_notice": state.worker_notice(run)}
     if not run.is_terminal:
-        first = spot_checks.answered_first(run)
+        first = answered_first(run)
         context |= {"samples": state.samples(run), "alarm": state.alarm(run), "answered_first": first,
                     "check_of_first": spot_checks.latest(first) if first else None}
     if run.status == Run.Status.SUCCEEDED:

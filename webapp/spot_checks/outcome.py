@@ -1,7 +1,8 @@
 """What a spot check shows: measured accuracy, the baseline's on the same images, and the mistakes.
 
-A sample of one run's images is a sample of every run's that answered the same ones (`is_lent`). So a person who named
-fifty images has measured each run of the collection that answers in the same names, those still to come too.
+A sample of one run's images is a sample of every run's that answered the same (`webapp.spot_checks.population`). So a
+person who named fifty images has measured each run of the collection that answers in the same names, those still to
+come too.
 """
 
 from __future__ import annotations
@@ -9,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count
 
 from core.evaluation.paired import Difference, difference, sentence
 from core.evaluation.spot_check import Measured, Stratum, measure
-from webapp.collections.models import Image
-from webapp.review.models import Correction
 from webapp.review.names import class_names, has_class_list
 from webapp.review.queries import same_words
-from webapp.runs.counting import answers_all
 from webapp.runs.models import Prediction, Run
 from webapp.runs.words import title_of
 from webapp.spot_checks.models import SampledImage, SpotCheck
+from webapp.spot_checks.population import is_lent, taught, unseen
 
 Verdict = SampledImage.Verdict
 
@@ -121,37 +120,6 @@ def _of_run_then_others(run: Run) -> Iterator[SpotCheck]:
             yield check
 
 
-def is_lent(check: SpotCheck, run: Run) -> bool:
-    """Tell whether another run's sample is one of this run's images too, told in the same names.
-
-    It is where both answered the same images, and what is left out of it was chosen without looking at it: labels that
-    both learnt from, and labels that this run learnt from that were given before the sample was drawn. Whoever makes
-    corrections of a sample's answers, or mends what it shows to be wrong, leaves a part of it that is no sample.
-    """
-    return (same_words(run, check.run) and set(taught(check.run)) <= set(taught(run))
-            and _answered_the_same(run, check.run) and not _taught_by_sample(check, run))
-
-
-def _answered_the_same(run: Run, other: Run) -> bool:
-    return (run.predictions.count() == other.predictions.count()
-            and not run.predictions.exclude(image__in=other.predictions.values("image")).exists())
-
-
-def _taught_by_sample(check: SpotCheck, run: Run) -> bool:
-    """Tell whether a person said of a sampled image, after the draw, what the run learnt: of a copy of it, perhaps."""
-    sampled = Image.objects.filter(pk__in=check.sampled.values("image")).filter(pk__in=taught(run))
-    return Correction.objects.filter(image__collection=run.collection_id, image__file__in=sampled.values("file"),
-                                     action__created_at__gte=check.created_at).exists()
-
-
-def answered_first(run: Run) -> Run | None:
-    """Return the baseline, if a sample that is named for it while this run is under way will measure this run too."""
-    first = run.baseline
-    if first is None or first.status != Run.Status.SUCCEEDED or not same_words(run, first):
-        return None
-    return first if answers_all(first) else None
-
-
 def others(check: SpotCheck) -> list[Outcome]:
     """Return what an answered sample measures of runs beside its own and its own's baseline, the oldest first."""
     runs = Run.objects.filter(collection=check.run.collection_id, class_list_version=check.run.class_list_version_id,
@@ -227,16 +195,6 @@ def _right(told: Iterable[SampledImage], answers: Mapping[int, str]) -> set[int]
     return {one.image_id for one in told if one.class_name == answers[one.image_id]}
 
 
-def taught(run: Run) -> list[int]:
-    """Return the images whose label a run learnt from."""
-    return run.result.get("taught") or []
-
-
 def count_named(run: Run) -> int:
     """Return how many images a person has answered in the run's spot checks: they go with the run."""
     return SampledImage.objects.filter(spot_check__run=run).exclude(verdict=Verdict.OPEN).count()
-
-
-def unseen(run: Run) -> QuerySet[Prediction]:
-    """Return the run's answers to images whose label it did not learn from: what it was told is no measure of it."""
-    return Prediction.objects.filter(run=run).exclude(image__in=taught(run))

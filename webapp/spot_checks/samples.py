@@ -11,7 +11,7 @@ from webapp.review import actions
 from webapp.review.names import class_names, has_class_list, named_classes
 from webapp.runs.models import Run
 from webapp.spot_checks.models import SampledImage, SpotCheck
-from webapp.spot_checks.outcome import unseen
+from webapp.spot_checks.population import unseen
 
 Verdict = SampledImage.Verdict
 SEEDS_A_RUN = 1_000

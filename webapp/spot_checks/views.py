@@ -15,7 +15,8 @@ from webapp.runs.permissions import get_reviewable_run, get_visible_run
 from webapp.sharing.models import Role
 from webapp.spot_checks import samples
 from webapp.spot_checks.models import SampledImage, SpotCheck
-from webapp.spot_checks.outcome import Outcome, finished, latest, others, unseen
+from webapp.spot_checks.outcome import Outcome, finished, latest, others
+from webapp.spot_checks.population import unseen
 
 KEYS = "1234567890"
 """One for each class; with more classes than keys, names are found by typing."""
