@@ -20,7 +20,7 @@ from core.card import card_of, judges_of, origin_of
 from core.catalog import METHODS, Settings, answers_in_groups, learns_from_labels, parse
 from core.classifier import Classifier, Predictions
 from core.data.images import ImageSet, open_images
-from core.errors import CheckpointError, ConfigError, DataError
+from core.errors import CheckpointError, ConfigError, DataError, WeightsUnavailable
 from core.evaluation.result import Result, summarise
 from core.evaluation.second_opinion import second_opinion
 from core.export import unpacked, write_package
@@ -54,7 +54,7 @@ def adapt(request: AdaptRequest, listener: Listener) -> Result:
     work = begin(request)
     try:
         return _adapt(request, class_names, work, listener)
-    except (ConfigError, DataError, CheckpointError):
+    except (ConfigError, DataError, CheckpointError, WeightsUnavailable):
         if not Checkpoints(work).path.exists():  # nothing was done that --resume could go on with
             shutil.rmtree(work)
             if not any(request.out.iterdir()):

@@ -113,16 +113,21 @@ def _rows(source: Path) -> Iterator[tuple[int, dict[str, str]]]:
         content = source.read_bytes()
     except OSError as error:
         raise DataError(str(source), f"cannot be read: {error.strerror}") from None
-    reader = csv.DictReader(io.StringIO(decode_text(content, str(source)), newline=""))
+    reader = csv.DictReader(io.StringIO(decode_text(content, str(source)), newline=""), strict=True)
     names = {name.strip().lower(): name for name in reader.fieldnames or ()}
     missing = {"path", "label"} - names.keys()
     if missing:
         columns = " and ".join(sorted(missing))
         raise DataError(str(source), f"has no column {columns}: the first line must be path,label")
     as_it_is = () if any(column != column.strip() for column in names.values()) else ("path",)
-    for row in reader:
-        values = {name: row[column] or "" for name, column in names.items()}
-        yield reader.line_num, {name: value if name in as_it_is else value.strip() for name, value in values.items()}
+    try:
+        for row in reader:
+            values = {name: row[column] or "" for name, column in names.items()}
+            yield reader.line_num, {name: value if name in as_it_is else value.strip()
+                                    for name, value in values.items()}
+    except csv.Error:  # what follows would all be part of one cell
+        raise DataError(str(source), f"line {reader.reader.line_num}: a quotation mark is not closed, or text follows "
+                                     "one; close it, or double those within a cell") from None
 
 
 def as_indices(labels: dict[str, str], paths: Sequence[str], class_names: Sequence[str], source: str) -> dict[int, int]:

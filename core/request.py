@@ -155,7 +155,7 @@ def problem_of(request: AdaptRequest, class_names: tuple[str, ...], settings: Se
     return Problem(
         images=images.subset([index for index in range(len(images)) if index not in held_out]) if held_out else images,
         class_names=class_names, num_classes=request.classes,
-        labelled=_labelled(request, images, held_out, class_names),
+        labelled=_labelled(request, images, held_out, class_names, listener),
         warm_up=_opened(request.warm_up, work / "warm-up", listener) if request.warm_up else None,
         warm_up_names=class_names_in(request.warm_up_names) if request.warm_up_names else (),
         replay=_opened(request.replay, work / "replay", listener) if request.replay else None,
@@ -218,7 +218,11 @@ def _held_out_by_name(file: Path, images: ImageSet) -> set[int]:
     unknown = [path for path in wanted if path not in index]
     if unknown:
         raise DataError(str(file), f"{unknown[0]} is not among the images ({len(unknown)} such paths)")
-    return {index[path] for path in wanted}
+    chosen = {index[path] for path in wanted}
+    if not chosen or len(images) - len(chosen) < 2:
+        raise DataError(str(file), f"holds out {len(chosen)} of {len(images)} images; list one at least, and leave two "
+                                   "to adapt to")
+    return chosen
 
 
 def class_names_in(file: Path) -> tuple[str, ...]:
@@ -229,8 +233,9 @@ def class_names_in(file: Path) -> tuple[str, ...]:
     return names
 
 
-def _labelled(request: AdaptRequest, images: ImageSet, held_out: set[int], names: tuple[str, ...]) -> Mapping[int, int]:
-    """Return the person's labels by index into the images adapted to."""
+def _labelled(request: AdaptRequest, images: ImageSet, held_out: set[int], names: tuple[str, ...],
+              listener: Listener) -> Mapping[int, int]:
+    """Return the person's labels by index into the images adapted to, and tell how many are of others."""
     if request.labels is None:
         return {}
     if not names:
@@ -238,6 +243,9 @@ def _labelled(request: AdaptRequest, images: ImageSet, held_out: set[int], names
     given = as_indices(read_given_labels(request.labels), images.names, names, str(request.labels))
     kept = [index for index in range(len(images)) if index not in held_out]
     found = {place: given[index] for place, index in enumerate(kept) if index in given}
+    if len(found) < len(given):
+        listener.note(f"{len(given) - len(found)} of {len(given)} labels are of images that are held out, and teach "
+                      "nothing")
     if not found:
         raise DataError(str(request.labels), "labels only images that are held out, from which nothing may be learnt; "
                                              "label others too")

@@ -176,8 +176,10 @@ class LocalRun:
 
 
 def _shown(value: object) -> str:
-    """Return a value as a person reads it; an accuracy with its ends beside it."""
+    """Return a value as a person reads it; an accuracy or a difference with its ends beside it."""
     if isinstance(value, Mapping):
+        if "value" in value:
+            return f"{value['value']:+.2f} ({value['low']:+.2f} to {value['high']:+.2f})"
         return f"{value['accuracy']:.2f} ({value['low']:.2f}–{value['high']:.2f})"
     return "–" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 

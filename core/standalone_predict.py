@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 try:
@@ -44,6 +44,12 @@ HERE = Path(__file__).resolve().parent
 MAX_PIXELS, MIN_SIDE_PX = 89_478_485, 2
 SYSTEM_NAMES = {"__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "icon\r",
                 "lost+found", "$recycle.bin", "system volume information", "@eadir"}
+LINKED_FOLDER = "a link to a folder; give that folder itself, or copy it here"
+TURNS = {  # what EXIF's orientation asks for
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 BROKEN = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, RuntimeError,
           AttributeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError)
 
@@ -55,10 +61,23 @@ def find(given: list[Path]) -> Iterator[tuple[str, Path]]:
             yield str(place), place
             continue
         inside: list[Path] = []
-        for where, folders, files in os.walk(place):
+        for where, folders, files in os.walk(place, onerror=unreadable):
             folders[:] = [one for one in folders if not is_hidden(one)]
+            for one in folders:
+                if Path(where, one).is_symlink():
+                    leave_out(Path(where, one).relative_to(place).as_posix(), LINKED_FOLDER)
             inside += (Path(where, one) for one in files if not is_hidden(one))
         yield from sorted((path.relative_to(place).as_posix(), path) for path in inside)
+
+
+def leave_out(what: object, why: object) -> None:
+    """Say that something is not answered, and why."""
+    print(f"left out {printable(str(what))}: {why}", file=sys.stderr)
+
+
+def unreadable(error: OSError) -> None:
+    """Say that a folder cannot be looked into."""
+    leave_out(error.filename, f"a folder that cannot be read ({error.strerror})")
 
 
 def is_hidden(name: str) -> bool:
@@ -84,7 +103,7 @@ def decode(path: Path) -> Image.Image:
         with Image.open(path, formats=FORMATS) as opened:
             check(opened)
             opened.load()
-            return rgb(upright(opened))
+            return upright(rgb(opened), opened)
     except UnidentifiedImageError:
         raise ValueError(f"damaged or not an image; {READABLE} can be read") from None
     except Image.DecompressionBombError:
@@ -105,23 +124,36 @@ def check(image: Image.Image) -> None:
             raise ValueError("a TIFF with more than 8 bits a channel, each channel apart; save it as PNG")
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """Return a picture turned as its EXIF says; damaged EXIF counts as none."""
+def upright(colour: Image.Image, opened: Image.Image) -> Image.Image:
+    """Return a picture's colours turned as its EXIF says; damaged EXIF counts as none."""
     with suppress(*BROKEN):
-        return ImageOps.exif_transpose(image)
-    return image
+        turn = TURNS.get(opened.getexif().get(274, 1))
+        return colour if turn is None else colour.transpose(turn)
+    return colour
 
 
 def rgb(image: Image.Image) -> Image.Image:
     """Return a copy in RGB."""
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(eight_bits(np.asarray(image))).convert("RGB")
+        return Image.fromarray(eight_bits(grey_values(image))).convert("RGB")
     if image.mode in {"La", "RGBa"}:
         image = image.convert("LA" if image.mode == "La" else "RGBA")
     if image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, (255, 255, 255, 255)), layer).convert("RGB")
     return image.convert("RGB")
+
+
+def grey_values(image: Image.Image) -> np.ndarray:
+    """Return a deep grey picture's pixels as its file means them, as labelfree's core/data/tiffs.py does."""
+    pixels, tags = np.asarray(image), getattr(image, "tag_v2", None)
+    if tags is None:
+        return pixels
+    if pixels.dtype == np.int32 and tags.get(339, (1,))[0] == 1:  # sample format: unsigned
+        pixels = pixels.view(np.uint32)
+    if pixels.dtype.kind == "u" and tags.get(262) == 0:  # photometric interpretation: white is zero
+        pixels = np.iinfo(pixels.dtype).max - pixels
+    return pixels
 
 
 def eight_bits(pixels: np.ndarray) -> np.ndarray:
@@ -221,7 +253,7 @@ def answers(model: Model, files: Iterable[tuple[str, Path]], batch_size: int) ->
             waiting.append(model.views(decode(path)))
             names.append(name)
         except BROKEN as error:
-            print(f"left out {printable(name)}: {error or type(error).__name__}", file=sys.stderr)
+            leave_out(name, error or type(error).__name__)
         if len(waiting) == batch_size:
             yield from zip(names, model.probabilities(waiting), strict=True)
             names, waiting = [], []
@@ -257,7 +289,10 @@ def write(out: Path, rows: list[tuple[str, str, str, str]]) -> None:
     part = out.with_name(out.name + ".part")
     try:
         with part.open("w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows([("path", "label", "confidence", "margin"), *rows])
+            usual = csv.writer(stream, lineterminator="\n")
+            quoting = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+            for row in [("path", "label", "confidence", "margin"), *rows]:  # a carriage return without quotes ends it
+                (quoting if any("\r" in cell for cell in row) else usual).writerow(row)
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)

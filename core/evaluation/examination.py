@@ -123,6 +123,8 @@ def _evidence(request: EvaluateRequest, run: LocalRun, listener: Listener) -> Ev
     """Return all that the request gives to look at."""
     truth = _untaught(read_labels(request.truth), request, listener) if request.truth else {}
     only = set(read_paths(request.only)) if request.only else None
+    if only is not None and not only:
+        raise DataError(str(request.only), "lists nothing; give the paths to measure on, one a line")
     if only is not None and truth and (unknown := sorted(only - truth.keys())):
         listener.note(f"{unknown[0]} has no true label ({len(unknown)} such paths of {request.only}); left out")
     if request.labels is not None:
@@ -177,8 +179,9 @@ def _of_labels(request: EvaluateRequest, truth: dict[str, str], only: set[str] |
     given, confidence = read_labels(request.labels), read_confidences(request.labels)
     shared = tuple(path for path in given if path in truth and (only is None or path in only))
     if not shared:
-        raise DataError(str(request.truth), f"names none of the images in {request.labels}; both must give paths the "
-                                            "same way")
+        asked = " that --only lists" if only is not None else ""
+        raise DataError(str(request.truth), f"names none of the images in {request.labels}{asked}; give paths the same "
+                                            "way everywhere")
     paths, model = _unspoken(shared, request.labels, listener), model_beside(request.labels)
     _tell_of_unknown_lessons(request.labels, model.get("settings") or {}, listener)
     sure = np.array([confidence[path] for path in paths]) if all(path in confidence for path in paths) else None
@@ -213,8 +216,9 @@ def _of_images(role: str, source: Path, truth_file: Path | None, truth: dict[str
     kept = [index for index, path in enumerate(images.names)
             if (not truth or path in truth) and (only is None or path in only)]
     if not kept:
-        raise DataError(str(truth_file or source), f"names none of the images in {source}; give paths as labels.csv "
-                                                   "has them")
+        asked = " that --only lists" if only is not None else ""
+        raise DataError(str(truth_file or source), f"names none of the images in {source}{asked}; give paths as "
+                                                   "labels.csv has them")
     if len(kept) < len(images):
         listener.note(f"measured on {len(kept)} of {len(images)} images: those with a true class that were asked for")
     images = images.subset(kept)

@@ -15,6 +15,7 @@ from core.evaluation.drawing import heated, scatter, sheet
 from core.evaluation.evidence import Evidence, Finding
 from core.evaluation.places import map_places
 from core.evaluation.tokens import gradcam
+from core.names import fold
 
 TILE_PX = 160
 
@@ -44,8 +45,9 @@ def _heat(model: Classifier, image: Image.Image, true_name: str | None, device: 
     member = model.to(device).members[0]
     member.backbone.eval()
     seen = as_tensor(EvaluationView(member.backbone.image_size_px).pixels(image))[None].to(device)
-    known = true_name in model.class_names
-    explained = model.class_names.index(str(true_name)) if known else int(model.logits(seen).argmax())
+    known = [fold(name) for name in model.class_names]
+    is_known = true_name is not None and fold(true_name) in known
+    explained = known.index(fold(str(true_name))) if is_known else int(model.logits(seen).argmax())
     heat: np.ndarray = gradcam(member, seen, torch.tensor([explained], device=device))[0].cpu().numpy()
     return heat
 

@@ -17,6 +17,7 @@ from core.classifier import Classifier
 from core.data.corruptions import CORRUPTIONS, SEVERITIES, CorruptedView
 from core.errors import ConfigError
 from core.evaluation.evidence import Evidence, Finding
+from core.names import fold
 
 
 def corruption_error(errors: list[float], reference: list[float]) -> float | None:
@@ -65,5 +66,6 @@ def _error(classifier: Classifier, evidence: Evidence, corruption: str | None, s
     else:
         view = partial(CorruptedView, corruption=corruption, severity=severity)
         found = classifier.predict(images, evidence.run, stage=f"{corruption} {severity}", view=view)
-    answered = [classifier.class_names[label] for label in found.labels.tolist()]
-    return float(np.mean([answer != evidence.true_names[one] for answer, one in zip(answered, chosen, strict=True)]))
+    answered = [fold(classifier.class_names[label]) for label in found.labels.tolist()]
+    return float(np.mean([answer != fold(evidence.true_names[one])
+                          for answer, one in zip(answered, chosen, strict=True)]))

@@ -57,6 +57,8 @@ def test_columns_are_found_by_name_in_any_usual_encoding(tmp_path: Path, encodin
     (b"path,label\na.png,\n", "line 2 lacks a path or a label"),
     (b"path,label\na.png\n", "line 2 lacks a path or a label"),
     (b"path,label\na.png,x\na.png,y\n", "line 3: a.png already is 'x', now 'y'"),
+    (b'path,label,note\na.png,x,"big one\nb.png,y,\nc.png,z,\n', "line 4: a quotation mark is not closed"),
+    (b'path,label,note\na.png,x,"' + 200_000 * b"o", "a quotation mark is not closed"),
     ("path,label\na.png,Bär\n".encode("latin-1"), "not text in UTF-8"),
 ])
 def test_it_names_what_is_wrong(tmp_path: Path, content: bytes, words: str) -> None:

@@ -323,6 +323,11 @@ def test_a_sample_of_one_run_measures_another_and_settles_what_its_guard_said(
     found = events[-1]
     assert (found["measured_accuracy"]["accuracy"], found["measured_baseline"]["accuracy"]) == (1, 0)
     assert found["difference"]["value"] == 1 and found["difference"]["low"] > 0.8
+    capsys.readouterr()
+    assert main(["spot-check", str(run), "--answers", str(filled), "--drawn-for", str(drawn_for)]) == 0
+    told = capsys.readouterr()
+    assert "Zero-shot has 100 points fewer right on the same images" in told.err
+    assert "+1.00 (+" in told.out and "mistakes" in told.out, "a person reads all that a program does"
     kept = json.loads((run / "result.json").read_text())
     assert (kept["objection"], kept["spot_check"]["difference"]) == ("", found["difference"])
     card = (run / "model" / "CARD.md").read_text()

@@ -133,6 +133,10 @@ def test_of_a_folder_the_same_files_are_answered_as_by_us(package: Path, folder:
     Image.fromarray(np.full((9, 9), np.nan, np.float32)).save(folder / "nan.tif")
     pillow_heif.from_pillow(picture(24)).save(folder / "telephone", format="HEIF")
     pillow_heif.from_pillow(picture(25)).save(folder / "telephone.jpg", format="HEIF")
+    deep = np.random.default_rng(26).integers(0, 65535, (40, 50), dtype=np.uint16)
+    Image.fromarray(deep).save(folder / "white is zero.tif", tiffinfo={262: 0})
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
     (folder / "empty.png").touch()
     (folder / "notes.txt").write_text("these are notes")
     (folder / "link.png").symlink_to("nothing")
@@ -141,7 +145,7 @@ def test_of_a_folder_the_same_files_are_answered_as_by_us(package: Path, folder:
     assert done.returncode == 0, done.stderr
     images, refused = open_images(folder, tmp_path / "unpacked")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert {"noext", "photo.JPG.bak", "tabend.png ", "telephone"} <= set(images.names)
+    assert {"noext", "photo.JPG.bak", "tabend.png ", "telephone", "white is zero.tif"} <= set(images.names)
     assert [line["path"] for line in lines] == list(images.names)
     found = torch.tensor([list(line["probabilities"].values()) for line in lines])
     torch.testing.assert_close(found, classifier("zero-shot").predict(images).probabilities, rtol=0, atol=1e-6)
@@ -149,6 +153,13 @@ def test_of_a_folder_the_same_files_are_answered_as_by_us(package: Path, folder:
     assert "left out notes.txt: damaged or not an image; JPEG, PNG, " in done.stderr
     assert "left out empty.png: empty file" in done.stderr
     assert "left out pipe.png: a link to nothing or a special file" in done.stderr
+
+
+def test_a_path_with_a_carriage_return_is_read_back_as_it_was(package: Path, folder: Path, tmp_path: Path) -> None:
+    (folder / "a.png").rename(folder / "car\rret.png")
+    done = run_alone(package, tmp_path / "alone", folder, "--out", tmp_path / "labels.csv")
+    assert done.returncode == 0, done.stderr
+    assert paths_in(tmp_path / "labels.csv") == ["b.png", "car\rret.png"]
 
 
 def test_a_name_that_is_not_utf_8_costs_no_other_answer(package: Path, folder: Path, tmp_path: Path) -> None:

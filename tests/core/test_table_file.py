@@ -25,3 +25,10 @@ def test_a_table_that_cannot_be_finished_leaves_the_one_before(tmp_path: Path) -
     with pytest.raises(ValueError, match="no more"):
         write_table(tmp_path / "table.csv", broken())
     assert (tmp_path / "table.csv").read_text() == "a\n"
+
+
+def test_what_cannot_be_put_in_its_place_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_table(tmp_path / "folder", [["path"]])
+    assert [one.name for one in tmp_path.iterdir()] == ["folder"]

@@ -6,6 +6,7 @@ copied, or after it; one that came and went in between leads to another try.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -82,13 +83,26 @@ def _copy_everything(part: Path) -> dict[str, str]:
 
 @contextmanager
 def _links() -> Iterator[Path]:
-    """Give a folder beside the files, on the same disk, for links to them."""
-    held = settings.HOME / f"backup.{os.getpid()}"
-    held.mkdir(mode=0o700)
-    try:
-        yield held
-    finally:
-        shutil.rmtree(held)
+    """Give a folder beside the files, on the same disk, for links to them.
+
+    What a killed backup left is removed first: its links would keep what is deleted for good on the disk.
+
+    Raises:
+        DataError: where another backup is under way.
+    """
+    with (settings.HOME / "backup.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError("backup", "another one is being made here; wait until it has ended") from None
+        for left in (*settings.HOME.glob("backup.links"), *settings.HOME.glob("backup.[0-9]*")):  # older releases'
+            shutil.rmtree(left)
+        held = settings.HOME / "backup.links"
+        held.mkdir(mode=0o700)
+        try:
+            yield held
+        finally:
+            shutil.rmtree(held)
 
 
 def _hold_files(held: Path) -> None:

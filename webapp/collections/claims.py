@@ -6,13 +6,13 @@ Only collections in which the person has a role are looked at: an answer never t
 from __future__ import annotations
 
 from collections.abc import Collection as Sized
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Sum
 
 from webapp.collections import storage
 from webapp.collections.models import Collection, Image, Refusal, Upload
@@ -74,18 +74,19 @@ def claim(collection: Collection, person: AbstractBaseUser, files: Sequence[Offe
             uploads.append(upload)
             here.append(archive.images.count())
             continue
-        if archive is None:
+        if left_bytes is not None and _more_bytes(contents, archive, file, collection) > left_bytes:
+            taken = []  # before any file is linked
+        elif archive is None:
             taken = _taken_over(contents, upload, [(0, file.name, file.sha256)])
         elif len(images) + archive.images.count() > TAKEN_AT_ONCE:
             taken = []
         else:
             taken = _unpacked(archive, upload, person)
-        more_bytes = sum({image.sha256: image.stored_bytes for image in taken}.values())
-        if not taken or (left_bytes is not None and more_bytes > left_bytes):
+        if not taken:
             here.append(0)
             continue
         if left_bytes is not None:
-            left_bytes -= more_bytes
+            left_bytes -= sum({image.sha256: image.stored_bytes for image in taken}.values())
         uploads.append(upload)
         images += taken
         refusals += _refusals_of(archive, upload) if archive is not None else []
@@ -97,6 +98,16 @@ def claim(collection: Collection, person: AbstractBaseUser, files: Sequence[Offe
             store(collection.pk, images[start:start + BATCH])
         Refusal.objects.bulk_create(refusals, batch_size=BATCH)
     return here
+
+
+def _more_bytes(contents: Mapping[str, Image], archive: Upload | None, file: Offered, collection: Collection) -> int:
+    """Return what taking a file over would add to what the collection's owner stores."""
+    if archive is not None:
+        found = archive.images.filter(duplicate_of=None).exclude(
+            sha256__in=collection.images.filter(upload__isnull=False).values("sha256"))
+        return found.aggregate(bytes=Sum("stored_bytes"))["bytes"] or 0
+    source = contents.get(file.sha256)
+    return source.stored_bytes if source is not None and source.collection_id != collection.pk else 0
 
 
 def _images_by_content(collection: Collection, person: AbstractBaseUser, digests: Sized[str]) -> dict[str, Image]:

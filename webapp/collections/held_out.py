@@ -69,6 +69,7 @@ def hold_out_nothing(collection: Collection) -> None:
 
 def _replace(collection: Collection, chosen: list[int]) -> int:
     with transaction.atomic():
+        Collection.objects.select_for_update(no_key=True).get(pk=collection.pk)  # of two at once, the later one stands
         collection.images.filter(held_out=True).update(held_out=False)
         for start in range(0, len(chosen), 1000):
             Image.objects.filter(pk__in=chosen[start:start + 1000]).update(held_out=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Max
@@ -31,6 +32,7 @@ def check_list_name(owner: AbstractBaseUser, name: str, besides: ClassList | Non
 def create_class_list(owner: AbstractBaseUser, name: str, names: tuple[str, ...]) -> ClassListVersion:
     """Make a list and its first version; `names` come from `core.names`, which has checked them."""
     with transaction.atomic():
+        get_user_model().objects.select_for_update(no_key=True).get(pk=owner.pk)  # a second click sees the first one's
         class_list = ClassList.objects.create(owner=owner, name=check_list_name(owner, name))
         return class_list.versions.create(number=1, names=list(names), created_by=owner)
 

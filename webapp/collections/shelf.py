@@ -39,7 +39,7 @@ class Shelf:
         self.images: list[Image] = []
         self.refusals: list[Refusal] = []
         self.flushed_at = time.monotonic()
-        self.left_bytes = room.share(upload.collection.owner, besides=upload).left_bytes
+        self.left_bytes = self._left_bytes()
 
     def take_up_earlier(self) -> None:
         """Make the images of an earlier reading of the very same archive this upload's; what it refused is judged anew.
@@ -121,8 +121,13 @@ class Shelf:
                 Refusal.objects.bulk_create(self.refusals)
         self.stored += len(self.images)
         self.images, self.refusals, self.flushed_at = [], [], time.monotonic()
+        self.left_bytes = self._left_bytes()  # others read at the same time: each may pass it by one batch at most
         if not is_wanted:
             raise NotWanted
+
+    def _left_bytes(self) -> int | None:
+        """Return what the collection's owner may still store; None for no bound."""
+        return room.share(self.upload.collection.owner, besides=self.upload).left_bytes
 
     def _look_up(self) -> None:
         """Note what is stored of the upload."""

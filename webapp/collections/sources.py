@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 from django.contrib import messages
 from django.db import transaction
@@ -119,9 +121,16 @@ def _note(collection: Collection, files: Sequence[Found]) -> int:
         upload.sent_at = now
     Refusal.objects.bulk_create(refusals, batch_size=BATCH)
     Upload.objects.bulk_create(uploads, batch_size=BATCH)
-    for upload in uploads[:TOLD_AT_ONCE]:
-        transaction.on_commit(lambda pk=upload.pk: send("workers.tasks.read_upload", str(pk), queue="cpu"))
+    transaction.on_commit(partial(_tell, [upload.pk for upload in uploads[:TOLD_AT_ONCE]]))
     return len(uploads)
+
+
+def _tell(uploads: Sequence[UUID]) -> None:
+    """Tell the workers of uploads; where Redis does not answer, the reaper does it later."""
+    for place, pk in enumerate(uploads):
+        if not send("workers.tasks.read_upload", str(pk), queue="cpu"):  # each would wait a second
+            Upload.objects.filter(pk__in=uploads[place:], status=Upload.Status.RECEIVED).update(sent_at=None)
+            return
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def read_rows(content: bytes, file: str) -> list[tuple[int, list[str]]]:
     text = decode_text(content, file)
     head = text[:10_000]
     separator = max(",;\t", key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         cells = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
         rows = [(line, row) for line, row in cells if any(row)]

@@ -42,6 +42,7 @@ def store_truth(collection: Collection, content: bytes, file: str = FILE) -> Tru
     names = collection.class_list_version.names if collection.class_list_version else []
     known = {fold(name): name for name in names}
     with transaction.atomic():
+        Collection.objects.select_for_update(no_key=True).get(pk=collection.pk)  # a second click waits for the first
         remove_truth(collection)
         TrueLabel.objects.bulk_create(
             [TrueLabel(image_id=pk, name=known.get(fold(label), label)) for pk, (_, label) in found.names.items()],

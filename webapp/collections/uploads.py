@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -157,7 +157,11 @@ def claim(request: HttpRequest) -> JsonResponse:
     except (*_NOT_AS_EXPECTED, Refused):
         return refusal(400, "files", "not the expected JSON",
                        "send {collection, files: [[name, bytes, modified, sha256], …]}")
-    return JsonResponse({"files": claims.claim(collection, request.user, files)})
+    try:
+        return JsonResponse({"files": claims.claim(collection, request.user, files)})
+    except Collection.DoesNotExist:
+        storage.forget_collection(collection.pk, [], [])  # what was linked into it meanwhile
+        return refusal(404, "collection", "was deleted meanwhile", "send the files to another")
 
 
 def _number(told: object) -> int:
@@ -240,10 +244,18 @@ def give_up_waiting(collection: Collection) -> int:
     return len(given_up)
 
 
-def drop(found: Upload) -> bool:
-    """Drop an upload that has not arrived whole (a whole one belongs to the collection); return whether it did."""
-    with transaction.atomic():
-        gone, _ = Upload.objects.filter(pk=found.pk, status=Upload.Status.RECEIVING).delete()
+def drop(found: Upload, sent_before: datetime | None = None) -> bool:
+    """Drop an upload that has not arrived whole (a whole one belongs to the collection); return whether it did.
+
+    Args:
+        found: its row.
+        sent_before: drop it only where nothing of it came since.
+    """
+    waiting = Upload.objects.filter(pk=found.pk, status=Upload.Status.RECEIVING)
+    if sent_before is not None:
+        waiting = waiting.filter(updated_at__lt=sent_before)
+    with transaction.atomic():  # locked first: its last part must not come between the look and the deletion
+        gone = [one.delete()[0] for one in waiting.select_for_update(of=("self",))]
     if gone:
         storage.forget_upload(found.pk)
     return bool(gone)
@@ -253,4 +265,4 @@ def drop_forgotten() -> int:
     """Drop the uploads that nobody has gone on sending for a week; return how many."""
     since = timezone.now() - UNFINISHED_LIFETIME
     forgotten = Upload.objects.filter(status=Upload.Status.RECEIVING, updated_at__lt=since)
-    return sum(drop(upload) for upload in list(forgotten[:DROPPED_AT_ONCE]))
+    return sum(drop(upload, since) for upload in list(forgotten[:DROPPED_AT_ONCE]))

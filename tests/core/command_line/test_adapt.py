@@ -122,14 +122,15 @@ def test_labels_name_groups_unless_told_otherwise(digits: Digits, names: Path, t
     assert main([*asked, "--set", "names_from_labels=no", "--out", str(tmp_path / "guessed")]) == 2
 
 
-def test_of_labels_from_review_a_person_s_count_and_of_held_out_images_none(digits: Digits, names: Path,
-                                                                          tmp_path: Path) -> None:
+def test_of_labels_from_review_a_person_s_count_and_of_held_out_images_none(
+        digits: Digits, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels, held_out = tmp_path / "labels.csv", tmp_path / "held_out.txt"
     labels.write_text("path,label,source,confidence\n" + "".join(
         f"digit-{index:04d}.png,NINE,{'person' if index < 4 else 'model'},0.5\n" for index in range(20)))
     held_out.write_text("digit-0003.png\n")
     assert main(["adapt", "--images", str(digits[0]), "--names", str(names), "--method", "kmeans", "--set", "starts=1",
                  "--labels", str(labels), "--held-out", str(held_out), "--out", str(tmp_path / "out")]) == 0
+    assert "1 of 4 labels are of images that are held out, and teach nothing" in capsys.readouterr().err
     assert json.loads((tmp_path / "out" / "result.json").read_text())["taught"] == [
         f"digit-{index:04d}.png" for index in range(3)]
 

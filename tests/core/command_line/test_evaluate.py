@@ -41,3 +41,13 @@ def test_paths_to_keep_to_are_read_as_other_text_is(tmp_path: Path, capsys: pyte
     said = capsys.readouterr().out.splitlines()
     assert "elsewhere has no true label (1 such paths" in said[0]
     assert json.loads(said[-1])["images"] == 2
+
+
+@pytest.mark.parametrize(("asked", "words"), [("", "only.txt: lists nothing"), ("d\n", "labels.csv that --only lists")])
+def test_what_to_keep_to_is_named_where_nothing_is_left(asked: str, words: str, tmp_path: Path,
+                                                        capsys: pytest.CaptureFixture[str]) -> None:
+    labels, only = tmp_path / "labels.csv", tmp_path / "only.txt"
+    labels.write_text("path,label,confidence,margin\na,cat,1,1\n")
+    only.write_text(asked)
+    assert main(["evaluate", "--labels", str(labels), "--truth", str(labels), "--only", str(only)]) == 2
+    assert words in capsys.readouterr().err

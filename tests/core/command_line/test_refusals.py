@@ -70,6 +70,8 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
                                            "its column source says that a model answered every line"),
     "labels of held-out images alone": (("--method", "kmeans", "--names", "{names}", "--labels", "{apart}",
                                          "--held-out", "{held_out}"), 2, "labels only images that are held out"),
+    "held-out of nothing": (("--names", "{names}", "--held-out", "{empty}"), 2, "empty.txt: holds out 0 of 60 images"),
+    "held-out of everything": (("--names", "{names}", "--held-out", "{every}"), 2, "every.txt: holds out 60 of 60"),
     "held-out that is not there": (("--names", "{names}", "--held-out", "{nowhere}"), 2, "neither a share"),
     "replay that no method has": (("--names", "{names}", "--replay", "{nowhere}"), 2, "Zero-shot has no replay"),
     "warm-up that no method has": (("--names", "{names}", "--warm-up", "{nowhere}"), 2, "Zero-shot has no warm-up"),
@@ -93,7 +95,9 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
 def test_it_says_what_is_wrong_and_leaves_nothing_behind(
         case: str, digits: Digits, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = {name: tmp_path / f"{name}.txt" for name in ("one", "twice", "latin", "strange", "nowhere", "answered",
-                                                         "guessed", "apart", "held_out")}
+                                                         "guessed", "apart", "held_out", "empty", "every")}
+    files["empty"].touch()
+    files["every"].write_text("".join(f"{path.name}\n" for path in sorted(digits[0].iterdir())))
     files["one"].write_text("zero\n")
     files["twice"].write_text("zero\none\nZero\n")
     files["latin"].write_bytes("Bär\nFüchse\n".encode("latin-1"))
@@ -108,7 +112,7 @@ def test_it_says_what_is_wrong_and_leaves_nothing_behind(
     assert code == expected, said
     assert words in said
     assert not (tmp_path / "out" / "labels.csv").exists()
-    if expected == 2:
+    if expected in (2, 3):
         assert not (tmp_path / "out").exists()
 
 

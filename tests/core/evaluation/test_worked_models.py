@@ -88,7 +88,7 @@ def test_errors_under_corruptions_are_those_worked_out_by_hand(tmp_path: Path, m
     monkeypatch.setattr(robustness, "CORRUPTIONS", ("brightness", "darkness", "contrast"))
     monkeypatch.setattr("core.evaluation.evidence.zero_shot_twin", lambda _: bright_above(0.5))
     greys = [flat(*[round(255 * grey)] * 3) for grey in (0.25, 0.62, 0.95, 0.08)]
-    found = robustness.corruptions(evidence(greys, ("dark", "bright", "bright", "dark"), tmp_path,
+    found = robustness.corruptions(evidence(greys, ("Dark", "bright ", "bright", "dark"), tmp_path,
                                             classifier=bright_above(0.7), adapted=True))
     wrong = {"brightness": ([0, 0, 0, 0, 1], [0, 0, 1, 1, 2]), "darkness": ([1, 1, 2, 2, 2], [0, 1, 1, 1, 2]),
              "contrast": ([1, 1, 1, 1, 1], [0, 0, 0, 0, 0])}  # of four, by severity: adapted, zero-shot

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -134,7 +135,7 @@ def test_everything_comes_back_in_another_house(tmp_path, settle, new_database, 
     assert subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder, check=False).returncode == 0
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o77 for path in folder.rglob("*")} == {0}
-    assert not list(house.home.glob("backup.*"))
+    assert not list(house.home.glob("backup.links*"))
 
     other = settle("other", new_database(kind))
     other.do("restore", str(folder))
@@ -224,7 +225,14 @@ def test_files_of_a_folder_or_a_bucket_that_wait_to_be_fetched_need_not_be_there
 def test_a_file_that_is_lost_already_is_named_and_no_half_backup_is_left(tmp_path, house):
     lost = next(path for path in (house.home / "media" / "images").rglob("*.png"))
     lost.unlink()
+    left = house.home / "backup.4711"  # by one of an earlier release that was killed
+    left.mkdir()
+    os.link(next((house.home / "media" / "images").rglob("*.png")), left / "image.png")
     said = house.refused("backup", str(tmp_path / "backup"))
+    assert not left.exists(), "what it links to stays on the disk for ever, deleted or not"
+    with (house.home / "backup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "another one is being made here" in house.refused("backup", str(tmp_path / "second"))
     assert f"{lost.relative_to(house.home)}: named by the database, and not there (1 such files)" in said
     assert not list(tmp_path.glob("backup*"))
-    assert not list(house.home.glob("backup.*"))
+    assert not list(house.home.glob("backup.links*"))
