@@ -86,7 +86,7 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
         opinion = second_opinion(request.method, asdict(settings), images, predictions.labels.numpy(), run)
         result = summarise(classifier, predictions, spaces, seed=request.seed, seconds=time.monotonic() - began,
                            peak_memory_bytes=peak_memory_bytes(run.device), refused=len(refused), opinion=opinion,
-                           pictures=run.pictures.drawn)
+                           pictures=run.pictures.drawn, told=tuple(problem.labelled.values()))
     first = _first(request, settings, problem, images, read, listener) if request.baseline else None
     said = verdict(request.method, settings, problem, result, predictions, first)
     result = replace(result, baseline=said.baseline)

@@ -90,7 +90,8 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
             peak_memory_bytes=peak_memory_bytes(surroundings.device),
             refused=run.collection.refusals.filter(left_out=False).count(), opinion=opinion,
             measured=measuring.measured(run, photographs, labels, held_out=False, taught=told),
-            pictures=surroundings.pictures.drawn, on_fold=lambda fold: surroundings.stage("scoring the answers"))
+            pictures=surroundings.pictures.drawn, told=tuple(problem.labelled.values()),
+            on_fold=lambda fold: surroundings.stage("scoring the answers"))
         surroundings.stage("drawing the map")
         places = map_places(spaces[0], run.seed)
         surroundings.stage("packing the model")

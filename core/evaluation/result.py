@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.classifier import Classifier, Predictions
+from core.evaluation.guard import evenness
 from core.evaluation.label_free import label_free_score
 from core.evaluation.signals import group_agreement, signals
 from core.pictures import Picture
@@ -68,7 +69,8 @@ class Result:
 def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence[Tensor], *, seed: int,
               seconds: float, peak_memory_bytes: int = 0, measured: Mapping[str, float] | None = None,
               baseline: Mapping[str, object] | None = None, refused: int = 0, opinion: float | None = None,
-              pictures: Sequence[Picture] = (), on_fold: Callable[[int], None] = lambda fold: None) -> Result:
+              pictures: Sequence[Picture] = (), told: Sequence[int] = (),
+              on_fold: Callable[[int], None] = lambda fold: None) -> Result:
     """Return the record of a run's answers.
 
     Args:
@@ -83,6 +85,7 @@ def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence
         refused: files that could not be read.
         opinion: another encoder's score of the groups; see `core.evaluation.second_opinion`.
         pictures: what the method drew.
+        told: the class of each image whose label it learnt from.
         on_fold: called before each regression of the score; may raise `Cancelled`.
     """
     labels: NDArray[np.integer] = predictions.labels.numpy()
@@ -106,7 +109,8 @@ def summarise(classifier: Classifier, predictions: Predictions, spaces: Sequence
         pictures=tuple(pictures),
         signals={**signals(predictions.probabilities.numpy()),
                  "group_agreement": group_agreement(features, labels, num_classes, seed),
-                 **({} if opinion is None else {"second_opinion": opinion})},
+                 **({} if opinion is None else {"second_opinion": opinion}),
+                 **({"label_evenness": evenness(np.bincount(told, minlength=num_classes).tolist())} if told else {})},
     )
 
 

@@ -78,7 +78,8 @@ def objection(run: Signs, baseline: Signs | None, measured: Difference | None = 
     found = guard.objection(
         run.histogram, baseline.histogram,
         baseline.signals.get("group_agreement") if baseline.method == "zeroshot" else None,  # k-means reads no names
-        taught=taught, opinions=None if ours is None or theirs is None else (ours, theirs))
+        taught=taught, opinions=None if ours is None or theirs is None else (ours, theirs),
+        label_evenness=run.signals.get("label_evenness"))
     return found or (_outdone(run, baseline) if taught else None)
 
 

@@ -33,6 +33,16 @@ def test_whose_labels_it_learnt_from_owes_its_baseline_no_evenness():
     assert objection(replace(uneven, labelled=False), K_MEANS) is not None
 
 
+def test_answers_far_more_uneven_than_both_labels_and_baseline_are_objected_to():
+    crowded = Signs(method="semimae", settings={}, histogram=(55, 3, 2), label_free_score=0.9, labelled=True)
+    for evenness, is_doubted in ((1.0, True), (0.6, True), (0.3, False)):
+        found = objection(replace(crowded, signals={"label_evenness": evenness}), K_MEANS)
+        assert (found is not None) == is_doubted
+    assert "the labels it learnt from: 55 in the largest" in str(objection(
+        replace(crowded, signals={"label_evenness": 1.0}), K_MEANS))
+    assert objection(replace(crowded, signals={"label_evenness": 1.0}), replace(K_MEANS, histogram=(56, 2, 2))) is None
+
+
 def test_where_a_sample_decides_no_sign_is_asked():
     gain = Difference(value=0.1, low=0.02, high=0.18, answered=50)
     loss, open_question = replace(gain, value=-0.1, low=-0.18, high=-0.02), replace(gain, low=-0.02)
