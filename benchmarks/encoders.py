@@ -114,8 +114,13 @@ ATTEMPTS = (
               switches={"mode": "replay", "mixing": "both"}),
     Contender(title="finetuning, mixed images alone", method="finetune", replays=True, attempt=True,
               switches={"mode": "replay", "mixed_only": True}),
+    Contender(title="Semi-MAE, a fifth of the weight", method="semimae", labelled=True, attempt=True,
+              switches={"reconstruction_weight": 1.0}),
+    Contender(title="Semi-MAE, half hidden", method="semimae", labelled=True, attempt=True,
+              switches={"mask_ratio": 0.5}),
+    Contender(title="Semi-MAE, twice as long", method="semimae", labelled=True, attempt=True, longer=2.0),
 )
-"""What was tried where a paper's claim does not hold here: MAE-CT's, and that mixing helps."""
+"""What was tried where a claim of a paper does not hold here: MAE-CT's, that mixing helps, that Semi-MAE's branch does."""
 
 CONTENDERS = (
     Contender(title="starter-mae", method=SHIPPED),
