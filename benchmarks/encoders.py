@@ -120,7 +120,7 @@ ATTEMPTS = (
               switches={"mask_ratio": 0.5}),
     Contender(title="Semi-MAE, twice as long", method="semimae", labelled=True, attempt=True, longer=2.0),
 )
-"""What was tried where a claim of a paper does not hold here: MAE-CT's, that mixing helps, that Semi-MAE's branch does."""
+"""What was tried where a claim of a paper does not hold here: MAE-CT's, that mixing helps, that a decoder does."""
 
 CONTENDERS = (
     Contender(title="starter-mae", method=SHIPPED),
