@@ -130,7 +130,7 @@ class Calibration:
 
 
 def of_result(kind: str, method: str, backbone: object, shown: Mapping[str, float | None],
-              begun_with: bool = False) -> Estimate | None:
+              begun_with: bool = False, even_poor: bool = False) -> Estimate | None:
     """Return the estimated accuracy of a result; None where none is good enough to be shown (`make bench-trust` tells).
 
     Nor is one for a foundation model or a method whose results were not calibrated, nor for fewer or more classes, nor
@@ -144,10 +144,11 @@ def of_result(kind: str, method: str, backbone: object, shown: Mapping[str, floa
             gave: those that were calibrated were as many as the classes.
         shown: signs by key; None where there is none.
         begun_with: whether it began with the encoder of an earlier run.
+        even_poor: return one that is not good enough to be shown, too, for who only asks which of two is larger.
     """
     calibration = calibration_of(kind, backbone)
     given = {name: value for name, value in shown.items() if value is not None}
-    if (calibration is None or not calibration.holds or method not in calibration.methods
+    if (calibration is None or not (calibration.holds or even_poor) or method not in calibration.methods
             or (begun_with and not calibration.begun_with)
             or not calibration.fewest <= given.get(CLASSES, 0) <= calibration.most
             or not given.keys() >= calibration.lines.keys()):

@@ -41,7 +41,7 @@ class Signs:
     labelled: bool = False
 
 
-def estimated(run: Signs, baseline: Signs | None) -> Estimate | None:
+def estimated(run: Signs, baseline: Signs | None, even_poor: bool = False) -> Estimate | None:
     """Return a run's estimated accuracy, of groups after their best match with classes; see `estimate.of_result`.
 
     None where none is good enough to be shown: neither groups whose number nobody gave nor runs without a foundation
@@ -51,7 +51,7 @@ def estimated(run: Signs, baseline: Signs | None) -> Estimate | None:
     backbone = run.settings.get("backbone") or run.settings.get("spaces") if published else ""
     return estimate.of_result(_kind(run), run.method, backbone, {
         **run.signals, "label_free_score": run.label_free_score,
-        "baseline_group_agreement": _confirmed(run, baseline)}, run.begun_with)
+        "baseline_group_agreement": _confirmed(run, baseline)}, run.begun_with, even_poor)
 
 
 def _kind(run: Signs) -> str:
@@ -85,10 +85,8 @@ def objection(run: Signs, baseline: Signs | None, measured: Difference | None = 
 
 def _outdone(run: Signs, baseline: Signs) -> Objection | None:
     """Return the objection to answers learnt from labels where more is estimated of the baseline's."""
-    ours, theirs = estimated(run, baseline), estimated(baseline, None)
-    if ours is None or theirs is None or ours.accuracy >= theirs.accuracy:
-        return None
-    return guard.outdone(ours.accuracy, theirs.accuracy)
+    ours, theirs = estimated(run, baseline, even_poor=True), estimated(baseline, None, even_poor=True)
+    return guard.outdone() if ours is not None and theirs is not None and ours.accuracy < theirs.accuracy else None
 
 
 def _confirmed(run: Signs, baseline: Signs | None) -> float | None:
