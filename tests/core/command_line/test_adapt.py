@@ -91,7 +91,8 @@ def test_labels_are_learnt_and_a_run_begins_with_an_earlier_model(
     assert said["labelled_images"] == 15
     result = json.loads((tmp_path / "first" / "result.json").read_text())
     assert result["taught"] == [f"digit-{index:04d}.png" for index in range(15)]
-    assert result["baseline"]["method"] == "zeroshot" and 0 < result["estimated"]["accuracy"] < 1
+    assert result["baseline"]["method"] == "zeroshot"
+    assert result["estimated"] is None, "what is estimated of answers that labels taught is too far off to be shown"
     assert said["start_from"] == str(tmp_path / "first")
     weights = (tmp_path / "first" / "model" / "model.safetensors").read_bytes()
     assert said["start_sha256"] == hashlib.sha256(weights).hexdigest()
