@@ -159,7 +159,7 @@ def is_objected_to(row: rows.Row, before: rows.Row, judged: Judged, left_out: li
         return True
     if judged.kind == "labels":
         if is_less_even(shown["histogram_entropy"], shown_before["histogram_entropy"], taught=True):
-            return True
+            return True  # the labels are as many of each class: as even as can be
         said = [one and one.estimate(signs) for one, signs in zip(left_out, (shown, shown_before), strict=True)]
         return said[0] is not None and said[1] is not None and said[0].accuracy < said[1].accuracy
     confirmed = shown_before.get("group_agreement") if judged.kind == "names" else None
