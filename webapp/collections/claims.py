@@ -104,7 +104,7 @@ def _more_bytes(contents: Mapping[str, Image], archive: Upload | None, file: Off
     """Return what taking a file over would add to what the collection's owner stores."""
     if archive is not None:
         found = archive.images.filter(duplicate_of=None).exclude(
-            sha256__in=collection.images.filter(upload__isnull=False).values("sha256"))
+            sha256__in=collection.images.values("sha256"))
         return found.aggregate(bytes=Sum("stored_bytes"))["bytes"] or 0
     source = contents.get(file.sha256)
     return source.stored_bytes if source is not None and source.collection_id != collection.pk else 0

@@ -160,7 +160,8 @@ def claim(request: HttpRequest) -> JsonResponse:
     try:
         return JsonResponse({"files": claims.claim(collection, request.user, files)})
     except Collection.DoesNotExist:
-        storage.forget_collection(collection.pk, [], [])  # what was linked into it meanwhile
+        if not Collection.objects.filter(pk=collection.pk).exists():  # nothing of one that is there may go
+            storage.forget_collection(collection.pk, [], [])  # what was linked into it meanwhile
         return refusal(404, "collection", "was deleted meanwhile", "send the files to another")
 
 

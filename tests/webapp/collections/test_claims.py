@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -171,3 +172,19 @@ def test_it_names_what_is_wrong_with_an_offer(signed_in, collection, files):
                               content_type="application/json")
     assert response.status_code == 400
     assert "sha256" in response.json()["error"]["fix"]
+
+
+def test_a_collection_that_is_deleted_meanwhile_is_said_to_be_and_nothing_of_it_stays(
+        signed_in, collection, other, brought, settings, monkeypatch):
+    brought("a.png", png(1))
+
+    def deleted(*_):
+        Collection.objects.filter(pk=other.pk).delete()
+        raise Collection.DoesNotExist
+
+    monkeypatch.setattr("webapp.collections.claims.store", deleted)
+    said = signed_in.post("/uploads/claim/", json.dumps({"collection": other.pk, "files": [
+        ["b.png", 1, 1, digest(png(1))]]}), content_type="application/json")
+    assert (said.status_code, "was deleted meanwhile" in said.content.decode()) == (404, True)
+    assert not list(Path(settings.MEDIA_ROOT).glob(f"images/{other.pk}/**/*.png"))
+    assert (Path(settings.MEDIA_ROOT) / collection.images.get().file).exists(), "what it was linked from stays"
