@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from core.__main__ import main
 from core.data.images import ImageSet, open_images
 from tests.core import random_weights
 
@@ -29,3 +31,25 @@ def digit_images(digits: tuple[Path, list[int]], tmp_path: Path) -> ImageSet:
     images, refused = open_images(digits[0], tmp_path / "unpacked")
     assert not refused
     return images
+
+
+@pytest.fixture(scope="module")
+def made(random_starters: Path, digits: tuple[Path, list[int]], digit_names: tuple[str, ...],
+         tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with three runs: zero-shot by one sentence a name, by seven, and k-means without names."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "names.txt").write_text("\n".join(digit_names))
+    named = ["--images", str(digits[0]), "--names", str(folder / "names.txt")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABELFREE_WEIGHTS", str(random_starters))
+        for name, templates in (("one", "one"), ("seven", "simple-7")):
+            assert main(["adapt", *named, "--set", f"templates={templates}", "--out", str(folder / name)]) == 0
+        assert main(["adapt", "--images", str(digits[0]), "--method", "kmeans", "--classes", "10",
+                     "--out", str(folder / "groups")]) == 0
+    return folder
+
+
+@pytest.fixture
+def runs(made: Path, tmp_path: Path) -> Path:
+    """Return a copy of the three runs to write into."""
+    return Path(shutil.copytree(made, tmp_path / "runs"))

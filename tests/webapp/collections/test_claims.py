@@ -178,11 +178,8 @@ def test_a_collection_that_is_deleted_meanwhile_is_said_to_be_and_nothing_of_it_
         signed_in, collection, other, brought, settings, monkeypatch):
     brought("a.png", png(1))
 
-    def deleted(*_):
-        Collection.objects.filter(pk=other.pk).delete()
-        raise Collection.DoesNotExist
-
-    monkeypatch.setattr("webapp.collections.claims.store", deleted)
+    # between the links and the rows
+    monkeypatch.setattr(claims.storage, "settle", lambda _names: Collection.objects.filter(pk=other.pk).delete())
     said = signed_in.post("/uploads/claim/", json.dumps({"collection": other.pk, "files": [
         ["b.png", 1, 1, digest(png(1))]]}), content_type="application/json")
     assert (said.status_code, "was deleted meanwhile" in said.content.decode()) == (404, True)
