@@ -166,7 +166,8 @@ def is_objected_to(row: rows.Row, before: rows.Row, judged: Judged, left_out: li
     opinions = shown.get("second_opinion"), shown_before.get("second_opinion")
     return (is_less_even(shown["histogram_entropy"], shown_before["histogram_entropy"])
             or (confirmed is not None and is_hardly_confirmed(confirmed, int(shown_before["classes"])))
-            or (opinions[0] is not None and opinions[1] is not None and is_doubted(opinions[0], opinions[1])))
+            or (opinions[0] is not None and opinions[1] is not None and is_doubted(opinions[0], opinions[1]))
+            or (method_of(row) == "finetune" and row.settings["mode"] != "replay"))
 
 
 def guard_lines(found: list[rows.Row]) -> Iterator[str]:

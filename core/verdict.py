@@ -76,7 +76,7 @@ def _signs(method: str, settings: Mapping[str, object], problem: Problem, result
     return Signs(
         method=method, settings=settings, histogram=result.histogram, label_free_score=result.label_free_score,
         signals=result.signals, begun_with=problem.start is not None, counted=problem.count is not None,
-        labelled=bool(problem.labelled))
+        labelled=bool(problem.labelled), replayed=problem.replay is not None)
 
 
 def _beside(method: str, predictions: Predictions, first: Baseline) -> dict[str, Any]:

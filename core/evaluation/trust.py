@@ -29,6 +29,7 @@ class Signs:
         begun_with: whether it begins with the encoder of an earlier run.
         counted: whether somebody said how many classes there are, by a number or by names.
         labelled: whether it was given images that a person labelled.
+        replayed: whether it was given a collection to replay.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Signs:
     begun_with: bool = False
     counted: bool = True
     labelled: bool = False
+    replayed: bool = False
 
 
 def estimated(run: Signs, baseline: Signs | None, even_poor: bool = False) -> Estimate | None:
@@ -80,7 +82,9 @@ def objection(run: Signs, baseline: Signs | None, measured: Difference | None = 
         baseline.signals.get("group_agreement") if baseline.method == "zeroshot" else None,  # k-means reads no names
         taught=taught, opinions=None if ours is None or theirs is None else (ours, theirs),
         label_evenness=run.signals.get("label_evenness"))
-    return found or (_outdone(run, baseline) if taught else None)
+    if found is None and taught:
+        return _outdone(run, baseline)
+    return found or (guard.WITHOUT_REPLAY if run.method == "finetune" and not run.replayed else None)
 
 
 def _outdone(run: Signs, baseline: Signs) -> Objection | None:

@@ -169,6 +169,7 @@ def _signs(run: Run) -> Signs:
         method=run.method, settings=run.settings, histogram=run.result.get("histogram") or (),
         label_free_score=run.result.get("label_free_score"), signals=run.result.get("signals") or {},
         begun_with=run.start_from_id is not None, labelled=bool(run.result.get("taught")),
+        replayed=run.replay_id is not None,
         counted=run.num_classes is not None or run.class_list_version_id is not None)
 
 

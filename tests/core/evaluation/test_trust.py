@@ -65,7 +65,14 @@ def test_names_that_no_groups_confirm_are_objected_to_by_what_the_baseline_shows
 def test_groups_owe_no_names_anything():
     loose = replace(K_MEANS, signals={**K_MEANS.signals, "group_agreement": 0.1})  # of two starts of k-means
     for method in ("turtle", "maect", "finetune"):
-        assert objection(replace(TURTLE, method=method), loose) is None
+        assert objection(replace(TURTLE, method=method, replayed=True), loose) is None
+
+
+def test_finetuning_without_replay_is_objected_to_until_a_sample_speaks_for_it():
+    forgetful = replace(TURTLE, method="finetune")
+    assert "replay collection" in str(objection(forgetful, K_MEANS))
+    assert objection(replace(forgetful, replayed=True), K_MEANS) is None
+    assert objection(forgetful, K_MEANS, Difference(value=0.1, low=0.02, high=0.18, answered=50)) is None
 
 
 @pytest.mark.parametrize(("change", "is_given"), [
