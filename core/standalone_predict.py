@@ -164,7 +164,7 @@ def eight_bits(pixels: np.ndarray) -> np.ndarray:
     if pixels.dtype.kind == "f" and low >= 0 and high <= 1:
         start, factor = 0.0, 255.0
     elif low >= 0 and high <= 65535:
-        start, factor = 0.0, 1.0 if pixels.dtype.kind == "f" and high <= 255 else 1 / 257
+        start, factor = 0.0, 255 / next(full for depth in (8, 10, 12, 14, 16) if high <= (full := 2**depth - 1))
     else:
         start, factor = low, 255 / (high - low)
     return np.rint((pixels.astype(np.float64) - start) * factor).astype(np.uint8)

@@ -43,6 +43,8 @@ _BROKEN = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, A
            NotImplementedError, AttributeError, struct.error, zlib.error)
 _WHITE = (255, 255, 255, 255)
 _SCALED_AT_ONCE = 1 << 20
+_DEPTHS = (8, 10, 12, 14, 16)
+"""Bits of a pixel that cameras and microscopes write; most of them into 16-bit files, whose header says 16."""
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*")
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"})
 
@@ -161,14 +163,17 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(pixels: np.ndarray) -> np.ndarray:
-    """Scale integers or floats (H, W) of any depth to 0 … 255; what fits no usual range is stretched from its own."""
+    """Scale integers or floats (H, W) of any depth to 0 … 255; what fits no usual range is stretched from its own.
+
+    The depth is the least of `_DEPTHS` that holds every pixel: 12 bits in a 16-bit file would be all but black.
+    """
     low, high = float(pixels.min()), float(pixels.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("pixels that are not numbers")
     if pixels.dtype.kind == "f" and low >= 0 and high <= 1:
         start, factor = 0.0, 255.0
     elif low >= 0 and high <= 65535:
-        start, factor = 0.0, 1.0 if pixels.dtype.kind == "f" and high <= 255 else 1 / 257
+        start, factor = 0.0, 255 / next(full for depth in _DEPTHS if high <= (full := 2**depth - 1))
     else:
         start, factor = low, 255 / (high - low)
     scaled = np.empty(pixels.shape, np.uint8)

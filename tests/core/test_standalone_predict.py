@@ -135,6 +135,7 @@ def test_of_a_folder_the_same_files_are_answered_as_by_us(package: Path, folder:
     pillow_heif.from_pillow(picture(25)).save(folder / "telephone.jpg", format="HEIF")
     deep = np.random.default_rng(26).integers(0, 65535, (40, 50), dtype=np.uint16)
     Image.fromarray(deep).save(folder / "white is zero.tif", tiffinfo={262: 0})
+    Image.fromarray(deep // 16).save(folder / "twelve bits.tif")
     (tmp_path / "elsewhere").mkdir()
     (folder / "linked").symlink_to(tmp_path / "elsewhere")
     (folder / "empty.png").touch()
@@ -145,7 +146,8 @@ def test_of_a_folder_the_same_files_are_answered_as_by_us(package: Path, folder:
     assert done.returncode == 0, done.stderr
     images, refused = open_images(folder, tmp_path / "unpacked")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert {"noext", "photo.JPG.bak", "tabend.png ", "telephone", "white is zero.tif"} <= set(images.names)
+    assert {"noext", "photo.JPG.bak", "tabend.png ", "telephone", "twelve bits.tif",
+            "white is zero.tif"} <= set(images.names)
     assert [line["path"] for line in lines] == list(images.names)
     found = torch.tensor([list(line["probabilities"].values()) for line in lines])
     torch.testing.assert_close(found, classifier("zero-shot").predict(images).probabilities, rtol=0, atol=1e-6)
