@@ -1,14 +1,14 @@
 """Never worse than the baseline: what says that a run's answers should not replace the baseline's.
 
 Rules chosen on committed rows (docs/decisions.md, 2026-11-21, 2026-11-28, 2026-11-30, 2026-12-01). Runs of an earlier
-preset that lost accuracy spread their images less evenly over the classes than the baseline did, as in Musgrave et
-al., "Three New Validators", 2022 (arXiv:2208.07360), where the balance of the answered classes is one. Where groups
-that know no names hardly confirm the baseline's names (after Jiang et al., ICLR 2022, arXiv:2106.13799), a method that
+preset that lost accuracy spread their images less evenly over the classes than the baseline did, as in Musgrave et al.,
+"Three New Validators", 2022 (arXiv:2208.07360), where the balance of the answered classes is one. Where groups that
+know no names hardly confirm the baseline's names (after Jiang et al., ICLR 2022, arXiv:2106.13799), a method that
 learns from them learns mistakes. Of two groupings, one that an encoder which took no part finds much harder to repeat
 is not to be preferred. What learnt from a person's labels is held against the baseline by what is estimated of both.
 And what is finetuned without replay has lost right answers so often that nothing but a sample speaks for it (Li et al.,
-2021, and our rows). All of these are signs: where a random sample shows which of the two has more right, it settles the matter
-(`core.evaluation.paired`). The label-free score did not tell such runs apart. No torch here: the web imports it.
+2021, and our rows). All of these are signs: where a random sample shows which of the two has more right, it settles the
+matter (`core.evaluation.paired`). The label-free score did not tell such runs apart. No torch here: the web imports it.
 
 Symbols: K classes.
 """

@@ -40,6 +40,7 @@ from webapp.runs.live import alarm, place, worker_notice
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_own_run, get_trashed_run, get_visible_run
 from webapp.runs.starting import Asked, start_run
+from webapp.sharing.access import collections_of
 from webapp.spot_checks.outcome import Outcome, standing
 
 router = Router(tags=["runs"])
@@ -158,7 +159,7 @@ def pause(request: HttpRequest, pk: int) -> RunOut:
 def resume(request: HttpRequest, pk: int) -> RunOut:
     """Queue the run again; it goes on from its checkpoint to the same answer."""
     run = get_own_run(request, pk)
-    if not starting.resume(run):
+    if not starting.resume(run, collections_of(request.user)):
         raise ApiError(HTTPStatus.CONFLICT, f"run {pk}", f"is {run.status}, neither paused nor retryable",
                        "start another run, or wait for this one")
     record(request, run.collection, f"resumed run {run.pk}")

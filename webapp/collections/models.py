@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
+
+TRASH_LIFETIME = timedelta(days=30)
+"""Of collections and runs: for so long what was deleted can be restored."""
 
 
 class ClassList(models.Model):

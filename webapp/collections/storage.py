@@ -124,7 +124,7 @@ def forget_trial(file: str) -> None:
         trial_note(file).unlink(missing_ok=True)
 
 
-def note_deletion(collection_id: int, upload_ids: Iterable[UUID], run_ids: Iterable[int]) -> None:
+def note_deletion(collection_id: int, upload_ids: Iterable[str], run_ids: Iterable[int]) -> None:
     """Write down whose files go with a collection, before it is deleted; `noted_deletions` has it until they are gone.
 
     The rows say it no more once they are deleted, and the process may end before the files are.
@@ -134,7 +134,7 @@ def note_deletion(collection_id: int, upload_ids: Iterable[UUID], run_ids: Itera
     part = note.with_name(f"{note.name}.{os.getpid()}.part")
     try:
         with part.open("w") as file:
-            json.dump({"upload_ids": [str(pk) for pk in upload_ids], "run_ids": list(run_ids)}, file)
+            json.dump({"upload_ids": list(upload_ids), "run_ids": list(run_ids)}, file)
             file.flush()
             os.fsync(file.fileno())
         part.replace(note)

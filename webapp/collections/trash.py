@@ -5,16 +5,17 @@ from __future__ import annotations
 import unicodedata
 
 from django.contrib import messages
-from django.db.models import Prefetch
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Prefetch, Q
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from core.names import tidy
 from webapp.audit.trail import record
-from webapp.collections.deletion import TRASH_LIFETIME, delete_collection, restore_collection
-from webapp.collections.models import Image
+from webapp.collections.deletion import delete_collection, restore_collection
+from webapp.collections.models import TRASH_LIFETIME, Image
 from webapp.collections.permissions import get_trashed_collection
+from webapp.runs.models import Run
 from webapp.runs.permissions import own_trashed_runs
 from webapp.sharing.access import trashed_collections_of
 
@@ -35,9 +36,12 @@ def index(request: HttpRequest) -> HttpResponse:
 def restore(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a collection out of the trash."""
     collection = get_trashed_collection(request, pk)
-    restore_collection(collection)
+    if not restore_collection(collection):
+        raise Http404  # its time was over a moment ago
     record(request, collection, "restored it from the trash")
-    messages.success(request, f"“{collection.name}” is back, with its images, runs and people.")
+    paused = collection.runs.filter(Q(status=Run.Status.PAUSED) | Q(pause_requested=True)).exists()
+    go_on = " Runs that were under way are paused: resume those that are to go on." if paused else ""
+    messages.success(request, f"“{collection.name}” is back, with its images, runs and people.{go_on}")
     return redirect("collections:images", pk)
 
 
@@ -49,7 +53,8 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, "Nothing was deleted: the name you typed is not the collection's.")
     else:
         record(request, collection, "deleted it for good")
-        delete_collection(collection)
+        if not delete_collection(collection):
+            raise Http404  # restored a moment ago, or deleted
         messages.success(request, f"“{collection.name}” is deleted for good, with its images and runs.")
     return redirect("collections:trash")
 

@@ -13,7 +13,6 @@ finds it, and the labels that people gave in its review teach nobody. What needs
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -21,15 +20,13 @@ from django.db.models import Count
 from django.utils import timezone
 
 from core.errors import DataError
-from webapp.collections.models import Collection
+from webapp.collections.models import TRASH_LIFETIME, Collection
 from webapp.review.models import Correction
 from webapp.runs.models import LIVE, Run
 from webapp.runs.querysets import RunQuerySet
 from webapp.runs.room import features_folder
 from webapp.runs.words import title_of
 
-TRASH_LIFETIME = timedelta(days=30)
-"""Of collections as well (`webapp.collections.deletion`)."""
 DELETED_AT_ONCE = 50
 
 

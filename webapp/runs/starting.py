@@ -130,6 +130,7 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
         replays(parsed, given=replay is not None)
     check_run(collection, package_bytes(foundations(settings)))
     with transaction.atomic():
+        _hold(collection)
         baseline = _baseline(collection, parsed, method, asked, seed)
         run = Run.objects.create(
             collection=collection, owner=collection.owner, method=method, settings=settings, preset=preset, seed=seed,
@@ -139,9 +140,20 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
     return run
 
 
-def resume(run: Run) -> bool:
-    """Let a paused run go on, or one that failed of what may work now; return whether it could."""
+def resume(run: Run, readable: QuerySet[Collection]) -> bool:
+    """Let a paused run go on, or one that failed of what may work now; return whether it could.
+
+    Args:
+        run: its row.
+        readable: the collections that the person may read by now.
+
+    Raises:
+        DataError: where it uses another collection, or a run of one, that they may not, or that is gone.
+    """
+    _check_readable(run, readable)
+    further_collections(run, readable)
     with transaction.atomic():
+        _hold(run.collection)
         could = run.resume()
         if could:
             _send_on_commit(run)
@@ -205,6 +217,16 @@ def _check_other(field: str, method: str, other: Collection) -> None:
         raise ConfigError(field, f"{METHODS[method].title} has no {field.replace('_', '-')}; leave it out")
     if not other.images.exists():
         raise DataError(field, f"{other.name!r} has no images; choose another collection, or none")
+
+
+def _hold(collection: Collection) -> None:
+    """Keep a collection out of the trash for the rest of a transaction: there nobody could see or stop its runs.
+
+    Raises:
+        DataError: where it is in the trash by now.
+    """
+    if Collection.objects.select_for_update(no_key=True).filter(pk=collection.pk, trashed_at=None).first() is None:
+        raise DataError("collection", f"{collection.name!r} was deleted meanwhile; restore it from the trash first")
 
 
 def _check_readable(run: Run, readable: QuerySet[Collection]) -> None:

@@ -14,6 +14,7 @@ from core.question import obstacle
 from core.recommendation import recommend_method
 from core.settings import describe
 from webapp.audit.trail import record
+from webapp.collections.models import TRASH_LIFETIME
 from webapp.collections.permissions import get_own_collection
 from webapp.runs import counting, deletion, figures, further, histograms, known_answers, starting
 from webapp.runs import live as state
@@ -91,7 +92,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     if run.is_terminal and run.role == Role.OWNER:
         context |= {"kept_for": deletion.obstacle(run), "labelled_count": deletion.count_labelled(run),
                     "named_count": spot_checks.count_named(run),
-                    "trash_days": deletion.TRASH_LIFETIME.days}
+                    "trash_days": TRASH_LIFETIME.days}
     return render(request, "runs/detail.html", context)
 
 
@@ -150,10 +151,13 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
     """Let a run that is paused, or failed of what may work now, go on from its checkpoint."""
     run = get_own_run(request, pk)
-    if not starting.resume(run):
-        messages.info(request, "This run is neither paused nor to be tried again, so there was nothing to resume.")
-    else:
-        record(request, run.collection, f"resumed run {run.pk}")
+    try:
+        if starting.resume(run, collections_of(request.user)):
+            record(request, run.collection, f"resumed run {run.pk}")
+        else:
+            messages.info(request, "This run is neither paused nor to be tried again, so there was nothing to resume.")
+    except DataError as error:
+        messages.error(request, str(error))
     return redirect("runs:detail", run.pk)
 
 

@@ -14,8 +14,9 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, Model, QuerySet
 from django.http import Http404, HttpRequest
+from django.utils import timezone
 
-from webapp.collections.models import Collection
+from webapp.collections.models import TRASH_LIFETIME, Collection
 from webapp.sharing.models import Role
 
 Thing = TypeVar("Thing", bound=Model)
@@ -30,7 +31,8 @@ def collections_of(user: AbstractBaseUser, least: Role = Role.VIEWER) -> QuerySe
 
 def trashed_collections_of(user: AbstractBaseUser) -> QuerySet[Collection]:
     """Return the collections in the trash that a person may restore: those they own."""
-    return Collection.objects.filter(memberships__user=user, memberships__role=Role.OWNER).exclude(trashed_at=None)
+    return Collection.objects.filter(memberships__user=user, memberships__role=Role.OWNER,
+                                     trashed_at__gt=timezone.now() - TRASH_LIFETIME)
 
 
 def find(request: HttpRequest, things: QuerySet[Thing], pk: object, least: Role, through: str = "") -> Thing:

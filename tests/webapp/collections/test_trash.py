@@ -8,11 +8,12 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from webapp.collections import storage
-from webapp.collections.deletion import delete_collection, empty_trash, finish_deletions
+from webapp.collections import deletion, storage
+from webapp.collections.deletion import delete_collection, empty_trash, finish_deletions, restore_collection
 from webapp.collections.models import Collection, Image, Upload
 from webapp.runs.models import Run
 from webapp.sharing.models import Membership
+from workers.lease import Lease
 
 
 @pytest.fixture
@@ -36,8 +37,12 @@ def test_what_is_in_the_trash_is_nowhere(trashed, signed_in, alice):
     assert "1 collection can be restored" in signed_in.get("/").content.decode()
 
 
-def test_its_runs_stop(trashed):
-    assert trashed.runs.get().status == "cancelled"
+def test_its_runs_pause_until_it_comes_back(trashed, signed_in):
+    assert trashed.runs.get().status == "paused"
+    said = signed_in.post(f"/collections/trash/{trashed.pk}/restore/", follow=True).content.decode()
+    assert "Runs that were under way are paused" in said
+    assert signed_in.post(f"/runs/{trashed.runs.get().pk}/resume/").status_code == 302
+    assert trashed.runs.get().status == "queued"
 
 
 def test_it_comes_back_whole(trashed, signed_in, charlie):
@@ -85,6 +90,53 @@ def test_after_thirty_days_it_is_gone(trashed, alice):
     assert empty_trash() == 1
     assert list(Collection.objects.all()) == [kept]
     assert empty_trash() == 0
+
+
+def test_what_was_restored_meanwhile_stays(trashed, signed_in):
+    as_it_was_seen = Collection.objects.get(pk=trashed.pk)
+    assert restore_collection(trashed)
+    assert not delete_collection(as_it_was_seen)
+    assert signed_in.get(f"/collections/{trashed.pk}/images/").status_code == 200
+
+
+def test_whose_time_is_over_is_not_restored(trashed, signed_in):
+    Collection.objects.filter(pk=trashed.pk).update(trashed_at=timezone.now() - timedelta(days=30))
+    assert f"/trash/{trashed.pk}/" not in signed_in.get("/collections/trash/").content.decode()
+    assert signed_in.post(f"/collections/trash/{trashed.pk}/restore/").status_code == 404
+    assert not restore_collection(trashed)
+
+
+def test_a_large_one_goes_in_slices_and_leaves_no_file(filled, monkeypatch, django_capture_on_commit_callbacks):
+    collection, places = filled
+    late = Upload.objects.create(collection=collection, name="b.png", size_bytes=1)
+    storage.upload_file(late.pk).touch()
+    monkeypatch.setattr(deletion, "ROWS_A_SLICE", 1)
+    monkeypatch.setattr(deletion, "SLICES_AT_ONCE", 1)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert delete_collection(collection)
+        assert (Collection.objects.count(), Upload.objects.count()) == (1, 1)
+        assert [empty_trash(), empty_trash()] == [1, 0]
+    assert not Collection.objects.exists()
+    assert not any(place.exists() for place in (*places, storage.upload_file(late.pk)))
+
+
+def test_it_is_not_gone_before_the_worker_of_its_run_has_stopped(trashed, settings, django_capture_on_commit_callbacks):
+    """Which writes its checkpoint as it stops."""
+    restore_collection(trashed)
+    run = trashed.runs.get()
+    run.resume()
+    token = Run.objects.claim(run.pk, "worker")
+    trashed.refresh_from_db()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert delete_collection(trashed)
+        assert empty_trash() == 0
+        assert Run.objects.fenced(run.pk, token).filter(cancel_requested=True).exists()
+        checkpoint = settings.RUNS_ROOT / str(run.pk) / "checkpoint.safetensors"
+        checkpoint.parent.mkdir(parents=True)
+        checkpoint.touch()
+        Lease(run.pk, token).cancel()
+        assert empty_trash() == 1
+    assert not checkpoint.parent.exists()
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from core.errors import DataError
 from tests.webapp.runs import rows
 from webapp.audit.trail import history
 from webapp.collections.deletion import delete_collection, empty_trash, restore_collection, trash_collection
-from webapp.collections.models import Collection
+from webapp.collections.models import TRASH_LIFETIME, Collection
 from webapp.review.confirmed import confirmed_labels
 from webapp.runs import comparison
-from webapp.runs.deletion import TRASH_LIFETIME, delete_run, restore_run, trash_run
+from webapp.runs.deletion import delete_run, restore_run, trash_run
 from webapp.runs.further import earlier_run
 from webapp.runs.models import Run, Trial
 from webapp.runs.room import features_folder

@@ -11,11 +11,11 @@ from core.errors import ConfigError, DataError
 from tests.webapp.runs import rows
 from tests.webapp.runs.test_new import address, filled
 from webapp.collections.deletion import delete_collection, restore_collection, trash_collection
-from webapp.collections.models import Image, Upload
+from webapp.collections.models import Collection, Image, Upload
 from webapp.runs.forms import RunForm
 from webapp.runs.further import count_brought, earlier_run, further_collections, other_collection
 from webapp.runs.models import Run
-from webapp.runs.starting import start_again, start_run
+from webapp.runs.starting import resume, start_again, start_run
 from webapp.sharing.access import collections_of
 from webapp.sharing.models import Membership, Role
 
@@ -112,6 +112,33 @@ def test_another_collection_that_is_deleted_is_missed_too(collection, sketches, 
     run = Run.objects.get(pk=run.pk)
     with pytest.raises(DataError, match=f"collection {pk}, which this run {use}, is not there any more"):
         other_collection(run, field)
+
+
+@pytest.mark.parametrize("field", ["also", "warm_up"])
+def test_a_paused_run_goes_on_only_with_what_the_person_may_read_by_now(
+        signed_in, alice, charlie, collection, sent, field):
+    theirs = other(charlie, "theirs")
+    shared = Membership.objects.create(collection=theirs, user=alice, role=Role.VIEWER)
+    run = start_run(collection=collection, method="must", values={}, **{field: [theirs] if field == "also" else theirs})
+    run.request_pause()
+    shared.delete()
+    for place in (reverse("runs:resume", args=[run.pk]), f"/api/v1/runs/{run.pk}/resume"):
+        said = signed_in.post(place, follow=True).content.decode()
+        assert "is not there any more" in said
+    run.refresh_from_db()
+    assert run.status == "paused"
+    Membership.objects.create(collection=theirs, user=alice, role=Role.VIEWER)
+    assert resume(run, collections_of(alice))
+
+
+def test_nothing_begins_or_goes_on_in_the_trash(alice, collection, sent):
+    paused = start_run(collection=collection, method="must", values={})
+    paused.request_pause()
+    trash_collection(Collection.objects.get(pk=collection.pk))  # in another tab
+    with pytest.raises(DataError, match="was deleted meanwhile"):
+        start_run(collection=collection, method="must", values={})
+    with pytest.raises(DataError, match="was deleted meanwhile"):
+        resume(paused, collections_of(alice))
 
 
 def test_an_earlier_run_that_is_deleted_is_missed_and_its_page_says_so(signed_in, collection, sketches, sent):
