@@ -17,12 +17,11 @@ from core.recommendation import LargerModel, larger_model
 from core.settings import Setting, Value, defaults, describe, split_list
 from webapp.collections.forms import MAX_CLASSES
 from webapp.collections.models import Collection
-from webapp.runs.further import count_brought
+from webapp.runs.further import OTHER_COLLECTIONS, count_brought
 from webapp.runs.models import Run
 from webapp.runs.presence import are_on_gpu
 from webapp.runs.starting import (
     MAX_SEED,
-    OTHER_COLLECTIONS,
     Asked,
     adapted_runs,
     foundations,

@@ -16,13 +16,17 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q, QuerySet
 
-from core.errors import DataError
+from core.catalog import METHODS
+from core.errors import ConfigError, DataError
+from core.settings import describe
 from webapp.collections.models import Collection, Image
 from webapp.runs.models import Run
 from webapp.sharing.access import collections_of
 
 USES = {"warm_up": "warms up on", "replay": "replays"}
 """Field of a run -> what it does with the collection."""
+OTHER_COLLECTIONS = {"warm_up": "warm_up_epochs", "replay": "replay_share"}
+"""Field of a run -> the setting that methods have which make use of it."""
 
 
 class Named(NamedTuple):
@@ -107,6 +111,30 @@ def earlier_run(run: Run) -> Run | None:
                                       "restore it from the trash, or change the settings and begin with another, or "
                                       "with the published weights")
     return found
+
+
+def check_other(field: str, method: str, other: Collection) -> None:
+    """Refuse a warm-up or a replay that the method has not, or that has nothing to show."""
+    if OTHER_COLLECTIONS[field] not in describe(METHODS[method].settings):
+        raise ConfigError(field, f"{METHODS[method].title} has no {field.replace('_', '-')}; leave it out")
+    if not other.images.exists():
+        raise DataError(field, f"{other.name!r} has no images; choose another collection, or none")
+
+
+def check_readable(run: Run, readable: QuerySet[Collection]) -> None:
+    """Refuse to use again what a person may not read by now; of what collection it is, they are not told.
+
+    Raises:
+        DataError: where a collection, or the run to begin with, is none of `readable`, or gone.
+    """
+    earlier = earlier_run(run)
+    used = {"warm_up": run.warm_up_id, "replay": run.replay_id,
+            "start_from": earlier.collection_id if earlier else None}
+    for field, pk in used.items():
+        if pk not in (None, run.collection_id) and not readable.filter(pk=pk).exists():
+            raise DataError(field, "what this run used is not there any more; change the settings and start a run "
+                                   "without it")
+    further_collections(run, readable)
 
 
 def named(run: Run, user: AbstractBaseUser | AnonymousUser) -> list[Named]:

@@ -15,12 +15,20 @@ from core.catalog import METHODS, FinetuneSettings, Settings, from_scratch, pars
 from core.errors import ConfigError, DataError
 from core.presets.table import PRESETS, recommend
 from core.question import Question, fewest_labels, obstacle
-from core.settings import Value, describe, split_list
+from core.settings import Value, split_list
 from webapp.collections.models import ClassListVersion, Collection, Upload
 from webapp.collections.room import check_run
 from webapp.review.confirmed import confirmed_labels
 from webapp.runs.counting import answers_all, count_different, too_few
-from webapp.runs.further import brought, count_brought, earlier_run, further_collections, other_collection
+from webapp.runs.further import (
+    brought,
+    check_other,
+    check_readable,
+    count_brought,
+    earlier_run,
+    further_collections,
+    other_collection,
+)
 from webapp.runs.models import LIVE, Run
 from webapp.runs.room import package_bytes
 from workers.app import send
@@ -30,8 +38,6 @@ CHANGED = " (changed)"
 """Follows a preset's name where the person's own settings differ from it."""
 ABANDONED = timedelta(minutes=2)
 """An upload that received nothing for this long no longer holds a run back; its client has gone."""
-OTHER_COLLECTIONS = {"warm_up": "warm_up_epochs", "replay": "replay_share"}
-"""What a run may see beside its own collection, and the setting that methods have which make use of it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,7 +129,7 @@ def start_run(*, collection: Collection, method: str, values: Mapping[str, objec
     _check_also(collection, method, also)
     for field, other in (("warm_up", warm_up), ("replay", replay)):
         if other is not None:
-            _check_other(field, method, other)
+            check_other(field, method, other)
     if start_from is not None:
         _check_start(start_from, settings)
     if isinstance(parsed, FinetuneSettings):
@@ -150,8 +156,7 @@ def resume(run: Run, readable: QuerySet[Collection]) -> bool:
     Raises:
         DataError: where it uses another collection, or a run of one, that they may not, or that is gone.
     """
-    _check_readable(run, readable)
-    further_collections(run, readable)
+    check_readable(run, readable)
     with transaction.atomic():
         _hold(run.collection)
         could = run.resume()
@@ -167,7 +172,7 @@ def start_again(run: Run, readable: QuerySet[Collection] | None = None) -> Run:
         DataError: where it used another collection, or a run of one, that they may not read by now, or that is gone.
     """
     if readable is not None:
-        _check_readable(run, readable)
+        check_readable(run, readable)
     return start_run(collection=run.collection, method=run.method, values=run.settings, seed=run.seed,
                      preset=preset_of(run),
                      asked=Asked(version=run.class_list_version, num_classes=run.num_classes),
@@ -211,14 +216,6 @@ def check(collection: Collection, method: str, question: Question, settings: Set
         raise DataError("classes", "one class leaves nothing to tell apart; give at least two")
 
 
-def _check_other(field: str, method: str, other: Collection) -> None:
-    """Refuse a warm-up or a replay that the method has not, or that has nothing to show."""
-    if OTHER_COLLECTIONS[field] not in describe(METHODS[method].settings):
-        raise ConfigError(field, f"{METHODS[method].title} has no {field.replace('_', '-')}; leave it out")
-    if not other.images.exists():
-        raise DataError(field, f"{other.name!r} has no images; choose another collection, or none")
-
-
 def _hold(collection: Collection) -> None:
     """Keep a collection out of the trash for the rest of a transaction: there nobody could see or stop its runs.
 
@@ -227,17 +224,6 @@ def _hold(collection: Collection) -> None:
     """
     if Collection.objects.select_for_update(no_key=True).filter(pk=collection.pk, trashed_at=None).first() is None:
         raise DataError("collection", f"{collection.name!r} was deleted meanwhile; restore it from the trash first")
-
-
-def _check_readable(run: Run, readable: QuerySet[Collection]) -> None:
-    """Refuse to use again what the person may not read; of what collection it is, they are not told."""
-    earlier = earlier_run(run)
-    used = {"warm_up": run.warm_up_id, "replay": run.replay_id,
-            "start_from": earlier.collection_id if earlier else None}
-    for field, pk in used.items():
-        if pk not in (None, run.collection_id) and not readable.filter(pk=pk).exists():
-            raise DataError(field, "what this run used is not there any more; change the settings and start a run "
-                                   "without it")
 
 
 def _check_also(collection: Collection, method: str, also: Sequence[Collection]) -> None:

@@ -275,7 +275,8 @@ def test_a_large_deep_picture_is_scaled_in_a_small_part_of_its_size():
     assert peak < 4 * pixels.nbytes
 
 
-@pytest.mark.parametrize(("bits", "brightest"), [(8, 255), (10, 1023), (12, 4095), (12, 1500), (14, 16383), (16, 65535)])
+@pytest.mark.parametrize(("bits", "brightest"),
+                         [(8, 255), (10, 1023), (12, 4095), (12, 1500), (14, 16383), (16, 65535)])
 def test_fewer_bits_than_the_file_has_room_for_are_as_bright_as_they_were_taken(bits, brightest):
     pixels = np.array([[0, brightest // 2, brightest]] * 3, np.uint16)
     shown = np.asarray(decode(encoded(Image.fromarray(pixels), "TIFF"), "cells.tif"))[0, :, 0]
