@@ -79,7 +79,7 @@ empty_trash()  # as the reaper does, who measures what was there before
 runs = apps.get_model("runs.Run").objects.filter(pk__in=[1, 3]).order_by("pk")
 measured = runs.values_list("stored_bytes", flat=True)
 deleted = [browser.post(f"/runs/3/{verb}/").status_code for verb in ("delete", "delete", "restore")]
-members = list(apps.get_model("sharing.Membership").objects.order_by("pk")
+members = list(apps.get_model("sharing.Membership").objects.order_by("collection")
                .values_list("collection_id", "user__username", "role"))
 print(json.dumps({"counted": counted, "kept": kept, "opened": opened, "written": written, "members": members,
                   "measured": list(measured), "deleted": deleted}))

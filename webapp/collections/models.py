@@ -62,6 +62,8 @@ class Collection(models.Model):
     mirror = models.BooleanField(default=True, help_text="mirror images mean the same")
     trashed_at = models.DateTimeField(null=True, blank=True, help_text="when it was deleted; restored by emptying this")
     created_at = models.DateTimeField(auto_now_add=True)
+    images_bytes = models.BigIntegerField(default=0, help_text="sum of its images' stored_bytes: with a quota it is "
+                                                               "asked for each file that comes")
     features_bytes = models.BigIntegerField(default=0, help_text="of the features that its runs share; measured")
 
     def __str__(self) -> str:

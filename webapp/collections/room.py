@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import QuerySet, Sum
 
 from core.errors import DataError
-from webapp.collections.models import Collection, Image, Upload
+from webapp.collections.models import Collection, Upload
 from webapp.collections.tus import Refused
 from webapp.runs.models import Run
 
@@ -102,7 +102,7 @@ def shares(people: Iterable[int], besides: Upload | None = None) -> dict[int, Sh
     waiting = Upload.objects.filter(collection__in=theirs, status__in=ARRIVING)
     if besides is not None:
         waiting = waiting.exclude(pk=besides.pk)
-    images = _by_owner(Image.objects.filter(collection__in=theirs), "stored_bytes")
+    images = _by_owner(theirs, "images_bytes", owner="owner")
     arriving = _by_owner(waiting, "size_bytes")
     runs = _by_owner(Run.everything.filter(collection__in=theirs), "stored_bytes")
     features = _by_owner(theirs, "features_bytes", owner="owner")

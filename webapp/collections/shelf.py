@@ -181,6 +181,8 @@ def store(collection_id: int, images: Sequence[Image]) -> None:
     for image in doubles:
         image.duplicate_of_id = firsts[image.sha256]
     Image.objects.bulk_create(doubles)
+    Collection.objects.filter(pk=collection_id).update(
+        images_bytes=F("images_bytes") + sum(image.stored_bytes for image in originals))
 
 
 def share_files(image: Image, twin: Image) -> None:

@@ -21,7 +21,7 @@ from webapp.accounts.models import ApiToken
 from webapp.accounts.passwords import password_link
 from webapp.audit.trail import account_history, history
 from webapp.collections.deletion import trash_collection
-from webapp.collections.models import Collection, Image
+from webapp.collections.models import Collection
 from webapp.notices import outbox
 from webapp.notices.models import Notice, NoticeSettings
 from webapp.sharing.models import Invitation, Membership, Role
@@ -58,7 +58,7 @@ def test_it_lists_who_may_sign_in_with_what_they_keep(administrator, bob, charli
     settings.QUOTA_BYTES = 5 * 2**30
     collection = Collection.objects.create(owner=bob, name="Bob's", features_bytes=2**20)
     rows.add_images(collection, 2)
-    Image.objects.update(stored_bytes=2**20)
+    Collection.objects.update(images_bytes=2 * 2**20)
     rows.run(collection, stored_bytes=3 * 2**20)
     User.objects.filter(pk=bob.pk).update(last_login=timezone.now() - timedelta(days=3))
     NoticeSettings.objects.create(user=charlie, email="charlie@example.org")

@@ -8,6 +8,7 @@ from collections import namedtuple
 
 import pytest
 from django.apps import apps
+from django.db.models import Sum
 from django.utils import timezone
 from django.utils.html import strip_tags
 
@@ -64,7 +65,7 @@ def _base64(value: object) -> str:
 
 def test_what_runs_hold_is_counted_and_named(signed_in, settings, alice, collection, one):
     settings.QUOTA_BYTES = 100 * 2**20
-    Image.objects.update(stored_bytes=20 * 2**20)
+    Collection.objects.update(images_bytes=20 * 2**20)
     Run.objects.create(collection=collection, owner=alice, method="must", stored_bytes=50 * 2**20)
     Run.objects.create(collection=collection, owner=alice, method="must", stored_bytes=10 * 2**20, status="failed",
                        error="x", finished_at=timezone.now(), trashed_at=timezone.now())
@@ -179,6 +180,17 @@ def test_images_of_an_earlier_version_are_measured(one):
     importlib.import_module("webapp.collections.migrations.0005_image_stored_bytes").measure(apps, None)
     one.refresh_from_db()
     assert one.stored_bytes == stored_bytes
+
+
+def test_what_a_collection_holds_is_the_sum_of_its_images_each_picture_once(brought, collection):
+    brought("a.png", png(1))
+    brought("more.zip", zipped({"a.png": png(1), "b.png": png(2), "c.png": png(3)}))
+    stored_bytes = collection.images.aggregate(sum=Sum("stored_bytes"))["sum"]
+    for _ in range(2):
+        collection.refresh_from_db()
+        assert collection.images_bytes == stored_bytes > 0
+        Collection.objects.update(images_bytes=0)  # as before there was this sum
+        importlib.import_module("webapp.collections.migrations.0011_collection_images_bytes").add_up(apps, None)
 
 
 def test_others_may_not_ask(stranger, collection):
