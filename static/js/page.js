@@ -31,5 +31,11 @@ document.addEventListener("htmx:responseError", (event) => {
 document.addEventListener("htmx:afterOnLoad", (event) => {
   if (event.detail.successful) document.getElementById("refused").hidden = true;
 });
-document.addEventListener("htmx:sendError", () => { document.getElementById("connection").hidden = false; });
+document.addEventListener("htmx:sendError", (event) => {
+  const toast = document.getElementById("connection");
+  toast.textContent = event.detail.requestConfig.verb === "get"
+    ? "The server does not answer. This page goes on by itself when it is back."
+    : "The server does not answer, so that was not done. Try again.";
+  toast.hidden = false;
+});
 document.addEventListener("htmx:afterOnLoad", () => { document.getElementById("connection").hidden = true; });

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from core.errors import ConfigError, DataError
 from core.evaluation.spot_check import SIZES
-from webapp.review.names import class_names
+from webapp.review.names import class_names, has_class_list
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_reviewable_run, get_visible_run
 from webapp.sharing.models import Role
@@ -101,7 +101,7 @@ def _context(run: Run, found: Outcome | None) -> dict[str, object]:
     context: dict[str, object] = {"run": run, "collection": run.collection, "outcome": found,
                                   "obstacle": samples.obstacle(run), "sizes": SIZES}
     if found is None:
-        context["images"] = unseen(run).count()
+        context |= {"images": unseen(run).count(), "are_lent": has_class_list(run)}
     elif found.is_finished:
         context |= {"others": others(found.spot_check), "is_adopted": samples.is_adopted(found.spot_check)}
     else:
