@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import timedelta
 
 from django import forms
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.contrib.auth.models import User
 
+from core.names import fold
 from webapp.accounts.models import Scope
+
+ALPHABETS = {"LATIN", "CYRILLIC", "GREEK"}
+"""Scripts with letters that look like one another's, as Unicode's names of letters begin."""
+NAME_TAKEN = "Somebody has this name already, but maybe for capital letters. Choose another."
 
 
 class SignInForm(forms.Form):
@@ -37,6 +43,16 @@ class NewUserForm(BaseUserCreationForm):
         self.fields["password1"].help_text = "At least 10 characters; a sentence is good."
         self.fields["password2"].label = "Password, once more"
         self.fields["password2"].help_text = ""
+
+    def clean_username(self) -> str:
+        """Refuse a name by which they would be taken for somebody else."""
+        name = self.cleaned_data["username"]
+        letters = unicodedata.normalize("NFKC", name)
+        if len(ALPHABETS & {unicodedata.name(one, "").split(" ")[0] for one in letters}) > 1:
+            raise forms.ValidationError("Letters of different alphabets look alike. Write the name in one alphabet.")
+        if fold(name) in map(fold, User.objects.values_list("username", flat=True)):
+            raise forms.ValidationError(NAME_TAKEN)
+        return name
 
 
 LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("0", "until it is revoked"))

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from core.errors import DataError
 from core.names import faults, parse_names
 from webapp.audit.trail import record_list_edit
-from webapp.collections.forms import read_list_file
+from webapp.collections.forms import read_list_file, sentence
 from webapp.collections.models import ClassList
 from webapp.collections.naming import check_list_name, create_class_list, edit_class_list
 from webapp.collections.permissions import get_own_class_list, get_visible_class_list
@@ -45,7 +45,7 @@ class ClassListForm(forms.Form):
             try:
                 check(values)
             except DataError as error:
-                self.add_error(field, error.reason[:1].upper() + error.reason[1:] + ".")
+                self.add_error(field, sentence(error.reason))
         return values
 
     def _name(self, values: dict[str, object]) -> None:
@@ -72,9 +72,13 @@ def create(request: HttpRequest) -> HttpResponse:
     """Make a class list."""
     form = ClassListForm(request)
     if form.is_bound and form.is_valid():
-        version = create_class_list(request.user, form.cleaned_data["name"], form.parsed)
-        messages.success(request, f"“{version.class_list.name}” has {len(version.names)} names.")
-        return redirect("class_lists:detail", version.class_list_id)
+        try:
+            version = create_class_list(request.user, form.cleaned_data["name"], form.parsed)
+        except DataError as error:  # a list of this name was made a moment ago
+            form.add_error("name", sentence(error.reason))
+        else:
+            messages.success(request, f"“{version.class_list.name}” has {len(version.names)} names.")
+            return redirect("class_lists:detail", version.class_list_id)
     return render(request, "class_lists/edit.html", {"section": "class_lists", "form": form},
                   status=422 if form.is_bound else 200)
 

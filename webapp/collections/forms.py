@@ -75,7 +75,7 @@ class QuestionForm(forms.Form):
             elif kind == "number":
                 self._check_number(values)
         except DataError as error:
-            self.add_error("num_classes" if kind == "number" else "names", _sentence(error.reason))
+            self.add_error("num_classes" if kind == "number" else "names", sentence(error.reason))
         return values
 
     def _check_names(self, values: dict[str, object]) -> None:
@@ -88,7 +88,7 @@ class QuestionForm(forms.Form):
             try:
                 values["list_name"] = check_list_name(self.person, values["list_name"])
             except DataError as error:
-                self.add_error("list_name", _sentence(error.reason))
+                self.add_error("list_name", sentence(error.reason))
 
     def _check_number(self, values: dict[str, object]) -> None:
         text = (values.get("num_classes") or "").strip()
@@ -131,6 +131,6 @@ class QuestionForm(forms.Form):
         return create_class_list(self.person, free_list_name(self.person, class_list.name), self.parsed)
 
 
-def _sentence(reason: str) -> str:
+def sentence(reason: str) -> str:
     """Return a reason as a sentence."""
     return reason[:1].upper() + reason[1:] + ("" if reason.endswith((".", "!", "?")) else ".")

@@ -8,11 +8,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
-from webapp.collections.models import ClassList, Collection, Image, Upload
+from webapp.collections.models import ClassList, ClassListVersion, Collection, Image, Upload
 from webapp.config.prepared import prepared
 from webapp.sharing.access import collections_of, find, first_granted, seen_by, trashed_collections_of
 from webapp.sharing.models import Role
@@ -59,11 +59,20 @@ def _image(user: int, pk: int, /) -> QuerySet[Image]:
 
 
 def get_visible_class_list(request: HttpRequest, pk: int) -> ClassList:
-    """Return a class list; the right to read it: one's own, or asked by a collection or run one may look at."""
-    seen = collections_of(request.user).values("pk")
-    readable = ClassList.objects.filter(
-        Q(owner=request.user) | Q(versions__collection__in=seen) | Q(versions__run__collection__in=seen))
-    return get_object_or_404(readable.distinct(), pk=pk)
+    """Return a class list; the right to read it: one's own, or asked by a collection or run one may look at.
+
+    Of somebody else's, `versions` and `latest` are those that are asked there; all of them, while its owner has a role
+    in one of the collections that ask it.
+    """
+    seen = collections_of(request.user)
+    within = seen.values("pk")
+    asked = ClassListVersion.objects.filter(Q(collection__in=within) | Q(run__collection__in=within)).distinct()
+    readable = ClassList.objects.filter(Q(owner=request.user) | Q(versions__in=asked.values("pk")))
+    found = get_object_or_404(readable.distinct(), pk=pk)
+    shared = seen.filter(class_list_version__class_list=found).filter(memberships__user=found.owner_id)
+    if found.owner_id != request.user.pk and not shared.exists():
+        prefetch_related_objects([found], Prefetch("versions", asked))  # its later queries keep this filter
+    return found
 
 
 def get_own_class_list(request: HttpRequest, pk: int) -> ClassList:

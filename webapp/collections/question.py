@@ -10,9 +10,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from core.errors import ConfigError, DataError
 from webapp.audit.trail import record
 from webapp.collections import held_out, wall
-from webapp.collections.forms import QuestionForm
+from webapp.collections.forms import QuestionForm, sentence
 from webapp.collections.models import Collection, TrueLabel
-from webapp.collections.permissions import get_own_collection, get_visible_collection
+from webapp.collections.permissions import get_own_collection, get_visible_class_list, get_visible_collection
 from webapp.collections.tables import sent_table
 from webapp.collections.truth import remove_truth, store_truth
 from webapp.collections.views import frame
@@ -25,10 +25,14 @@ def question(request: HttpRequest, pk: int) -> HttpResponse:
     collection = get_own_collection(request, pk) if is_sent else get_visible_collection(request, pk)
     form = QuestionForm(collection, request.user, *((request.POST, request.FILES) if is_sent else ()))
     if form.is_bound and form.is_valid():
-        said = _said(form.save())
-        record(request, collection, f"asked: {said}")
-        messages.success(request, f"Stored: {said}.")
-        return redirect("collections:question", pk)
+        try:
+            said = _said(form.save())
+        except DataError as error:  # a list of this name was made a moment ago
+            form.add_error("list_name", sentence(error.reason))
+        else:
+            record(request, collection, f"asked: {said}")
+            messages.success(request, f"Stored: {said}.")
+            return redirect("collections:question", pk)
     return _page(request, collection, form, 422 if form.is_bound else 200)
 
 
@@ -42,9 +46,10 @@ def _said(collection: Collection) -> str:
 def _page(request: HttpRequest, collection: Collection, form: QuestionForm, status: int, **faults: str) -> HttpResponse:
     labelled = TrueLabel.objects.filter(image__collection=collection).count()
     version = collection.class_list_version
+    newest = get_visible_class_list(request, version.class_list_id).latest if version else None
     return render(request, "collections/question.html", frame(
         collection, "question", form=form, version=version, labelled=labelled,
-        newest=version.class_list.latest if version else None, samples=wall.samples(collection),
+        newest=newest, samples=wall.samples(collection),
         held_out_count=collection.images.filter(held_out=True).count(), **faults), status=status)
 
 

@@ -16,10 +16,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from webapp.accounts.guard import refusal
 from webapp.audit.trail import record
 from webapp.collections import wall
-from webapp.collections.deletion import TRASH_LIFETIME, trash_collection
+from webapp.collections.deletion import trash_collection
 from webapp.collections.forms import CollectionForm
 from webapp.collections.media import thumbnails
-from webapp.collections.models import Collection, Image, TrueLabel
+from webapp.collections.models import TRASH_LIFETIME, Collection, Image, TrueLabel
 from webapp.collections.permissions import get_own_collection, get_own_upload, get_visible_collection
 from webapp.collections.room import share
 from webapp.collections.uploads import drop, give_up_waiting
@@ -169,10 +169,12 @@ def runs(request: HttpRequest, pk: int) -> HttpResponse:
     found = collection.runs.select_related("class_list_version__class_list").order_by("-created_at")
     page = Paginator(found, RUNS_A_PAGE).get_page(request.GET.get("page"))
     trashed = own_trashed_runs(request).filter(collection=collection)
+    undo = trashed.filter(pk=request.session.get("trashed_run")).first()
+    if undo is not None:
+        del request.session["trashed_run"]
     return render(request, "collections/runs.html", frame(
         collection, "runs", page=page, runs=page.object_list, trashed=trashed.count(), days=TRASH_LIFETIME.days,
-        undo=trashed.filter(pk=request.session.pop("trashed_run", None)).first(),
-        can_compare=collection.runs.filter(status=Run.Status.SUCCEEDED).count() > 1))
+        undo=undo, can_compare=collection.runs.filter(status=Run.Status.SUCCEEDED).count() > 1))
 
 
 @require_http_methods(["GET", "POST"])

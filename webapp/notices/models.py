@@ -27,6 +27,10 @@ class NoticeSettings(models.Model):
     def __str__(self) -> str:
         return f"notices of {self.user}"
 
+    def address(self, channel: str) -> str:
+        """Return where a notice goes by a channel; "" where the person wants none by it."""
+        return {Notice.Channel.EMAIL: self.email, Notice.Channel.WEBHOOK: self.webhook_url}[channel]
+
 
 class Notice(models.Model):
     """One message about one ended run. Written in the transaction that ends the run, sent afterwards.

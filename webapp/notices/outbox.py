@@ -27,8 +27,8 @@ def note_end(run_id: int) -> None:
     wanted = NoticeSettings.objects.filter(user=recipient).first()
     if wanted is None:
         return
-    for channel, address in ((Notice.Channel.EMAIL, wanted.email), (Notice.Channel.WEBHOOK, wanted.webhook_url)):
-        if address:
+    for channel in Notice.Channel:
+        if wanted.address(channel):
             notice = Notice.objects.create(run_id=run_id, recipient_id=recipient, channel=channel)
             transaction.on_commit(lambda pk=notice.pk: send("workers.tasks.send_notice", pk, "cpu"))
 
@@ -61,6 +61,10 @@ def deliver(notice_id: int) -> None:
         return
     if wanted is None or not still_sees:
         this.update(status=Notice.Status.GIVEN_UP, error="the person wants no notices, or left")
+        return
+    if not wanted.address(notice.channel):
+        reason = f"the person wants no notices by {notice.get_channel_display()} any more"
+        this.update(status=Notice.Status.GIVEN_UP, error=reason)
         return
     try:
         CHANNELS[notice.channel](notice, wanted)

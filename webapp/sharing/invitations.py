@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth import login
+from django.contrib.auth.models import User
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -11,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from webapp.accounts.forms import NewUserForm
+from webapp.accounts.forms import NAME_TAKEN, NewUserForm
 from webapp.accounts.guard import login_not_required
 from webapp.accounts.models import digest
 from webapp.accounts.views import BACKEND
@@ -30,7 +32,8 @@ def invite(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         secret = Invitation.objects.issue(collection, Role(role), request.user)
         record(request, collection, f"made an invitation for a {Role(role).label.lower()}")
-        request.session["new_invitation"] = request.build_absolute_uri(reverse("sharing:accept", args=[secret]))
+        link = request.build_absolute_uri(reverse("sharing:accept", args=[secret]))
+        request.session["new_invitation"] = [pk, link]
     return redirect("sharing:people", pk)
 
 
@@ -54,18 +57,26 @@ def accept(request: HttpRequest, secret: str) -> HttpResponse:
                   .filter(digest=digest(secret)).first())
     if invitation is None:
         return render(request, "sharing/spent.html", status=410)
-    is_new = not request.user.is_authenticated
-    form = NewUserForm(request.POST or None) if is_new else None
-    if request.method == "POST" and (form is None or form.is_valid()):
-        user = form.save(commit=False) if form is not None else request.user
-        if not invitation.accept(user):
-            return render(request, "sharing/spent.html", status=410)
-        if invitation.collection:
-            inviter = invitation.invited_by or "the server's shell"
-            record_for(user, invitation.collection, f"joined by the invitation of {inviter}")
-        if is_new:
-            login(request, user, backend=BACKEND)
-        return redirect("collections:images", invitation.collection_id) if invitation.collection else redirect("home")
+    form = None if request.user.is_authenticated else NewUserForm(request.POST or None)
+    if request.method == "POST" and form is None:
+        return _join(request, invitation, request.user)
+    if request.method == "POST" and form.is_valid():
+        try:
+            return _join(request, invitation, form.save(commit=False))
+        except IntegrityError:  # somebody else took the name a moment ago
+            form.add_error("username", NAME_TAKEN)
     return render(request, "sharing/accept.html", {
         "invitation": invitation, "form": form, "ability": ABILITIES[Role(invitation.role)]},
         status=422 if request.method == "POST" else 200)
+
+
+def _join(request: HttpRequest, invitation: Invitation, user: User) -> HttpResponse:
+    """Spend the invitation on a person, and sign in who is new."""
+    if not invitation.accept(user):
+        return render(request, "sharing/spent.html", status=410)
+    if invitation.collection:
+        inviter = invitation.invited_by or "the server's shell"
+        record_for(user, invitation.collection, f"joined by the invitation of {inviter}")
+    if not request.user.is_authenticated:
+        login(request, user, backend=BACKEND)
+    return redirect("collections:images", invitation.collection_id) if invitation.collection else redirect("home")

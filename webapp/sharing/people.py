@@ -23,7 +23,14 @@ def people(request: HttpRequest, pk: int) -> HttpResponse:
     open_invitations = Invitation.objects.open().filter(collection=collection).select_related("invited_by")
     return render(request, "sharing/people.html", frame(
         collection, "people", members=members, roles=[(role, ABILITIES[role]) for role in Role],
-        invitations=open_invitations.order_by("-created_at"), new_link=request.session.pop("new_invitation", None)))
+        invitations=open_invitations.order_by("-created_at"), new_link=_take_link(request, collection)))
+
+
+def _take_link(request: HttpRequest, collection: Collection) -> str | None:
+    """Return the link to this collection that was made a moment ago, if there is one; it is shown this once."""
+    if request.session.get("new_invitation", [None])[0] != collection.pk:
+        return None
+    return request.session.pop("new_invitation")[1]
 
 
 @require_POST

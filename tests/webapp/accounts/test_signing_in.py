@@ -59,6 +59,13 @@ def test_it_signs_in_and_goes_where_the_person_was_heading(client, ada):
     assert client.get("/class-lists/").status_code == 200
 
 
+@pytest.mark.parametrize("name", ["Ada", "\N{CYRILLIC SMALL LETTER A}da"])
+def test_who_had_a_name_like_anothers_before_they_were_refused_signs_in(client, ada, name):
+    User.objects.create_user(name, password=PASSWORD)
+    for one in (name, "ada"):
+        assert sign_in(Client(), one, PASSWORD).status_code == 302
+
+
 @pytest.mark.parametrize("address", [
     "https://evil.example/", "//evil.example/", "javascript:alert(1)", r"\\evil.example"])
 def test_it_never_sends_anyone_out_of_the_house(client, ada, address):
@@ -156,6 +163,13 @@ def test_the_administrator_needs_a_password_that_is_hard_to_guess(client, db, pa
     assert response.status_code == 422
     assert not User.objects.exists()
     assert client.get(path).status_code == 200
+
+
+def test_the_administrators_name_is_of_one_alphabet(client, db):
+    name = "\N{CYRILLIC SMALL LETTER A}da"
+    response = client.post(path_of(first_link()), {"username": name, "password1": PASSWORD, "password2": PASSWORD})
+    assert response.status_code == 422 and "Write the name in one alphabet" in response.content.decode()
+    assert not User.objects.exists()
 
 
 def test_a_newer_first_link_takes_the_place_of_an_older_one(client, db):

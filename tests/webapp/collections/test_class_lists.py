@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from webapp.collections import class_lists
 from webapp.collections.models import ClassList
-from webapp.collections.naming import create_class_list, free_list_name
+from webapp.collections.naming import check_list_name, create_class_list, free_list_name
 
 
 @pytest.fixture
@@ -37,6 +38,19 @@ def test_faults_are_named(signed_in, pets, name, names, words):
     response = signed_in.post("/class-lists/create/", {"name": name, "names": names})
     assert response.status_code == 422
     assert words.lower() in text(response).lower()
+    assert ClassList.objects.count() == 1
+
+
+def test_of_two_tabs_that_make_one_list_at_once_the_second_is_told_so(signed_in, alice, monkeypatch):
+    def check_just_before(*arguments: object) -> str:
+        name = check_list_name(*arguments)
+        create_class_list(alice, name, ("cat", "dog"))
+        return name
+
+    monkeypatch.setattr(class_lists, "check_list_name", check_just_before)
+    response = signed_in.post("/class-lists/create/", {"name": "Pets", "names": "cat\ndog"})
+    assert response.status_code == 422
+    assert "You have a list" in text(response)
     assert ClassList.objects.count() == 1
 
 

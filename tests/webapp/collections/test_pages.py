@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from tests.webapp.collections.pictures import png, zipped
+from tests.webapp.runs import rows
 from webapp.collections import storage, wall
 from webapp.collections.ingest import read_upload
 from webapp.collections.models import Collection, Image, Refusal, Upload
@@ -211,3 +212,11 @@ def test_no_page_carries_inline_styles_or_scripts(signed_in, five, tab):
     assert " style=" not in page
     assert "<script>" not in page
     assert " onclick=" not in page
+
+
+def test_undoing_a_runs_deletion_is_offered_on_the_page_of_its_own_collection_alone(signed_in, alice, collection):
+    other = Collection.objects.create(owner=alice, name="Elsewhere")
+    signed_in.post(f"/runs/{rows.run(collection).pk}/delete/")
+    assert "Undo" not in shown(signed_in, f"/collections/{other.pk}/runs/")
+    assert "Undo" in shown(signed_in, f"/collections/{collection.pk}/runs/")
+    assert "Undo" not in shown(signed_in, f"/collections/{collection.pk}/runs/")

@@ -6,7 +6,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from tests.webapp.collections.pictures import png, zipped
+from webapp.collections import forms
 from webapp.collections.models import ClassList, TrueLabel, Upload
+from webapp.collections.naming import check_list_name, create_class_list
 from webapp.collections.truth import store_truth
 
 
@@ -44,6 +46,20 @@ def test_an_edit_is_a_new_version_and_the_old_one_stays(signed_in, five):
     assert first.names == ["cat", "dog"]
     ask(signed_in, five, names="cat\ndog\nowl", class_list=first.class_list_id)
     assert first.class_list.versions.count() == 2
+
+
+def test_of_two_tabs_that_name_one_list_at_once_the_second_is_told_so(signed_in, alice, five, monkeypatch):
+    def check_just_before(*arguments: object) -> str:
+        name = check_list_name(*arguments)
+        create_class_list(alice, name, ("cat", "dog"))
+        return name
+
+    monkeypatch.setattr(forms, "check_list_name", check_just_before)
+    response = ask(signed_in, five, names="cat\ndog", list_name="Pets")
+    assert response.status_code == 422
+    assert "You have a list" in response.content.decode()
+    five.refresh_from_db()
+    assert five.class_list_version is None
 
 
 @pytest.mark.parametrize(("names", "words"), [

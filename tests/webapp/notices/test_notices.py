@@ -205,6 +205,21 @@ def test_what_is_switched_off_meanwhile_is_not_sent(alice, collection, receiver)
     assert notice.status == "given_up" and receiver.received == []
 
 
+@pytest.mark.parametrize(("emptied", "channel"), [("email", "e-mail"), ("webhook_url", "webhook")])
+def test_a_notice_whose_address_is_emptied_meanwhile_is_given_up_at_once(
+        alice, collection, receiver, mailbox, emptied, channel):
+    wanted = ask(alice, receiver, email="alice@example.org")
+    outbox.note_end(rows.run(collection).pk)
+    setattr(wanted, emptied, "")
+    wanted.save()
+    for one in Notice.objects.all():
+        outbox.deliver(one.pk)
+    assert {one.get_channel_display(): (one.status, one.error) for one in Notice.objects.all()} == {
+        "e-mail": ("sent", ""), "webhook": ("sent", ""),
+        channel: ("given_up", f"the person wants no notices by {channel} any more")}
+    assert len(receiver.received) + len(mailbox.received) == 1
+
+
 def test_who_has_left_the_collection_is_told_nothing_more_of_it(alice, charlie, collection, receiver):
     ask(alice, receiver)
     notice = end(rows.run(collection))

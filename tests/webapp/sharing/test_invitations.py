@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import timedelta
 
 import pytest
@@ -38,6 +39,13 @@ def test_the_link_is_shown_once_and_stored_as_a_digest(collection, signed_in):
     assert Client().get(f"/invitations/{secret}/").status_code == 200
 
 
+def test_the_link_is_shown_on_the_page_of_its_own_collection_alone(collection, signed_in, alice):
+    other = Collection.objects.create(owner=alice, name="Moths")
+    signed_in.post(f"/collections/{collection.pk}/invitations/", {"role": "viewer"})
+    assert "new-invitation" not in signed_in.get(f"/collections/{other.pk}/people/").content.decode()
+    assert 'id="new-invitation"' in signed_in.get(f"/collections/{collection.pk}/people/").content.decode()
+
+
 def test_a_new_person_makes_an_account_and_joins(collection, address, client):
     assert "alice</strong> invites you" in client.get(address).content.decode()
     assert client.post(address, new_account()).headers["Location"] == f"/collections/{collection.pk}/images/"
@@ -52,6 +60,43 @@ def test_a_weak_password_is_refused_and_spends_nothing(address, client, django_u
     assert answer.status_code == 422
     assert not django_user_model.objects.filter(username="dora").exists()
     assert client.post(address, new_account()).status_code == 302
+
+
+@pytest.mark.parametrize(("held", "wanted"), [
+    ("anna", "Anna"), ("Anna", "anna"), ("anna", "ａｎｎａ"), ("Édith", "édith"), ("anna", "anna")])
+def test_nobody_joins_under_a_name_that_another_has_but_for_case(
+        address, client, django_user_model, held, wanted):
+    django_user_model.objects.create_user(held, is_active=False)
+    answer = client.post(address, new_account(wanted))
+    assert answer.status_code == 422 and "Somebody has this name already" in answer.content.decode()
+    assert client.post(address, new_account("dora")).status_code == 302
+
+
+@pytest.mark.parametrize("name", ["\N{CYRILLIC SMALL LETTER A}nna", "ann\N{GREEK SMALL LETTER ALPHA}"])
+def test_nobody_joins_under_a_name_of_letters_that_only_look_alike(address, client, name):
+    answer = client.post(address, new_account(name))
+    assert answer.status_code == 422 and "Write the name in one alphabet" in answer.content.decode()
+
+
+@pytest.mark.parametrize("name", ["Анна", "Ἄννα", "Zoë-2", "山田たろう", "anna.山田"])
+def test_names_of_every_alphabet_join(address, client, django_user_model, name):
+    assert client.post(address, new_account(name)).status_code == 302
+    assert django_user_model.objects.filter(username=unicodedata.normalize("NFKC", name)).exists()
+
+
+def test_a_name_that_is_taken_at_the_same_moment_is_refused_and_spends_nothing(
+        address, client, django_user_model, monkeypatch):
+    accept = Invitation.accept
+
+    def accept_too_late(*arguments: object) -> bool:
+        django_user_model.objects.create_user("dora")
+        return accept(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Invitation, "accept", accept_too_late)
+        answer = client.post(address, new_account("dora"))
+    assert answer.status_code == 422 and "Somebody has this name already" in answer.content.decode()
+    assert client.post(address, new_account("eve")).status_code == 302
 
 
 def test_who_has_an_account_joins_with_it(address, collection, charlie, stranger):
@@ -76,13 +121,18 @@ def test_of_two_who_hold_it_open_one_gets_in(address, collection, charlie, djang
     assert eve.pk is None
 
 
-def test_it_lowers_no_role(collection, alice, signed_in):
-    secret = Invitation.objects.issue(collection, Role.VIEWER, alice)
-    signed_in.post(f"/invitations/{secret}/")
-    assert collection.memberships.get(user=alice).role == "owner"
+@pytest.mark.parametrize(("held", "offered", "has_then"), [
+    (Role.VIEWER, Role.REVIEWER, "reviewer"), (Role.VIEWER, Role.OWNER, "owner"),
+    (Role.REVIEWER, Role.VIEWER, "reviewer"), (Role.OWNER, Role.VIEWER, "owner")])
+def test_it_raises_a_role_and_lowers_none(collection, alice, charlie, stranger, held, offered, has_then):
+    Membership.objects.create(collection=collection, user=charlie, role=held)
+    secret = Invitation.objects.issue(collection, offered, alice)
+    assert stranger.post(f"/invitations/{secret}/").status_code == 302
+    assert collection.memberships.get(user=charlie).role == has_then
 
 
-@pytest.mark.parametrize("spoil", ["age", "withdrawal", "inviter left", "inviter switched off", "made up"])
+@pytest.mark.parametrize("spoil", [
+    "age", "withdrawal", "inviter left", "inviter switched off", "collection in the trash", "made up"])
 def test_a_link_that_should_not_open_does_not(spoil, address, collection, alice, charlie, signed_in, client):
     invitation = Invitation.objects.get()
     if spoil == "age":
@@ -95,6 +145,8 @@ def test_a_link_that_should_not_open_does_not(spoil, address, collection, alice,
     elif spoil == "inviter switched off":
         alice.is_active = False
         alice.save()
+    elif spoil == "collection in the trash":
+        signed_in.post(f"/collections/{collection.pk}/delete/")
     else:
         address = "/invitations/made-up/"
     assert client.get(address).status_code == 410

@@ -113,6 +113,26 @@ def test_asking_somebodys_list_in_ones_own_collection_gives_no_right_to_change_i
     assert pets.latest.names == ["cat", "dog"]
 
 
+def test_who_shares_no_collection_with_a_lists_owner_any_more_reads_the_versions_that_they_ask(
+        collection, alice, charlie, stranger):
+    pets = ClassList.objects.create(owner=alice, name="pets")
+    collection.class_list_version = pets.versions.create(number=1, names=["cat", "dog"])
+    collection.save()
+    one = member(collection, charlie, Role.VIEWER)
+    mine = Collection.objects.create(owner=charlie, name="Mine", class_list_version=pets.latest)
+    pets.versions.create(number=2, names=["cat", "dog", "unicorn"])
+    assert "unicorn" in stranger.get(f"/class-lists/{pets.pk}/").content.decode()
+    one.change_role(None)
+    for address in (f"/class-lists/{pets.pk}/", f"/class-lists/editor/?class_list={pets.pk}",
+                    f"/class-lists/{pets.pk}/versions/1/", f"/api/v1/class-lists/{pets.pk}",
+                    f"/collections/{mine.pk}/question/"):
+        page = stranger.get(address).content.decode()
+        assert "cat" in page and "unicorn" not in page and "version 2" not in page, address
+    assert stranger.get(f"/class-lists/{pets.pk}/versions/2/").status_code == 404
+    asked = stranger.patch(f"/api/v1/collections/{mine.pk}", {"class_list": pets.pk}, content_type="application/json")
+    assert asked.json()["class_list"]["names"] == ["cat", "dog"]
+
+
 def test_a_second_owner_who_edits_the_names_makes_a_list_of_their_own(collection, alice, charlie, stranger):
     pets = ClassList.objects.create(owner=alice, name="pets")
     collection.class_list_version = pets.versions.create(number=1, names=["cat", "dog"])
