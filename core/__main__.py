@@ -8,6 +8,7 @@ read or written, 130 stopped by Ctrl-C, 141 nobody reads the output any more.
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import os
 import sys
@@ -26,6 +27,7 @@ from core.errors import (
 )
 from core.evaluation.measures import GROUPS, MEASURES
 from core.evaluation.spot_check import DESIGNS
+from core.presets.table import PRESETS
 from core.settings import defaults, describe
 
 EXIT_CODES: Mapping[type[LabelfreeError], int] = {
@@ -225,12 +227,15 @@ def _refuse(error: Exception, code: int, as_json: bool) -> int:
 
 def _list_methods(as_json: bool) -> None:
     for name, method in METHODS.items():
-        values = defaults(method.settings)
+        values, presets = defaults(method.settings), list(PRESETS.get(name, {}))
         if as_json:
             print(json.dumps({"method": name, "title": method.title, "summary": method.summary, "needs": method.needs,
-                              "settings": values}))
+                              "presets": presets, "settings": values}))
             continue
-        print(f"{name}: {method.summary}")
+        print(f"{name}: {method.summary}\n    {inspect.getdoc(method.settings)}")
+        if presets:
+            print(f"    --preset {', '.join(presets)}; without it one is chosen by the model and the number of images, "
+                  "and sets what stands below otherwise")
         for field, setting in describe(method.settings).items():
             symbol = f" ({setting.symbol})" if setting.symbol else ""
             print(f"    {field} = {values[field]!r}  {setting.label}{symbol}")

@@ -14,6 +14,8 @@ def test_methods_and_backbones_are_listed_without_loading_torch() -> None:
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "must: " in done.stdout
+    assert "arXiv:2206.02967" in done.stdout
+    assert "--preset paper, paper-naive, small-collection; without it" in done.stdout
     assert "clip-vit-l14" in done.stdout
 
 
