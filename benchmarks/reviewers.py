@@ -1,6 +1,6 @@
 """People who review, as their browsers do it: the same requests, six at a time, pictures kept, pauses to think.
 
-What a browser sends was read off a real one: the panel's page, two events as it opens, the sixty pictures of a page of
+What a browser sends was read off a real one: the panel's page, one event as it opens, the sixty pictures of a page of
 answers, one event for each thing that a person does, and every five seconds a question whether others did something,
 which leads to one more event. Scripts and styles are fetched on the first visit.
 """
@@ -131,7 +131,7 @@ class Reviewer:
         await asyncio.gather(*(self._keep("panel, script or style", f"/panel/{path}")
                                for path in re.findall(r'(?:src|href)="\./(assets/[^"]+)"', page)))
         panel = Panel(self._browser, self._own, self._desk, self._watch)
-        await asyncio.gather(panel.ask("panel, open", "show"), panel.ask("panel, open", "show"))
+        await panel.ask("panel, open", "show")
         await self._pictures(panel.answers)
         await self._look()
         ticking = asyncio.create_task(panel.tick())

@@ -18,9 +18,10 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest
 from django.urls import set_script_prefix
 
-from core.errors import LabelfreeError
+from core.errors import DataError, LabelfreeError
 from webapp.accounts.sessions import Accounts
 from webapp.config.threads import close_broken_connections, look_after_connections
+from webapp.panel.command import parse_command
 from webapp.panel.guard import REFUSED_KEY
 from webapp.runs.models import Run
 from webapp.runs.permissions import get_reviewable_run, get_visible_run
@@ -60,7 +61,9 @@ def _with_visit(handler: Callable[..., Any], missing: Callable[[], Any], find: F
     def answer(request: gr.Request, *values: Any) -> Any:
         set_script_prefix(f"{settings.FORCE_SCRIPT_NAME or ''}/")
         try:
-            return handler(visit(request, find), *values)
+            found = visit(request, find)
+            _refuse_another(handler, request, values[0])
+            return handler(found, *values)
         except Http404:
             return missing()
         except (LabelfreeError, PermissionDenied) as error:
@@ -72,6 +75,19 @@ def _with_visit(handler: Callable[..., Any], missing: Callable[[], Any], find: F
     answer.__doc__ = handler.__doc__
     answer.checks_run = True  # type: ignore[attr-defined]
     return answer
+
+
+def _refuse_another(handler: Callable[..., Any], request: gr.Request, command: str) -> None:
+    """Refuse an event that was meant for another handler: Gradio takes it by its number, which each release may move.
+
+    A page names its handler in the command; a client that is no page may do so in the address, as Gradio's do.
+
+    Raises:
+        DataError: another one was meant, or none is named.
+    """
+    address = "" if request.request is None else request.request.url.path.rpartition("/")[2]
+    if handler.__name__ != (parse_command(command).handler or address):
+        raise DataError("review", "this page is from an earlier version of labelfree: reload it")
 
 
 def _refused(request: gr.Request, reason: str) -> gr.Error:

@@ -19,7 +19,7 @@ from webapp.review.queries import ORDERS, SOURCES
 
 PAGE = Path(__file__).parent / "page"
 THEME = theme()
-SCRIPTS = ("panel.js", "map.js", "try.js")
+SCRIPTS = ("panel.js", "asking.js", "map.js", "try.js")
 HEAD = "".join(['<meta name="robots" content="noindex"><link rel="icon" href="data:,">',
                 f"<style>{(PAGE / 'panel.css').read_text(encoding='utf-8')}</style>",
                 *(f"<script>{(PAGE / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)])
@@ -31,6 +31,9 @@ queue it takes two requests, a stream and a thread for each value: twice the tim
 EVENT_THREADS = 4
 """Events that are computed at once. Gradio's 40 would only wait for one another, for the interpreter lets one thread
 compute at a time; but four that wait for SQLite's one writer hold up all others."""
+
+SESSIONS_KEPT = 100
+"""Open pages that Gradio remembers, of 60 kB and up each; a page that it forgot is known again at its next event."""
 
 
 def build() -> gr.Blocks:
@@ -74,23 +77,23 @@ def build() -> gr.Blocks:
         screen = handlers.Screen(summary=summary, answers=answers, classes=classes, disagreements=disagreements,
                                  detail=detail, version=version, class_filter=filters[0], label_as=label_as)
         wired = _Wiring([command, version, label_as, *filters], screen)
-        wired.on(blocks.load, handlers.show)
         for name, tab in tabs.items():
             wired.on(tab.select, handlers.show, f"lf.opened('{name}')")
         for one in filters:
-            wired.on(one.release if isinstance(one, gr.Slider) else one.input, handlers.show, "lf.filtered()")
+            wired.on(one.input, handlers.show, "lf.filtered()")
         wired.on(show.click, handlers.show)
         wired.on(only_class.click, handlers.only_class, after="lf.toAnswers()")
         wired.on(refresh.click, handlers.refresh)
-        wired.on(confirm.click, handlers.confirm, after="lf.done()")
-        wired.on(correct.click, handlers.correct, after="lf.done()")
+        wired.on(confirm.click, handlers.confirm)
+        wired.on(correct.click, handlers.correct)
         wired.on(undo.click, handlers.undo)
         wired.on(redo.click, handlers.redo)
         wired.on(rename.click, handlers.rename)
         inspect.click(in_a_thread(looking(handlers.inspect, handlers.no_detail)), [command], [detail],
-                      js="() => lf.command()", trigger_mode="always_last", **DIRECT)
+                      js="() => lf.command('inspect')", trigger_mode="always_last", **DIRECT)
     blocks._queue.sleep_when_free = 1.0  # nothing is queued, and Gradio would look a thousand times a second
     blocks.max_threads = EVENT_THREADS
+    blocks.state_session_capacity = SESSIONS_KEPT
     blocks.create_limiter()
     return blocks
 
@@ -115,8 +118,9 @@ class _Wiring:
         parts = len(self._screen) - (0 if handler in handlers.NAMING else len(handlers.MENUS))
         answered = event(
             in_a_thread(entitled(handler, handlers.no_screen), parts), self._form, list(self._screen)[:parts],
-            trigger_mode="always_last" if handler is handlers.show else "once",
-            js=f"(command, ...form) => {{ {first}return [lf.command(), ...form]; }}", **DIRECT)
+            trigger_mode=("always_last" if handler is handlers.show
+                          else "multiple" if handler in handlers.AT_ONCE else "once"),
+            js=f"(command, ...form) => {{ {first}return [lf.command('{handler.__name__}'), ...form]; }}", **DIRECT)
         if after:
             answered.success(None, js=f"() => {{ {after}; }}")
 

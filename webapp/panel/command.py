@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from core.errors import ConfigError, DataError
+from core.names import fold
 from webapp.config.prepared import LARGEST
+from webapp.review.names import class_names
 from webapp.review.queries import ORDERS, SOURCES, Filter, answers
 from webapp.runs.models import Run
 
 VIEWS = ("answers", "classes", "disagreements", "map", "try")
 IDS_AT_MOST = 200_000
+CLASS_VALUE = re.compile(r"class\t([0-9]{1,9})")
+"""What a menu sends for a class: no name holds a tab, and nobody types one there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,21 +24,27 @@ class Command:
     """One event as the script wrote it, checked.
 
     Attributes:
+        handler: the name of the handler that it is for.
         view: the tab that is open.
         page: the page of its grid, from 1.
         ids: the images selected by hand.
         everything: all images that match the view's filter are meant, not `ids`.
+        matching: how many of them the page shows that there are.
         class_index: the class a key or a row names; None where the form's own choice counts.
         image_id: the image to show closely.
+        action_id: the action that the button for undo or redo names; None takes whichever is next.
         name: the name given to a cluster.
     """
 
+    handler: str = ""
     view: str = "answers"
     page: int = 1
     ids: tuple[int, ...] = ()
     everything: bool = False
+    matching: int = 0
     class_index: int | None = None
     image_id: int | None = None
+    action_id: int | None = None
     name: str = ""
 
 
@@ -48,20 +59,21 @@ def parse_command(text: str) -> Command:
     try:
         sent = json.loads(text)
         command = Command(
-            view=sent.get("view", "answers"), page=max(1, int(sent.get("page", 1))),
-            ids=tuple(int(one) for one in sent.get("ids", ())), everything=sent.get("everything") is True,
+            handler=str(sent.get("handler") or ""), view=sent.get("view", "answers"),
+            page=max(1, int(sent.get("page", 1))), ids=tuple(int(one) for one in sent.get("ids", ())),
+            everything=sent.get("everything") is True, matching=_whole(sent.get("matching")) or 0,
             class_index=_whole(sent.get("class_index")), image_id=_whole(sent.get("image_id")),
-            name=str(sent.get("name") or ""))
+            action_id=_whole(sent.get("action_id")), name=str(sent.get("name") or ""))
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise DataError("selection", "the page sent something unreadable: reload it") from error
-    numbers = (*command.ids, command.image_id or 0, command.class_index or 0)
+    numbers = (*command.ids, command.image_id or 0, command.class_index or 0, command.action_id or 0)
     if (command.view not in VIEWS or len(command.ids) > IDS_AT_MOST or command.page > 10**7
             or any(abs(one) > LARGEST for one in numbers)):
         raise DataError("selection", "the page sent something unreadable: reload it")
     return command
 
 
-def parse_filter(class_choice: str | None, source: str, order: str, low: float, high: float) -> Filter:
+def parse_filter(run: Run, class_choice: str | None, source: str, order: str, low: float, high: float) -> Filter:
     """Return the filter that the form shows; percent become probabilities. Nobody has checked the values before.
 
     Raises:
@@ -70,7 +82,7 @@ def parse_filter(class_choice: str | None, source: str, order: str, low: float, 
     if not isinstance(source, str) or source not in SOURCES:
         raise ConfigError("answered by", f"choose one of {', '.join(SOURCES)}")
     low, high = sorted((_percent(low), _percent(high)))
-    return Filter(class_index=parse_class(class_choice), source=source, order=parse_order(order),
+    return Filter(class_index=parse_class(run, class_choice), source=source, order=parse_order(order),
                   confidence_from=low / 100, confidence_to=high / 100)
 
 
@@ -85,24 +97,40 @@ def parse_order(order: str) -> str:
     return order
 
 
-def parse_class(choice: str | int | None) -> int | None:
-    """Return the class index that a menu's value stands for; None for "all" or nothing.
+def class_value(class_index: int) -> str:
+    """Return what a menu sends for a class."""
+    return f"class\t{class_index}"
+
+
+def parse_class(run: Run, choice: str | None) -> int | None:
+    """Return the class index that a menu's value, or a class's name typed there, stands for; None for "all" or nothing.
 
     Raises:
         ConfigError: it is no class.
     """
     if choice in (None, "", "all"):
         return None
-    if not str(choice).isdecimal():
-        raise ConfigError("class", f"{choice!r} is none of this run's classes: choose one from the list")
-    return int(choice)
+    if chosen := CLASS_VALUE.fullmatch(str(choice)):
+        return int(chosen[1])
+    for class_index, name in enumerate(class_names(run)):
+        if fold(name) == fold(str(choice)):
+            return class_index
+    raise ConfigError("class", f"{choice!r} is none of this run's classes: choose one from the list")
 
 
 def selected_ids(run: Run, command: Command, chosen: Filter) -> list[int]:
-    """Return the images a command is about: those selected, or all that match what is shown."""
-    if command.everything:
-        return list(answers(run, chosen).order_by("pk").values_list("image_id", flat=True))
-    return list(command.ids)
+    """Return the images a command is about: those selected, or all that match what is shown.
+
+    Raises:
+        DataError: others match now than the page shows.
+    """
+    if not command.everything:
+        return list(command.ids)
+    found = list(answers(run, chosen).order_by("pk").values_list("image_id", flat=True))
+    if len(found) != command.matching:
+        raise DataError("selection", f"the grid shows {command.matching:,} images, the filter now has {len(found):,}: "
+                                     "look again")
+    return found
 
 
 def _percent(value: object) -> float:

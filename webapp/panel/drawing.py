@@ -48,7 +48,7 @@ CHECK = '<span class="lf-check" title="a person’s answer">✓</span> '
 SURE = """<span class="lf-sure"><span class="lf-bar"><i style="width:{}%"></i></span>
   <span class="lf-number">{} %</span></span>"""
 SAID = '<span class="lf-sub">{}</span>'
-OTHERWISE = '<span class="lf-sub lf-baseline" title="{} answered">≠ {}</span>'
+OTHERWISE = '<span class="lf-sub lf-baseline">{}: {}</span>'
 SHOWN = ("image_id", "image__path", "class_index", "confidence", "corrected", "standing", "baseline_class")
 
 
@@ -151,7 +151,7 @@ def summary(visit: Visit, counts: list[ClassCount], seen: str) -> str:
     undo, redo = next_undo(visit.run, visit.user), next_redo(visit.run, visit.user)
     return _draw("summary", {
         "run": visit.run, "images": images, "by_person": by_person, "version": seen,
-        "undo": undo.description if undo else "", "redo": redo.description if redo else "",
+        "undo": undo, "redo": redo,
         "percent": round(100 * by_person / images) if images else 0, "num_classes": len(counts),
         "names": zlib.crc32("\n".join(count.name for count in counts).encode()),
         "found": sum(count.images > 0 for count in counts)})

@@ -15,9 +15,18 @@ import gradio as gr
 from core.errors import ConfigError
 from webapp.panel import drawing
 from webapp.panel.access import MISSING, Visit
-from webapp.panel.command import Command, parse_class, parse_command, parse_filter, parse_order, selected_ids
+from webapp.panel.command import (
+    Command,
+    class_value,
+    parse_class,
+    parse_command,
+    parse_filter,
+    parse_order,
+    selected_ids,
+)
 from webapp.review import actions
 from webapp.review.queries import ClassCount, Filter, class_counts, version
+from webapp.runs.models import Run
 
 
 class Screen(NamedTuple):
@@ -49,16 +58,15 @@ class Form(NamedTuple):
     low: float
     high: float
 
-    @property
-    def chosen(self) -> Filter:
+    def chosen(self, run: Run) -> Filter:
         """Return the filter of the answers' tab."""
-        return parse_filter(self.class_choice, self.source, self.order, self.low, self.high)
+        return parse_filter(run, self.class_choice, self.source, self.order, self.low, self.high)
 
-    def in_view(self, command: Command) -> Filter:
+    def in_view(self, run: Run, command: Command) -> Filter:
         """Return the filter of the tab that is open: what "all that match" means there."""
         if command.view == "disagreements":
             return Filter(disagreeing=True, order=parse_order(self.order))
-        return self.chosen if command.view == "answers" else Filter()
+        return self.chosen(run) if command.view == "answers" else Filter()
 
 
 def show(visit: Visit, *values: Any) -> Screen:
@@ -71,7 +79,7 @@ def only_class(visit: Visit, *values: Any) -> Screen:
     """Show the answers of one class: its row was opened in the classes' tab."""
     form = Form(*values)
     command = parse_command(form.command)
-    choice = "all" if command.class_index is None else str(command.class_index)
+    choice = "all" if command.class_index is None else class_value(command.class_index)
     screen = _screen(visit, form._replace(class_choice=choice), command)
     return screen._replace(class_filter=gr.update(choices=screen.class_filter["choices"], value=choice))
 
@@ -88,7 +96,8 @@ def confirm(visit: Visit, *values: Any) -> Screen:
     """Record that what is selected is right."""
     form = Form(*values)
     command = parse_command(form.command)
-    actions.confirm(visit.run, visit.user, selected_ids(visit.run, command, form.in_view(command)))
+    ids = selected_ids(visit.run, command, form.in_view(visit.run, command))
+    actions.confirm(visit.run, visit.user, ids, str(form.version))
     return _screen(visit, form, command)
 
 
@@ -96,10 +105,11 @@ def correct(visit: Visit, *values: Any) -> Screen:
     """Label what is selected as the class that a key names, else the menu."""
     form = Form(*values)
     command = parse_command(form.command)
-    class_index = command.class_index if command.class_index is not None else parse_class(form.label_as)
+    class_index = command.class_index if command.class_index is not None else parse_class(visit.run, form.label_as)
     if class_index is None:
         raise ConfigError("class", "none is chosen: choose the right one beside “Label”")
-    actions.correct(visit.run, visit.user, selected_ids(visit.run, command, form.in_view(command)), class_index)
+    ids = selected_ids(visit.run, command, form.in_view(visit.run, command))
+    actions.correct(visit.run, visit.user, ids, class_index)
     return _screen(visit, form, command)
 
 
@@ -114,17 +124,19 @@ def rename(visit: Visit, *values: Any) -> Screen:
 
 
 def undo(visit: Visit, *values: Any) -> Screen:
-    """Take back what this person did last."""
+    """Take back what this person did last, as the page names it."""
     form = Form(*values)
-    actions.undo(visit.run, visit.user)
-    return _screen(visit, form, parse_command(form.command))
+    command = parse_command(form.command)
+    actions.undo(visit.run, visit.user, command.action_id)
+    return _screen(visit, form, command)
 
 
 def redo(visit: Visit, *values: Any) -> Screen:
-    """Bring back what this person undid last."""
+    """Bring back what this person undid last, as the page names it."""
     form = Form(*values)
-    actions.redo(visit.run, visit.user)
-    return _screen(visit, form, parse_command(form.command))
+    command = parse_command(form.command)
+    actions.redo(visit.run, visit.user, command.action_id)
+    return _screen(visit, form, command)
 
 
 def inspect(visit: Visit, command: str) -> str:
@@ -135,6 +147,8 @@ def inspect(visit: Visit, command: str) -> str:
 
 LOOKING = frozenset({show, only_class, refresh})
 """The events of a whole screen that a viewer may cause; every other one takes a reviewer."""
+AT_ONCE = frozenset({confirm, correct})
+"""The events of which a quick person causes several before the first is answered: each has its own selection."""
 NAMING = frozenset({show, only_class, rename})
 """The events that also draw the menus of classes; where another one renamed a class, the page asks to `show`."""
 
@@ -156,18 +170,19 @@ def _screen(visit: Visit, form: Form, command: Command) -> Screen:
     seen, counts = version(run.pk), class_counts(run)  # what comes in between is drawn once more
     images = sum(count.images for count in counts)
     drawn: dict[str, Callable[[], str]] = {
-        "answers": lambda: drawing.grid(run, form.chosen, command.page, "answers", images),
+        "answers": lambda: drawing.grid(run, form.chosen(run), command.page, "answers", images),
         "classes": lambda: drawing.classes(run, command.page),
-        "disagreements": lambda: drawing.grid(run, form.in_view(command), command.page, "disagreements", images),
+        "disagreements": lambda: drawing.grid(run, form.in_view(run, command), command.page, "disagreements",
+                                              images),
     }
     parts = {view: draw() if view == command.view else "" for view, draw in drawn.items()}
     return Screen(
         summary=drawing.summary(visit, counts, seen), **parts,
         detail=drawing.detail(run, command.image_id) if command.image_id is not None else "",
         version=seen,
-        class_filter=gr.update(choices=[("All classes", "all"), *((one.name, str(one.class_index))
+        class_filter=gr.update(choices=[("All classes", "all"), *((one.name, class_value(one.class_index))
                                                                   for one in counts)]),
-        label_as=gr.update(choices=[(_keyed(one), str(one.class_index)) for one in counts]))
+        label_as=gr.update(choices=[(_keyed(one), class_value(one.class_index)) for one in counts]))
 
 
 def _keyed(count: ClassCount) -> str:

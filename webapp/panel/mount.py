@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 
 from webapp.panel.app import HEAD, THEME, build
 from webapp.panel.assets import Assets
+from webapp.panel.forgetting import Forgetting
 from webapp.panel.guard import USER_KEY, Application, Guard, Receive, Scope, Send
 from webapp.panel.loops import within_a_loop
 from webapp.panel.sessions import SessionOwners
@@ -45,9 +46,10 @@ def mount(django_application: Any) -> Application:
 
 def gradio_application(prefix: str) -> FastAPI:
     """Return an application that answers the panel's paths and knows its address below a proxy's prefix."""
-    parent = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    parent, blocks = FastAPI(docs_url=None, redoc_url=None, openapi_url=None), build()
+    parent.add_middleware(Forgetting, blocks=blocks)
     return gr.mount_gradio_app(
-        parent, build(), path=PATH, root_path=f"{prefix}{PATH}", auth_dependency=_username,
+        parent, blocks, path=PATH, root_path=f"{prefix}{PATH}", auth_dependency=_username,
         allowed_paths=[], blocked_paths=[str(settings.HOME)], show_error=False, max_file_size="1kb",
         enable_monitoring=False, run_history=False, ssr_mode=False, pwa=False, mcp_server=False, footer_links=[],
         app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},

@@ -18,7 +18,7 @@ from core.errors import ConfigError, DataError
 from webapp.config.prepared import prepared
 from webapp.review.models import ClusterName, Correction, ReviewAction
 from webapp.review.names import class_names, has_class_list
-from webapp.review.queries import with_standing
+from webapp.review.queries import changed_since, with_standing
 from webapp.runs.models import Prediction, Run
 
 CLUSTER_NAME_CHARACTERS = 100
@@ -26,13 +26,21 @@ BATCH_IDS = 5000
 """Ids asked for in one query: SQLite takes at most 32,766 parameters."""
 
 
-def confirm(run: Run, author: AbstractBaseUser, image_ids: Iterable[int]) -> ReviewAction:
-    """Record that the standing labels of these images are right.
+def confirm(run: Run, author: AbstractBaseUser, image_ids: Iterable[int], seen: str | None = None) -> ReviewAction:
+    """Record that the standing labels of these images are right, as the author saw them.
+
+    Args:
+        run: whose answers.
+        author: who says so.
+        image_ids: which images.
+        seen: the version of the answers that the author saw; None where that is the present one.
 
     Raises:
-        DataError: no image is given, or one is not an image of the run.
+        DataError: no image is given, one is not an image of the run, or has another label by now than was seen.
     """
     standing = _standing(run, image_ids)
+    if seen is not None:
+        _refuse_unseen(run, standing, seen)
     return _record(run, author, f"confirmed {_images(len(standing))}", standing)
 
 
@@ -83,23 +91,32 @@ def name_cluster(run: Run, author: AbstractBaseUser, class_index: int, name: str
     return action
 
 
-def undo(run: Run, author: AbstractBaseUser) -> ReviewAction | None:
-    """Take back what this author did last in this run; return it, or None when there is nothing."""
+def undo(run: Run, author: AbstractBaseUser, meant: int | None = None) -> ReviewAction | None:
+    """Take back what this author did last in this run; return it, or None when there is nothing.
+
+    Raises:
+        DataError: it is not the action that is `meant`, by id.
+    """
     with transaction.atomic():
         action = next_undo(run, author)
+        _refuse_another(action, meant, "undo")
         if action is not None:
             action.undone_at = timezone.now()
             action.save(update_fields=["undone_at"])
     return action
 
 
-def redo(run: Run, author: AbstractBaseUser) -> ReviewAction | None:
+def redo(run: Run, author: AbstractBaseUser, meant: int | None = None) -> ReviewAction | None:
     """Bring back what this author undid last; return it, or None when there is nothing.
 
     As in an editor, doing something new forgets what had been undone before it.
+
+    Raises:
+        DataError: it is not the action that is `meant`, by id.
     """
     with transaction.atomic():
         action = next_redo(run, author)
+        _refuse_another(action, meant, "redo")
         if action is not None:
             action.undone_at = None
             action.save(update_fields=["undone_at"])
@@ -175,6 +192,20 @@ def _standing(run: Run, image_ids: Iterable[int]) -> dict[int, int]:
         standing.update(with_standing(run).filter(image_id__in=batch).values_list("image_id", "standing"))
     _refuse_strangers(ids, standing.keys())
     return standing
+
+
+def _refuse_unseen(run: Run, image_ids: Iterable[int], seen: str) -> None:
+    ids = list(image_ids)
+    changed = sum(len(changed_since(run, seen, batch)) for batch in _batches(ids))
+    if changed:
+        raise DataError("selection", f"somebody labelled {changed:,} of these meanwhile, so nothing was confirmed: "
+                                     "look again")
+
+
+def _refuse_another(action: ReviewAction | None, meant: int | None, verb: str) -> None:
+    if meant is not None and (action is None or action.pk != meant):
+        raise DataError(verb, "you did something else meanwhile, in another tab perhaps: look again at what "
+                              f"{verb.capitalize()} names now")
 
 
 def _refuse_strangers(ids: list[int], found: Iterable[int]) -> None:

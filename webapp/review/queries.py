@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,10 @@ from django.db.models import (
     When,
     Window,
 )
+from django.db.models.expressions import OrderBy
 from django.db.models.functions import Coalesce, RowNumber
 
+from core.errors import DataError
 from core.evaluation.matching import best_match
 from core.names import fold
 from webapp.config.prepared import prepared
@@ -34,14 +37,17 @@ from webapp.review.models import Correction, ReviewAction
 from webapp.review.names import class_names, has_class_list
 from webapp.runs.models import Prediction, Run
 
-ORDERS: Mapping[str, tuple[str, ...]] = {
+ORDERS: Mapping[str, tuple[str | OrderBy, ...]] = {
     "Least sure first": ("confidence", "pk"),
     "Surest first": ("-confidence", "pk"),
     "Closest call first": ("margin", "pk"),
+    "Most telling first": (F("telling").asc(nulls_last=True), "confidence", "pk"),
     "As uploaded": ("image__number",),
 }
 SOURCES: Mapping[str, bool | None] = {"Anyone": None, "Model": False, "Person": True}
 """What the form shows -> whether a standing correction must be there."""
+VERSION = re.compile(r"[0-9]+-(?P<newest>[0-9]{1,18})-[0-9]+-(?P<at>[0-9]{1,10}(\.[0-9]{1,9})?)")
+"""How `version` writes it."""
 NO_CLASS = -1
 """Stands in for a class of the baseline that matches none of the run's."""
 
@@ -50,6 +56,23 @@ def version(run_id: int) -> str:
     """Return a text that changes with every action, undo and redo of a run."""
     newest, undone, at = next(iter(_done(run_id)), (0, 0, None))
     return f"{run_id}-{newest}-{undone}-{at.timestamp() if at else 0}"
+
+
+def changed_since(run: Run, seen: str, image_ids: Sequence[int]) -> set[int]:
+    """Return which of these images were labelled, or had a label undone, after a `version` of the run was seen.
+
+    Raises:
+        DataError: `seen` is no version.
+    """
+    if seen == version(run.pk):
+        return set()
+    written = VERSION.fullmatch(seen)
+    if written is None:
+        raise DataError("selection", "the page sent something unreadable: reload it")
+    later = Q(action_id__gt=int(written["newest"]), action__undone_at=None) | Q(
+        action__undone_at__gt=datetime.fromtimestamp(float(written["at"]), UTC))
+    return set(Correction.objects.filter(later, action__run=run, image_id__in=image_ids).values_list(
+        "image_id", flat=True))
 
 
 @prepared

@@ -221,6 +221,8 @@ class Prediction(models.Model):
     top = models.JSONField(help_text="[[class index, probability], …], at most five")
     map_x = models.FloatField(default=0.0, help_text="place on the embedding map, 0 … 1")
     map_y = models.FloatField(default=0.0)
+    telling = models.PositiveSmallIntegerField(null=True, help_text="its place among the images to name first, from 0; "
+                                                                    "null for all others")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "image"], name="one_prediction_an_image")]

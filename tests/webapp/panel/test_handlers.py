@@ -17,10 +17,11 @@ from tests.webapp.review.gallery import Gallery
 from webapp.panel import access, handlers
 from webapp.panel.access import Visit, looking, reviewing, visit
 from webapp.panel.app import build
+from webapp.panel.command import class_value
 from webapp.panel.loops import within_a_loop
 from webapp.review import actions
 from webapp.review.labels import standing_labels
-from webapp.review.queries import with_standing
+from webapp.review.queries import version, with_standing
 from webapp.runs.models import Run
 
 
@@ -75,7 +76,8 @@ def test_a_person_who_was_switched_off_sees_nothing(gallery: Gallery) -> None:
 
 def test_an_error_reaches_the_person_in_words(gallery: Gallery) -> None:
     with pytest.raises(gr.Error, match="no image is selected"):
-        looking(handlers.confirm, handlers.no_screen)(_request(gallery.owner.pk, gallery.run.pk), *_form())
+        looking(handlers.confirm, handlers.no_screen)(
+            _request(gallery.owner.pk, gallery.run.pk), *_form({"handler": "confirm"}))
 
 
 def test_it_shows_one_page_least_sure_first(gallery: Gallery) -> None:
@@ -95,7 +97,8 @@ def test_only_the_open_tab_is_drawn(gallery: Gallery) -> None:
 
 
 @pytest.mark.parametrize(("form", "keeps"), [
-    ({"class_choice": "3"}, lambda row: row.class_index == 3),
+    ({"class_choice": class_value(3)}, lambda row: row.class_index == 3),
+    ({"class_choice": "Three "}, lambda row: row.class_index == 3),
     ({"low": 50, "high": 90}, lambda row: 0.5 <= row.confidence <= 0.9),
     ({"low": 90, "high": 50}, lambda row: 0.5 <= row.confidence <= 0.9),
     ({"source": "Person"}, lambda row: False),
@@ -122,29 +125,39 @@ def test_names_and_paths_are_escaped(gallery: Gallery) -> None:
 
 def test_correct_uses_the_key_before_the_menu(gallery: Gallery) -> None:
     ids = list(gallery.collection.images.values_list("pk", flat=True)[:4])
-    screen = handlers.correct(_visit(gallery), *_form({"ids": ids, "class_index": 7}, label_as="2"))
+    screen = handlers.correct(_visit(gallery), *_form({"ids": ids, "class_index": 7}, label_as=class_value(2)))
     assert _spoken(gallery) == dict.fromkeys(ids, 7)
     assert 'data-undo="labelled 4 images seven"' in screen.summary
-    handlers.correct(_visit(gallery), *_form({"ids": ids[:1]}, label_as="2"))
+    handlers.correct(_visit(gallery), *_form({"ids": ids[:1]}, label_as=class_value(2)))
     assert _spoken(gallery)[ids[0]] == 2
 
 
 def test_all_that_match_means_the_filter_of_the_open_tab(gallery: Gallery) -> None:
-    handlers.confirm(_visit(gallery), *_form({"everything": True}, class_choice="3"))
     threes = gallery.run.predictions.filter(class_index=3)
+    handlers.confirm(_visit(gallery), *_form({"everything": True, "matching": threes.count()},
+                                             class_choice=class_value(3), version=version(gallery.run.pk)))
     assert set(_spoken(gallery)) == set(threes.values_list("image_id", flat=True))
     actions.undo(gallery.run, gallery.owner)
-    handlers.correct(_visit(gallery), *_form({"everything": True, "view": "disagreements", "class_index": 0}))
     baseline = dict(gallery.baseline.predictions.values_list("image_id", "class_index"))
-    assert set(_spoken(gallery)) == {row.image_id for row in gallery.run.predictions.all()
-                                     if baseline[row.image_id] != row.class_index}
+    differing = {row.image_id for row in gallery.run.predictions.all() if baseline[row.image_id] != row.class_index}
+    handlers.correct(_visit(gallery), *_form({
+        "everything": True, "matching": len(differing), "view": "disagreements", "class_index": 0}))
+    assert set(_spoken(gallery)) == differing
+
+
+@pytest.mark.parametrize("handler", ["confirm", "correct"])
+def test_all_that_match_are_those_that_the_grid_shows_or_none(gallery: Gallery, handler: str) -> None:
+    form = _form({"everything": True, "matching": 53, "class_index": 3}, version=version(gallery.run.pk))
+    with pytest.raises(DataError, match="the grid shows 53 images, the filter now has 60: look again"):
+        getattr(handlers, handler)(_visit(gallery), *form)
+    assert _spoken(gallery) == {}
 
 
 def test_undo_and_redo_change_the_labels_and_their_buttons(gallery: Gallery) -> None:
     image = gallery.collection.images.get(number=0)
     handlers.correct(_visit(gallery), *_form({"ids": [image.pk], "class_index": 8}))
     screen = handlers.undo(_visit(gallery), *_form())
-    assert 'data-undo="" data-redo="labelled 1 image eight"' in screen.summary
+    assert 'data-undo="" data-redo="labelled 1 image eight" data-undo-action="" ' in screen.summary
     assert next(standing_labels(gallery.run)).source == "model"
     screen = handlers.redo(_visit(gallery), *_form())
     assert 'data-undo="labelled 1 image eight" data-redo=""' in screen.summary
@@ -176,7 +189,7 @@ def test_a_cluster_is_renamed_from_its_row(gallery: Gallery) -> None:
     row = _visit(gallery, gallery.clusters)
     screen = handlers.rename(row, *_form({"view": "classes", "class_index": 4, "name": "ones"}))
     assert 'value="ones"' in screen.classes
-    assert ("5 · ones", "4") in screen.label_as["choices"]
+    assert ("5 · ones", class_value(4)) in screen.label_as["choices"]
     assert "was given no names" in screen.classes
 
 
@@ -229,7 +242,7 @@ def test_a_choice_that_the_form_does_not_offer_is_refused(gallery: Gallery, form
         handlers.show(_visit(gallery), *_form(**form))
 
 
-@pytest.mark.parametrize("label_as", [None, "", "10", "-1", "cats"])
+@pytest.mark.parametrize("label_as", [None, "", "3", "10", "-1", "cats", "class-3", class_value(10)])
 def test_a_class_that_is_none_labels_nothing(gallery: Gallery, label_as: str | None) -> None:
     ids = list(gallery.collection.images.values_list("pk", flat=True)[:2])
     with pytest.raises(ConfigError):
@@ -260,7 +273,8 @@ def test_each_role_may_cause_the_events_of_its_rule_and_no_more(
     events = [one.fn for one in within_a_loop(build).fns.values() if one.fn is not None]
     assert {one.__name__ for one in events} == LOOKING | REVIEWING
     for event in events:
-        values = ("{}",) if event.__name__ == "inspect" else _form()
+        form = _form({"handler": event.__name__})
+        values = form[:1] if event.__name__ == "inspect" else form
         if event.__name__ in REVIEWING and role == "viewer":
             with pytest.raises(gr.Error, match="you are a viewer; this takes the role reviewer"):
                 event(request, *values)
@@ -278,26 +292,31 @@ def test_a_viewer_changes_no_label(gallery: Gallery) -> None:
     first = gallery.collection.images.first().pk
     with pytest.raises(gr.Error):
         reviewing(handlers.correct, handlers.no_screen)(
-            _request(gallery.stranger.pk, gallery.run.pk), *_form({"selected": [first], "class_index": 3}))
+            _request(gallery.stranger.pk, gallery.run.pk), *_form({"handler": "correct", "ids": [first],
+                                                                      "class_index": 3}))
     assert _spoken(gallery) == {}
-    screen = looking(handlers.show, handlers.no_screen)(_request(gallery.stranger.pk, gallery.run.pk), *_form())
+    screen = looking(handlers.show, handlers.no_screen)(
+        _request(gallery.stranger.pk, gallery.run.pk), *_form({"handler": "show"}))
     assert "data-looking" in screen.summary
 
 
 @pytest.mark.parametrize(("run_name", "event", "most"), [
-    ("baseline", "show", 8), ("baseline", "refresh", 9), ("baseline", "confirm", 13), ("baseline", "correct", 13),
+    ("baseline", "show", 8), ("baseline", "refresh", 9), ("baseline", "confirm", 14), ("baseline", "correct", 13),
     ("baseline", "undo", 13), ("baseline", "inspect", 4), ("run", "show", 9), ("clusters", "show", 11)])
 def test_an_event_asks_the_database_little(gallery: Gallery, run_name: str, event: str, most: int) -> None:
     run = getattr(gallery, run_name)
     image = run.predictions.first().image_id
-    form = _form({"ids": [image], "image_id": image if event == "inspect" else None, "class_index": 3})
-    values = form[:1] if event == "inspect" else form
+    command = {"handler": event, "ids": [image], "image_id": image if event == "inspect" else None, "class_index": 3}
 
     def ask() -> None:
         answer = looking(getattr(handlers, event), handlers.no_screen)
+        form = _form(command, version="" if event == "refresh" else seen)
+        values = form[:1] if event == "inspect" else form
         answer(_request(gallery.owner.pk, run.pk), *values)
 
+    seen = version(run.pk)
     ask()
+    seen = version(run.pk)
     with CaptureQueriesContext(connection) as asked:
         ask()
     assert len(asked) <= most, "\n".join(one["sql"] for one in asked)
@@ -308,4 +327,5 @@ def test_a_database_that_is_away_is_told_in_words(gallery: Gallery) -> None:
         raise OperationalError("server closed the connection unexpectedly")
 
     with pytest.raises(gr.Error, match="The database does not answer"):
-        looking(show, handlers.no_screen)(_request(gallery.owner.pk, gallery.run.pk), *_form())
+        looking(show, handlers.no_screen)(
+            _request(gallery.owner.pk, gallery.run.pk), *_form({"handler": "show"}))

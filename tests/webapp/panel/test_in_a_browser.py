@@ -48,14 +48,8 @@ def _open(context: BrowserContext, server: Server, run: int) -> Page:
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.faults = faults  # type: ignore[attr-defined]
-    answered: list[str] = []
-    page.on("response", lambda response: answered.append(response.url) if "/run/" in response.url else None)
     page.goto(f"{server.url}/panel/?run={run}")
     expect(page.locator(".lf-tile").first).to_be_visible()
-    for _ in range(100):  # it is drawn twice as it opens, and the second time closes an image that is open
-        page.wait_for_timeout(100)
-        if len(answered) > 1:
-            break
     return page
 
 

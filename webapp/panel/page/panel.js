@@ -1,23 +1,41 @@
 // The panel's script: what is selected, which tab and page are open, keys. Nothing is kept but in the page:
-// every answer is in the database. Gradio's events take `lf.command()` as their first value.
+// every answer is in the database. Gradio's events take `lf.command(handler)` as their first value.
 (() => {
   "use strict";
-  const state = { view: "answers", pages: {}, selected: new Set(), everything: false, last: null, image: null, once: {} };
+  const state = { view: "answers", pages: {}, selected: new Set(), everything: false, alone: false, last: null,
+    image: null, once: {} };
+  const TAKING = ["confirm", "correct"];  // the selection goes with these: what is selected next is not meant
   const find = (query) => document.querySelector(query);
   const all = (query) => [...document.querySelectorAll(query)];
-  const press = (id, once = {}) => { state.once = once; find(`#${id}`)?.click(); };
   const head = () => find(".lf-head");
+  const menu = () => find("#lf-label-as input");
+  const open = () => find(`[data-view="${state.view}"]`);
+  const tileOf = (id) => open()?.querySelector(`.lf-tile[data-image="${id}"]`);
+  const press = (handler, once = {}) => {
+    state.once[handler] = once;
+    find(`#lf-${handler.replace("_", "-")}`)?.click();
+  };
 
   const lf = {
     state,
     head,
-    command() {
-      const once = state.once;
-      state.once = {};
-      return JSON.stringify({
-        view: state.view, page: state.pages[state.view] || 1, everything: state.everything,
-        ids: state.everything ? [] : [...state.selected], image_id: state.image, ...once,
-      });
+    press,
+    command(handler) {
+      const once = state.once[handler];
+      delete state.once[handler];
+      const command = {
+        handler, view: state.view, page: state.pages[state.view] || 1, everything: state.everything,
+        matching: state.everything ? matching() : 0, ids: state.everything ? [] : [...state.selected],
+        image_id: state.image, action_id: Number(head()?.dataset[`${handler}Action`]) || null, ...once,
+      };
+      if (TAKING.includes(handler)) clear();
+      return JSON.stringify(command);
+    },
+    refused(command) {
+      if (!TAKING.includes(command.handler) || state.everything || state.selected.size) return;
+      command.ids.forEach((id) => state.selected.add(id));
+      state.everything = command.everything && command.view === state.view;
+      paint();
     },
     opened(view) {
       if (state.view !== view) { state.everything = false; state.image = null; }
@@ -27,17 +45,17 @@
       paint();
     },
     filtered() { state.pages.answers = 1; clear(); },
-    done() { clear(); },
     toAnswers() { tab("Answers")?.click(); },
     select(ids, add) {
       if (!add) state.selected.clear();
       ids.forEach((id) => state.selected.add(id));
-      state.everything = false;
+      state.everything = state.alone = false;
       paint();
     },
     closely(id) {
+      if (id === null && state.image === null) return;
       state.image = id;
-      press("lf-inspect");
+      press("inspect");
     },
   };
   window.lf = lf;
@@ -45,9 +63,13 @@
 
   function clear() {
     state.selected.clear();
-    state.everything = false;
+    state.everything = state.alone = false;
     state.last = null;
     paint();
+  }
+
+  function matching() {
+    return Number(open()?.dataset.matching || 0);
   }
 
   function paint() {
@@ -59,10 +81,9 @@
       if (on && here) seen.add(tile.dataset.image);
       if (tile.getAttribute("aria-pressed") !== String(on)) tile.setAttribute("aria-pressed", String(on));
     }
-    const count = state.everything
-      ? Number(find(`[data-view="${views}"]`)?.dataset.matching || 0) : state.selected.size;
+    const count = state.everything ? matching() : state.selected.size;
     const away = state.everything || views === "map" ? 0 : count - seen.size;  // the map shows every image
-    const text = !count ? "Nothing selected"
+    const text = !count ? "Nothing selected" : state.alone ? "Only this one is selected"
       : `${count.toLocaleString("en")} selected${away > 0 ? `, ${away.toLocaleString("en")} not on this page` : ""}`;
     for (const label of all("[data-selected]")) if (label.textContent !== text) label.textContent = text;
     document.body.classList.toggle("lf-any", count > 0);
@@ -73,6 +94,7 @@
     const id = Number(tile.dataset.image);
     const tiles = [...(tile.closest("[data-view]")?.querySelectorAll(".lf-tile") || [tile])];
     const from = tiles.findIndex((one) => Number(one.dataset.image) === state.last);
+    state.alone = state.everything;
     if (state.everything) { state.everything = false; state.selected.clear(); }
     if (range && from >= 0) {
       const to = tiles.indexOf(tile);
@@ -85,7 +107,7 @@
     }
     state.last = id;
     paint();
-    lf.closely(id);
+    lf.closely(state.selected.has(id) ? id : null);
   }
 
   document.addEventListener("click", (event) => {
@@ -99,7 +121,7 @@
     const page = at("[data-page]");
     if (page?.tagName === "BUTTON") {
       state.pages[state.view] = Number(page.dataset.page);
-      press("lf-show");
+      press("show");
       page.closest("[data-view]").scrollIntoView({ block: "start" });
       return;
     }
@@ -111,10 +133,11 @@
       state.everything = true;
       paint();
     } else if (select === "nothing") {
-      clear();
+      leave();
     }
-    const open = at("[data-open-class]");
-    if (open) showClass(open.dataset.openClass);
+    if (at("[data-close]")) lf.closely(null);
+    const row = at("[data-open-class]");
+    if (row) showClass(row.dataset.openClass);
     const suggested = at("[data-suggest]");
     if (suggested) {
       const field = suggested.closest("[data-class]").querySelector("input[name=name]");
@@ -127,30 +150,37 @@
     const form = event.target.closest?.("[data-rename]");
     if (!form) return;
     event.preventDefault();
-    press("lf-rename", { class_index: Number(form.dataset.rename), name: form.elements.name.value });
+    press("rename", { class_index: Number(form.dataset.rename), name: form.elements.name.value });
   });
 
   function showClass(index) {
     lf.filtered();
-    press("lf-only-class", { view: "answers", page: 1, class_index: Number(index) });
+    press("only_class", { view: "answers", page: 1, class_index: Number(index) });
   }
 
   function tab(name) {
     return all("#lf-tabs [role=tab]").find((one) => one.textContent.trim() === name);
   }
 
+  function leave() {
+    clear();
+    lf.closely(null);
+  }
+
   document.addEventListener("keydown", (event) => {
+    if (event.target === menu()) { inMenu(event.key); return; }
     const typing = event.target.closest?.("input, textarea, select, [contenteditable], [role=listbox]");
     if (typing || event.altKey) return;
     const control = event.ctrlKey || event.metaKey;
     const any = state.everything || state.selected.size > 0;
     const key = event.key.toLowerCase();
-    if (key === "z" && !event.shiftKey) press("lf-undo");
-    else if (control && (key === "y" || (key === "z" && event.shiftKey))) press("lf-redo");
+    if (key === "z" && !event.shiftKey) press("undo");
+    else if (control && (key === "y" || (key === "z" && event.shiftKey))) press("redo");
     else if (control) return;
     else if (/^[0-9]$/.test(key) && any) label(key);
-    else if (key === "enter" && any && !event.target.closest?.("button:not(.lf-tile), a, summary")) press("lf-confirm");
-    else if (key === "escape") clear();
+    else if (key === "enter" && any && !event.target.closest?.("button:not(.lf-tile), a, summary")) press("confirm");
+    else if (key === "escape") leave();
+    else if (key === "l" && menu()) toMenu();
     else if (key === "a") find(`[data-view="${state.view}"] [data-select=page]`)?.click();
     else return;
     event.preventDefault();
@@ -159,65 +189,33 @@
   function label(digit) {
     const index = (Number(digit) + 9) % 10;  // 1 is the first class, 0 the tenth
     const classes = Number(head()?.dataset.classes);
-    if (index < classes) press("lf-correct", { class_index: index });
-    else say(`No class has the key ${digit}: this run has ${classes} classes.`);
+    if (index < classes) press("correct", { class_index: index });
+    else lf.say(`No class has the key ${digit}: this run has ${classes} classes.`);
   }
+
+  let from = null;  // the image from which a key led to the menu
+  let returned = null;  // the one to which it led back: its tile is drawn anew
+  function toMenu() {
+    from = Number(document.activeElement?.closest(".lf-tile")?.dataset.image) || state.last;
+    menu().focus();
+  }
+  function inMenu(key) {
+    if (from === null || !["Enter", "Escape"].includes(key)) return;
+    returned = from;
+    from = null;
+    setTimeout(() => {  // when the menu has taken what was written
+      if (key === "Enter") press("correct");
+      tileOf(returned)?.focus();
+    });
+  }
+  document.addEventListener("focusin", (event) => {
+    if (Number(event.target.dataset.image) !== returned) returned = null;
+    if (event.target !== menu()) from = null;
+  });
 
   document.addEventListener("load", (event) => {
     if (event.target.tagName === "IMG" && event.target.naturalWidth < 64) event.target.classList.add("lf-tiny");
   }, true);
-
-  // Gradio says nothing of an event that is refused or fails where, as here, it is sent in one request.
-  const ask = window.fetch.bind(window);
-  let said = 0;
-  window.fetch = async (resource, request) => {
-    if (!String(resource.url ?? resource).includes("/gradio_api/run/")) return ask(resource, request);
-    const before = said;
-    let answer;
-    try {
-      answer = await ask(resource, request);
-    } catch (error) {
-      say("The server does not answer: this was not done. Try again in a minute.");
-      throw error;
-    }
-    if (answer.ok && before === said) say("");
-    else if (answer.status === 401) signedOut();
-    else if (!answer.ok) say(await reason(answer.clone()));
-    return answer;
-  };
-
-  async function reason(answer) {
-    const text = await answer.text();
-    if (answer.headers.get("Content-Type")?.startsWith("text/plain")) return text;
-    try { return JSON.parse(text).error || FAILED; } catch { return FAILED; }
-  }
-  const FAILED = "This did not work. Reload the page and try again.";
-
-  function say(text, ...more) {
-    if (text) said += 1;
-    const place = find("[data-alert]");
-    if (place && (place.textContent || text)) place.replaceChildren(text, ...more);
-  }
-
-  function signedOut() {
-    if (find("[data-alert] a")) return;
-    const link = document.createElement("a");
-    const { pathname, search } = window.top.location;
-    Object.assign(link, { href: pathname + search, target: "_top", textContent: "Sign in again" });
-    say("You are signed out. ", link);  // this page asks for the sign-in, and comes after it
-  }
-  lf.signedOut = signedOut;
-
-  // How soon this browser shows what another one did. One that nobody looks at does not ask.
-  setInterval(async () => {
-    const shown = head()?.dataset;
-    if (!shown?.asks || document.hidden) return;
-    const answer = await fetch(shown.asks).catch(() => null);  // away: asked again
-    if (answer?.redirected) { signedOut(); return; }  // to the sign-in page
-    if (answer?.ok && find("[data-alert] a")) say("");  // signed in again, in another tab
-    const changed = answer?.ok ? (await answer.text()) !== head()?.dataset.version : answer?.status === 404;
-    if (changed) press("lf-refresh");
-  }, 5000);
 
   let version = null;
   let names = null;
@@ -231,14 +229,14 @@
     }
     const called = head()?.dataset.names ?? names;
     if (called !== names) {
-      if (names !== null) press("lf-show");  // another one renamed a class: the menus are drawn anew
+      if (names !== null) press("show");  // another one renamed a class: the menus are drawn anew
       names = called;
     }
     for (const verb of ["undo", "redo"]) offer(find(`#lf-${verb}`), verb, head()?.dataset[verb]);
-    const menu = find("#lf-label-as input");
-    if (menu && !menu.placeholder) menu.placeholder = "Choose a class";
+    if (menu() && !menu().placeholder) menu().placeholder = "Choose a class";
     const view = find(`.lf-view [data-view="${state.view}"]`);
     if (view) state.pages[state.view] = Number(view.dataset.page || 1);
+    if (returned !== null && document.activeElement === document.body) tileOf(returned)?.focus({ preventScroll: true });
     paint();
   }
   function offer(button, verb, what) {

@@ -9,9 +9,15 @@
     const island = root();
     const address = lf.head()?.dataset.trials;
     if (!island || !address) return;
-    const answer = await fetch(address, { headers: { Accept: "text/html" }, ...request });
-    if (answer.redirected) lf.signedOut();
-    else if (answer.ok || answer.status === 422) island.innerHTML = await answer.text();
+    const answer = await fetch(address, { headers: { Accept: "text/html" }, ...request }).catch(() => null);
+    if (answer === null) {
+      lf.away();
+      island.querySelector("form")?.reset();  // so that the same picture can be chosen again
+      return;
+    }
+    if (answer.redirected) { lf.signedOut(); return; }
+    lf.say("");
+    if (answer.ok || answer.status === 422) island.innerHTML = await answer.text();
     else island.innerHTML = '<p class="lf-refusal" role="alert">This picture could not be sent. Reload the page and try again.</p>';
   }
 
@@ -44,8 +50,9 @@
 
   setInterval(async () => {
     for (const trial of document.querySelectorAll("[data-waits]")) {
-      const answer = await fetch(trial.dataset.waits);
-      if (answer.ok && trial.isConnected) trial.outerHTML = await answer.text();
+      const answer = await fetch(trial.dataset.waits).catch(() => null);  // away: asked again
+      if (answer?.redirected) { lf.signedOut(); return; }  // to the sign-in page
+      if (answer?.ok && trial.isConnected) trial.outerHTML = await answer.text();
     }
   }, EVERY_MILLISECONDS);
   document.addEventListener("lf:opened", (event) => {
