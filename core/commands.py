@@ -23,6 +23,7 @@ from core.data.images import ImageSet, open_images
 from core.errors import CheckpointError, ConfigError, DataError, WeightsUnavailable
 from core.evaluation.result import Result, summarise
 from core.evaluation.second_opinion import second_opinion
+from core.evaluation.telling import tell
 from core.export import unpacked, write_package
 from core.finished import taught
 from core.first_answers import Baseline, answer_first
@@ -40,16 +41,17 @@ from core.request import (
     values_of,
 )
 from core.shell import Listener, LocalRun, best_device
+from core.table_file import write_table
 from core.training.checkpoint import Checkpoints
 from core.training.memory import peak_memory_bytes
 from core.verdict import Verdict, verdict
 
 
 def adapt(request: AdaptRequest, listener: Listener) -> Result:
-    """Adapt a model and write ``package.zip``, ``model/``, ``labels.csv``, ``baseline.csv``, ``result.json`` and
-    ``pictures/`` into ``request.out``.
+    """Adapt a model and write ``package.zip``, ``model/``, ``labels.csv``, ``baseline.csv``, ``to_label.csv``,
+    ``result.json`` and ``pictures/`` into ``request.out``.
     """
-    class_names = class_names_of(request)
+    class_names = class_names_of(request, listener)
     parse(request.method, values_of(request))  # a bad setting is refused before any work
     work = begin(request)
     try:
@@ -84,6 +86,7 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
         predictions = classifier.predict(images, run)
         spaces = [read(name) for name in judges_of(asdict(settings))]
         opinion = second_opinion(request.method, asdict(settings), images, predictions.labels.numpy(), run)
+        telling = tell(images, [one.numpy() for one in spaces], judges_of(asdict(settings)), run)
         result = summarise(classifier, predictions, spaces, seed=request.seed, seconds=time.monotonic() - began,
                            peak_memory_bytes=peak_memory_bytes(run.device), refused=len(refused), opinion=opinion,
                            pictures=run.pictures.drawn, told=tuple(problem.labelled.values()))
@@ -101,6 +104,8 @@ def _adapt(request: AdaptRequest, class_names: tuple[str, ...], work: Path, list
         write_labels(request.out / "baseline.csv", _rows(images, first.class_names, first.predictions))
     values = {**result.to_json(), **said.to_json(), "taught": _taught(request, settings, problem, images)}
     (request.out / "result.json").write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_table(request.out / "to_label.csv", [("path", "label"), *(
+        (images.names[one], "") for one in telling if one not in held_out)])
     if held_out:
         paths = "\n".join(images.names[index] for index in sorted(held_out))
         (request.out / "held_out.txt").write_text(paths + "\n", encoding="utf-8")

@@ -69,6 +69,7 @@ def obstacle(method: str, question: Question, settings: Settings | None = None) 
                         "Give class names", "classes")
     if learns_from_labels(chosen) and not question.labelled:
         return Obstacle("It learns from images that you confirmed or corrected in review, and there are none with "
-                        "these class names yet. The review of a run takes them from a CSV too.",
+                        "these class names yet. Review’s order “Most telling first” shows which teach most; it takes "
+                        "labels from a CSV too.",
                         "Review a run", "labels")
     return None

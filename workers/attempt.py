@@ -23,6 +23,7 @@ from core.errors import Cancelled, CheckpointError, LabelfreeError, Paused
 from core.evaluation.places import map_places
 from core.evaluation.result import summarise
 from core.evaluation.second_opinion import second_opinion
+from core.evaluation.telling import tell
 from core.export import write_package
 from core.methods.resolve import Adapt, resolve
 from core.problem import Problem
@@ -94,6 +95,8 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
             on_fold=lambda fold: surroundings.stage("scoring the answers"))
         surroundings.stage("drawing the map")
         places = map_places(spaces[0], run.seed)
+        telling = tell(photographs.to_adapt, [one[:photographs.adapted].numpy() for one in spaces],
+                       judges_of(asdict(chosen)), surroundings)
         surroundings.stage("packing the model")
         package = folder / f"package-{lease.token[:8]}.zip"
         card = card_of(run.method, chosen, problem, result, datetime.now(UTC).date(), run.collection.name)
@@ -101,7 +104,7 @@ def attempt(lease: Lease, pipe: Pipe) -> None:
         surroundings.stage("writing the answers")
         held_out = measuring.measured(run, photographs, labels, held_out=True, taught=told)
         answers.write(lease, result.to_json() | {"held_out": held_out, "taught": taught}, predictions, places,
-                      photographs, package, surroundings.pictures.folder)
+                      photographs, package, surroundings.pictures.folder, telling)
         surroundings.checkpoints.clear()
         shutil.rmtree(folder / START_FOLDER, ignore_errors=True)
 

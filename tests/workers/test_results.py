@@ -28,6 +28,8 @@ def test_a_run_ends_with_an_answer_for_every_image_a_result_and_a_package(make_r
         assert len(one.top) == 5 and one.top[0][0] == one.class_index
         assert 0 <= one.map_x <= 1 and 0 <= one.map_y <= 1
     assert Prediction.objects.filter(run=run).count() == 60
+    telling = Prediction.objects.filter(run=run).exclude(telling=None).values_list("telling", flat=True)
+    assert sorted(telling) == list(range(30)), "half of all, each with its place"
     assert [path.name for path in runs.run_folder(run.pk).glob("package*")] == ["package.zip"]
     assert [line[20:] for line in run.log.splitlines()[-2:]] == ["stage: writing the answers", "succeeded"]
     before = run.finished_at
@@ -41,6 +43,7 @@ def test_a_run_is_compared_with_its_baseline_and_held_out_images_are_answered(ma
     assert run.result["baseline"]["run"] == baseline.pk
     assert 0 < run.result["baseline"]["agreement"] <= 1
     assert sum(run.result["histogram"]) == 50
+    assert not Prediction.objects.filter(run=run, image__held_out=True).exclude(telling=None).exists()
     assert set(run.result["held_out"]) == {"hungarian_accuracy", "mean_per_class", "nmi", "ami", "ari"}
     assert Prediction.objects.filter(run=run).count() == 60
 

@@ -21,13 +21,17 @@ def test_names_in_labels_and_a_model_out(digits: Digits, names: Path, tmp_path: 
     done = run("adapt", "--images", digits[0], "--names", names, "--set", "templates=one", "--held-out", "0.2",
                "--json", "--out", out)
     assert done.returncode == 0, done.stderr
-    written = {"package.zip", "model", "labels.csv", "result.json", "held_out.txt"}
+    written = {"package.zip", "model", "labels.csv", "to_label.csv", "result.json", "held_out.txt"}
     assert {file.name for file in out.iterdir()} == written
     labels = rows(out / "labels.csv")
     assert list(labels[0]) == ["path", "label", "confidence", "margin"]
     assert [row["path"] for row in labels] == sorted(path.name for path in digits[0].iterdir())
     assert {row["label"] for row in labels} <= set(names.read_text().split())
-    assert len((out / "held_out.txt").read_text().split()) == 12
+    held_out = (out / "held_out.txt").read_text().split()
+    assert len(held_out) == 12
+    to_label = rows(out / "to_label.csv")
+    assert 12 <= len(to_label) <= 30
+    assert all(row["label"] == "" and row["path"] not in held_out for row in to_label)
     result = json.loads((out / "result.json").read_text())
     assert sum(result["histogram"]) == sum(result["confidence_histogram"]) == 60
     assert result["measured"] is None
