@@ -39,6 +39,8 @@ ARG EXTRAS=""
 COPY pyproject.toml README.md LICENSE ./
 RUN mkdir core webapp workers && PIP_EXTRA_INDEX_URL="$EXTRA_INDEX" pip install --editable ".[web,worker$EXTRAS]"
 COPY . .
+# Weights that are fetched outlive this container; the user to whom /data belongs makes the folder.
+ENV HF_HOME=/data/huggingface
 USER labelfree
 VOLUME /data
 CMD ["python", "manage.py", "worker"]

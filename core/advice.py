@@ -37,7 +37,7 @@ def recommend(*, images: Path, names: Path | None, classes: int | None, labels: 
     """
     if classes is not None and classes < 2:
         raise DataError("classes", f"{classes}: nothing to tell apart; give at least two")
-    class_names = class_names_in(names) if names is not None else ()
+    class_names = class_names_in(names, listener) if names is not None else ()
     for name, given in (("labels", labels), ("zero-shot", zero_shot)):
         if given is not None and not class_names:
             raise ConfigError(name, "these are of use with class names: give --names FILE")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from core.errors import DataError
 MAX_NAMES = 10_000
 MAX_NAME_CHARACTERS = 100
 FAULTS_SHOWN = 10
+HEADINGS = frozenset({"name", "names", "label", "labels", "class", "classes", "species"})
+"""What stands above such a column in a spreadsheet, folded."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,18 @@ def parse_names(text: str) -> tuple[str, ...]:
             said.append(f"and {len(found) - FAULTS_SHOWN} more")
         raise DataError("class names", "; ".join(said))
     return tuple(name for name in map(tidy, text.splitlines()) if name)
+
+
+def heading_note(names: Sequence[str]) -> str:
+    """Return what to tell a person whose first name looks like the heading of a column, or ""."""
+    if len(names) < 3 or fold(names[0]) not in HEADINGS:
+        return ""
+    return f"the first line, “{names[0]}”, was taken as a class; leave it out if it is a heading"
+
+
+def too_few(name: str) -> str:
+    """Return the fix for a list of one name alone."""
+    return "give at least two" + ("; write one name a line, not separated by commas" if set(name) & set(",;") else "")
 
 
 def decode_text(content: bytes, file: str) -> str:

@@ -17,7 +17,7 @@ from core.data.images import Decoded, ImageSet, open_images
 from core.errors import ConfigError, DataError
 from core.export import unpacked
 from core.labels import as_indices, read_given_labels, read_paths
-from core.names import read_names
+from core.names import heading_note, read_names, too_few
 from core.presets.table import PRESETS, recommend
 from core.problem import Problem
 from core.settings import describe
@@ -51,7 +51,7 @@ class AdaptRequest:
     device: str = "auto"
 
 
-def class_names_of(request: AdaptRequest) -> tuple[str, ...]:
+def class_names_of(request: AdaptRequest, listener: Listener) -> tuple[str, ...]:
     """Return the class names, or refuse a question that the method cannot answer."""
     if request.method not in METHODS:
         raise ConfigError("method", f"unknown method {request.method!r}; choose one of {', '.join(METHODS)}")
@@ -72,7 +72,7 @@ def class_names_of(request: AdaptRequest) -> tuple[str, ...]:
                                   f"{', '.join(name for name, one in METHODS.items() if one.joins)}")
     if request.classes is not None and request.classes < 2:
         raise DataError("classes", f"{request.classes}: nothing to tell apart; give at least two")
-    return class_names_in(request.names) if request.names else ()
+    return class_names_in(request.names, listener) if request.names else ()
 
 
 def values_of(request: AdaptRequest) -> dict[str, object]:
@@ -157,7 +157,7 @@ def problem_of(request: AdaptRequest, class_names: tuple[str, ...], settings: Se
         class_names=class_names, num_classes=request.classes,
         labelled=_labelled(request, images, held_out, class_names, listener),
         warm_up=_opened(request.warm_up, work / "warm-up", listener) if request.warm_up else None,
-        warm_up_names=class_names_in(request.warm_up_names) if request.warm_up_names else (),
+        warm_up_names=class_names_in(request.warm_up_names, listener) if request.warm_up_names else (),
         replay=_opened(request.replay, work / "replay", listener) if request.replay else None,
         also=also, start=_start(request, settings, work))
 
@@ -225,11 +225,13 @@ def _held_out_by_name(file: Path, images: ImageSet) -> set[int]:
     return chosen
 
 
-def class_names_in(file: Path) -> tuple[str, ...]:
-    """Return the class names of a file, at least two."""
+def class_names_in(file: Path, listener: Listener) -> tuple[str, ...]:
+    """Return the class names of a file, at least two, and tell where the first looks like a heading."""
     names = read_names(file)
     if len(names) == 1:
-        raise DataError(str(file), f"one class ({names[0]}): nothing to tell apart; give at least two")
+        raise DataError(str(file), f"one class ({names[0]}): nothing to tell apart; {too_few(names[0])}")
+    if note := heading_note(names):
+        listener.note(f"{file}: {note}")
     return names
 
 

@@ -168,6 +168,21 @@ def test_a_port_in_use_is_named_with_the_fix(tmp_path):
     assert f"LABELFREE_PORT={port + 1}" in ended.stderr
 
 
+@pytest.mark.parametrize(("environment", "place", "fix"), [
+    ({"REDIS_URL": "redis://:s3cret@localhost:1/0"}, "no Redis answers at redis://:**@localhost:1/0", "mend REDIS_URL"),
+    ({"DATABASE_URL": "postgres://me:s3cret@127.0.0.1:1/labelfree"}, "the database at 127.0.0.1:1 is not to be had "
+                                                                     "(Connection refused)", "mend DATABASE_URL"),
+])
+def test_a_server_that_is_away_is_named_with_the_fix_and_without_its_password(tmp_path, environment, place, fix):
+    outside = {**os.environ, "LABELFREE_HOME": str(tmp_path / "home"), "LABELFREE_PORT": str(free_port())}
+    ended = subprocess.run([sys.executable, "manage.py", "up"], cwd=SOURCES, capture_output=True, text=True,
+                           timeout=120, env={**outside, **environment})
+    assert ended.returncode == 1
+    assert place in ended.stderr and fix in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert "s3cret" not in ended.stdout + ended.stderr
+
+
 def answers(port: int) -> bool:
     try:
         return opened(f"http://127.0.0.1:{port}/") == 200

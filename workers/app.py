@@ -13,6 +13,7 @@ from typing import Literal
 from celery import Celery
 from kombu import Connection
 from kombu.exceptions import OperationalError
+from kombu.utils.url import maybe_sanitize_url
 
 Queue = Literal["cpu", "gpu", "quick", "trial"]
 
@@ -33,6 +34,11 @@ def broker_url() -> str:
     if url.startswith("unix://"):
         return "redis+socket://" + url.removeprefix("unix://")
     return url or f"redis+socket://{home() / 'redis.sock'}"
+
+
+def broker_address() -> str:
+    """Return Redis's address for showing: without its password."""
+    return str(maybe_sanitize_url(broker_url()))
 
 
 def _application() -> Celery:

@@ -16,6 +16,12 @@ PATIENCE_SECONDS = 5.0
 NO_PICKLE_HERE = "ignore:You're running the worker with superuser privileges"
 """Celery warns root, for messages may be pickles that run code; ours are JSON and nothing else is accepted."""
 
+GPUS_OF_TORCH = """
+import torch
+for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+    print(f"{torch.cuda.get_device_name(number)} (cuda:{number})")
+"""
+
 
 def programs(queues: Sequence[str], concurrency: int, runs_a_device: int = 1) -> list[Program]:
     """Return the nodes that take work from `queues`, and the reaper.
@@ -55,6 +61,15 @@ def devices() -> list[str | None]:
     listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
     count = sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
     return [str(number) for number in range(count)] or [None]
+
+
+def computes_on() -> str:
+    """Return what runs compute on, as torch sees it: it may lack the driver for a GPU that nvidia-smi lists.
+
+    A child is asked, for whoever supervises shall hold neither torch nor a part of a GPU's memory.
+    """
+    asked = subprocess.run([sys.executable, "-c", GPUS_OF_TORCH], capture_output=True, text=True, check=False)
+    return f"computes on {', '.join(asked.stdout.splitlines()) or 'the CPU: no GPU was found'}"
 
 
 def _node(queue: str, number: int, pool: Sequence[str], environment: dict[str, str]) -> Program:

@@ -133,6 +133,8 @@ def open_images(source: Path, unpack_into: Path, limits: Limits | None = None,
     decoded = decoded or Decoded()
     if source.is_dir():
         found, refused = _from_folder(source, decoded, seen)
+    elif source.suffix.lower() in SUFFIXES and source.is_file() and not archives.is_archive(source):
+        raise DataError(str(source), "is one picture; give the folder that it is in")
     elif source.exists():
         found, refused = _from_archive(source, unpack_into, limits, decoded, seen)
     else:

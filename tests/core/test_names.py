@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import DataError
-from core.names import Fault, decode_text, faults, fold, parse_names, read_names, tidy
+from core.names import Fault, decode_text, faults, fold, heading_note, parse_names, read_names, tidy, too_few
 
 
 def test_it_reads_one_name_a_line_and_tidies_spaces():
@@ -87,3 +87,18 @@ def test_faults_in_a_file_and_a_missing_file_name_the_file(tmp_path):
 
 def test_text_of_an_upload_is_read_without_a_file():
     assert decode_text(b"\xef\xbb\xbfcat", "sent.csv") == "cat"
+
+
+@pytest.mark.parametrize(("names", "is_noted"), [
+    (("species", "heron", "egret"), True), (("  NAMES ", "heron", "egret"), True), (("class", "heron"), False),
+    (("heron", "species", "egret"), False), (("species of heron", "egret", "duck"), False), ((), False)])
+def test_a_first_name_that_looks_like_a_heading_is_noted(names, is_noted):
+    assert bool(heading_note(names)) is is_noted
+    assert heading_note(("species", "a", "b")) == (
+        "the first line, “species”, was taken as a class; leave it out if it is a heading")
+
+
+def test_one_name_with_commas_is_told_how_names_are_written():
+    assert too_few("heron") == "give at least two"
+    assert too_few("heron,egret") == too_few("heron; egret") == (
+        "give at least two; write one name a line, not separated by commas")

@@ -118,3 +118,10 @@ def verify(folder: Path, names: Iterable[str] | None = None) -> dict[str, str]:
         if digest(path) != sums[name]:
             raise DataError(name, "not what was backed up: its SHA-256 differs; take another backup")
     return sums
+
+
+def closed_to_us(error: OSError, folder: Path) -> str:
+    """Return which folder keeps us from going on and who must be let into it; `folder` where the error names none."""
+    file = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else folder
+    return (f"{file}: {error.strerror or error}. The folder {file.parent} must be readable and writable by the user "
+            f"who runs this (uid {os.geteuid()}), and have room.")

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from core.errors import DataError
-from core.names import faults, parse_names
+from core.names import faults, heading_note, parse_names, too_few
 from webapp.audit.trail import record_list_edit
 from webapp.collections.forms import read_list_file, sentence
 from webapp.collections.models import ClassList
@@ -56,7 +56,7 @@ class ClassListForm(forms.Form):
             values["names"] = read_list_file(values["file"])
         self.parsed = parse_names(values.get("names") or "")
         if len(self.parsed) < 2:
-            raise DataError("names", "one name: nothing to tell apart; give at least two")
+            raise DataError("names", f"one name: nothing to tell apart; {too_few(self.parsed[0])}")
 
 
 @require_GET
@@ -78,6 +78,7 @@ def create(request: HttpRequest) -> HttpResponse:
             form.add_error("name", sentence(error.reason))
         else:
             messages.success(request, f"“{version.class_list.name}” has {len(version.names)} names.")
+            warn_of_heading(request, form.parsed)
             return redirect("class_lists:detail", version.class_list_id)
     return render(request, "class_lists/edit.html", {"section": "class_lists", "form": form},
                   status=422 if form.is_bound else 200)
@@ -98,6 +99,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         if version != before:
             record_list_edit(request, version)
         messages.success(request, f"Stored as version {version.number}, {len(version.names)} names.")
+        warn_of_heading(request, form.parsed)
         return redirect("class_lists:detail", pk)
     asking = Prefetch("collection_set", collections_of(request.user), to_attr="asked_by")
     versions = class_list.versions.order_by("-number").prefetch_related(asking)[:100]
@@ -105,6 +107,12 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "section": "class_lists", "form": form, "class_list": class_list, "versions": versions,
         "is_own": class_list.owner_id == request.user.pk},
         status=422 if form.is_bound else 200)
+
+
+def warn_of_heading(request: HttpRequest, names: tuple[str, ...]) -> None:
+    """Tell a person whose stored names begin with what looks like a heading."""
+    if note := heading_note(names):
+        messages.warning(request, sentence(note))
 
 
 @require_GET
@@ -138,8 +146,9 @@ def check(request: HttpRequest) -> HttpResponse:
 def checked(text: str) -> dict[str, object]:
     """Return what the check shows: the faults, or how many names there are."""
     found = faults(text)
+    names = () if found else parse_names(text)
     return {"faults": found[:FAULTS_SHOWN], "more_faults": max(0, len(found) - FAULTS_SHOWN),
-            "name_count": 0 if found else len(parse_names(text)), "is_empty": not text.strip()}
+            "name_count": len(names), "heading": heading_note(names), "is_empty": not text.strip()}
 
 
 @require_http_methods(["GET", "POST"])

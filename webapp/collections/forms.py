@@ -10,7 +10,7 @@ from django.utils.datastructures import MultiValueDict
 
 from core.catalog import MIRROR_HELP
 from core.errors import DataError
-from core.names import decode_text, parse_names
+from core.names import decode_text, parse_names, too_few
 from webapp.collections.models import ClassList, ClassListVersion, Collection, Upload
 from webapp.collections.naming import check_list_name, create_class_list, edit_class_list, free_list_name
 
@@ -83,7 +83,8 @@ class QuestionForm(forms.Form):
         if values.get("file"):
             text = values["names"] = read_list_file(values["file"])
         self.parsed = parse_names(text)
-        self._check_count(len(self.parsed), "name")  # more than images are fine: zero-shot reads them all
+        if len(self.parsed) == 1:  # more names than images are fine: zero-shot reads them all
+            raise DataError("classes", f"one name: nothing to tell apart; {too_few(self.parsed[0])}")
         if values.get("class_list") in ("new", "", None) and values.get("list_name"):
             try:
                 values["list_name"] = check_list_name(self.person, values["list_name"])
@@ -97,15 +98,15 @@ class QuestionForm(forms.Form):
         values["num_classes"] = int(text)
         if int(text) > MAX_CLASSES:
             raise DataError("classes", f"at most {MAX_CLASSES:,} classes can be told apart")
-        self._check_count(int(text), "class")
+        self._check_count(int(text))
 
-    def _check_count(self, count: int, unit: str) -> None:
+    def _check_count(self, count: int) -> None:
         """Refuse a question that no run could answer (images still on their way count in its favour)."""
         if count < 2:
-            raise DataError("classes", f"one {unit}: nothing to tell apart; give at least two")
+            raise DataError("classes", "one class: nothing to tell apart; give at least two")
         images = self.collection.images.count()
         on_their_way = self.collection.uploads.exclude(status__in=[Upload.Status.DONE, Upload.Status.REFUSED]).exists()
-        if unit == "class" and images and not on_their_way and count > images:
+        if images and not on_their_way and count > images:
             raise DataError("classes", f"{count:,} classes for {images:,} images; give fewer classes, or add images")
 
     def save(self) -> Collection:

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from core.errors import ConfigError, DataError
 from webapp.audit.trail import record
 from webapp.collections import held_out, wall
+from webapp.collections.class_lists import warn_of_heading
 from webapp.collections.forms import QuestionForm, sentence
 from webapp.collections.models import Collection, TrueLabel
 from webapp.collections.permissions import get_own_collection, get_visible_class_list, get_visible_collection
@@ -32,6 +33,7 @@ def question(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             record(request, collection, f"asked: {said}")
             messages.success(request, f"Stored: {said}.")
+            warn_of_heading(request, form.parsed)
             return redirect("collections:question", pk)
     return _page(request, collection, form, 422 if form.is_bound else 200)
 

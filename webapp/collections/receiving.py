@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from core.data.archives import SUFFIXES, Limits
 from webapp.collections import storage
 from webapp.collections.models import Upload
 from webapp.collections.room import check_disk
@@ -22,6 +23,20 @@ from workers.app import send
 
 BLOCK_BYTES = 1024 * 1024
 MAX_UPLOAD_BYTES = 100 * 1024**3
+MAX_UNPACKED_BYTES = Limits().total_bytes
+
+
+def check_size(name: str, size_bytes: int) -> None:
+    """Refuse, before its first byte, a file that could not be read once it is here.
+
+    Raises:
+        Refused: 413 with the bound and the fix.
+    """
+    if size_bytes > MAX_UPLOAD_BYTES:
+        raise Refused(413, f"A file may have at most {MAX_UPLOAD_BYTES // 2**30} GB; split it.")
+    if name.lower().endswith(SUFFIXES) and size_bytes > MAX_UNPACKED_BYTES:
+        raise Refused(413, f"An archive may have at most {MAX_UNPACKED_BYTES // 10**9} GB unpacked, and this one is "
+                           "larger as it is. Drop the folder itself, or split it.")
 
 
 def clean_name(name: str) -> str:

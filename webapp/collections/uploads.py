@@ -21,7 +21,7 @@ from webapp.collections.claims import Offered
 from webapp.collections.ingest import READABLE
 from webapp.collections.models import Collection, Refusal, Upload
 from webapp.collections.permissions import get_own_collection, get_own_upload
-from webapp.collections.receiving import MAX_UPLOAD_BYTES, append, clean_name, offset
+from webapp.collections.receiving import MAX_UPLOAD_BYTES, append, check_size, clean_name, offset
 from webapp.collections.room import check_disk, check_quota, held_for
 from webapp.collections.shelf import worth_sending_again
 from webapp.collections.tus import CHUNK_TYPE, EXTENSIONS, VERSION, Refused, metadata, speaks_tus, whole_number
@@ -45,8 +45,7 @@ def create(request: HttpRequest) -> HttpResponseBase:
     size_bytes = whole_number(request, "Upload-Length")
     told = metadata(request.headers.get("Upload-Metadata", ""))
     collection = _collection(request, told.get("collection", ""))
-    if size_bytes > MAX_UPLOAD_BYTES:
-        raise Refused(413, f"A file may have at most {MAX_UPLOAD_BYTES // 2**30} GB; split it.")
+    check_size(told.get("filename", ""), size_bytes)
     modified = told.get("modified", "")
     announced = Upload(
         collection=collection, sender=request.user, name=clean_name(told.get("filename", "")),

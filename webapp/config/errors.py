@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 
+from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from webapp.accounts.guard import login_not_required, refusal, wants_json
+
+UNKNOWN_HOST = ("labelfree does not answer to this name. Whoever runs it adds the name to LABELFREE_HOSTS and starts "
+                "it again.")
 
 
 def _answer(request: HttpRequest, status: int, title: str, advice: str) -> HttpResponse:
@@ -20,8 +24,9 @@ def _answer(request: HttpRequest, status: int, title: str, advice: str) -> HttpR
 
 @login_not_required
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 400."""
-    return HttpResponse("This request could not be understood.", status=400, content_type="text/plain")
+    """Answer 400; the name that was asked for is not repeated, for anything may stand there."""
+    said = UNKNOWN_HOST if isinstance(exception, DisallowedHost) else "This request could not be understood."
+    return HttpResponse(said, status=400, content_type="text/plain")
 
 
 @login_not_required

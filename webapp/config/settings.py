@@ -25,9 +25,7 @@ import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import dj_database_url
-
-from webapp.config import bucket_list, secret_key
+from webapp.config import bucket_list, database_url, secret_key
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -111,7 +109,7 @@ TEMPLATES = [
 ]
 
 if os.environ.get("DATABASE_URL"):
-    DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])}
+    DATABASES = {"default": database_url.parse(os.environ["DATABASE_URL"])}
     if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
         # Postgres keeps what `webapp.config.prepared` asks from the first time on, connection by connection. A pooler
         # between that does not know prepared statements wants ?prepare_threshold=1000000000 at the end of DATABASE_URL.

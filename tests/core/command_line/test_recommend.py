@@ -60,3 +60,12 @@ def test_what_does_not_belong_together_is_refused(digits: Digits, names: Path, d
             (("--names", names, "--zero-shot", other), "is no zero-shot run with these class names")):
         code, said = refusal(capsys, "recommend", "--images", digits[0], *asked)
         assert code == 2 and words in said, asked
+
+
+def test_a_heading_among_the_names_is_noted_and_kept(digits: Digits, tmp_path: Path,
+                                                     capsys: pytest.CaptureFixture[str]) -> None:
+    listed = tmp_path / "listed.txt"
+    listed.write_text("species\nheron\negret\n", encoding="utf-8")
+    code, said = refusal(capsys, "recommend", "--images", digits[0], "--names", listed)
+    assert code == 0
+    assert f"{listed}: the first line, “species”, was taken as a class; leave it out if it is a heading" in said

@@ -54,6 +54,8 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     "more classes than images": (("--method", "kmeans", "--classes", "61"), 2, "61 classes for 60 images"),
     "one class": (("--method", "kmeans", "--classes", "1"), 2, "nothing to tell apart"),
     "one name": (("--names", "{one}"), 2, "one class (zero): nothing to tell apart"),
+    "names on one line": (("--names", "{commas}"), 2, "one class (heron,egret,duck): nothing to tell apart; give at "
+                          "least two; write one name a line, not separated by commas"),
     "duplicate names": (("--names", "{twice}"), 2, "line 3 ('Zero'): the same name as line 1"),
     "names in another encoding": (("--names", "{latin}"), 2, "not text in UTF-8"),
     "names that are not there": (("--names", "{nowhere}"), 2, "cannot be read: No such file"),
@@ -95,10 +97,11 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
 def test_it_says_what_is_wrong_and_leaves_nothing_behind(
         case: str, digits: Digits, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = {name: tmp_path / f"{name}.txt" for name in ("one", "twice", "latin", "strange", "nowhere", "answered",
-                                                         "guessed", "apart", "held_out", "empty", "every")}
+                                                         "guessed", "apart", "held_out", "empty", "every", "commas")}
     files["empty"].touch()
     files["every"].write_text("".join(f"{path.name}\n" for path in sorted(digits[0].iterdir())))
     files["one"].write_text("zero\n")
+    files["commas"].write_text("heron,egret,duck\n")
     files["twice"].write_text("zero\none\nZero\n")
     files["latin"].write_bytes("Bär\nFüchse\n".encode("latin-1"))
     files["strange"].write_text("path,label\nx.png,zero\n")

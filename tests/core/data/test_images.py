@@ -113,6 +113,11 @@ def test_no_image_at_all_is_an_error_that_says_why(tmp_path):
         open_images(tmp_path / "empty" / "a.txt", tmp_path / "unpacked")
 
 
+def test_a_single_picture_is_told_from_an_archive(folder, tmp_path):
+    with pytest.raises(DataError, match=r"a\.png: is one picture; give the folder that it is in"):
+        open_images(folder / "a.png", tmp_path / "unpacked")
+
+
 def test_links_to_images_are_followed_and_broken_ones_refused(folder, tmp_path):
     (folder / "link.png").symlink_to(folder / "a.png")
     (folder / "lost.png").symlink_to(folder / "nowhere.png")

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,57 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path, house):
     for place in ("../outside", "/etc/passwd", "media/../../outside"):
         sums.write_text(f"{'0' * 64}  {place}\n{listed}")
         assert "no place inside the backup" in house.refused("restore", str(folder), "--replace")
+
+
+@contextmanager
+def standing(house: House, *command: str) -> Iterator[subprocess.Popen[str]]:
+    """Run something that stands until it is told to end, and give it once it has said a word."""
+    with subprocess.Popen([sys.executable, *command], cwd=ROOT, env=house.environment, text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline()
+            yield process
+        finally:
+            process.terminate()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("command", [
+    ("-c", "import sys, webapp.config.asgi; print('up', flush=True); sys.stdin.read()"),
+    ("manage.py", "worker", "--queues", "cpu")])
+def test_nothing_is_put_back_under_a_web_or_a_worker_that_runs(tmp_path, house, command):
+    folder = tmp_path / "backup"
+    house.do("backup", str(folder))
+    house.do("rename")
+    with standing(house, *command):
+        said = house.refused("restore", str(folder), "--replace")
+        assert "Stop web and workers first" in said and "docker compose stop web worker" in said
+        assert "changed" in str(house.rows())
+    house.do("restore", str(folder), "--replace")
+    assert "changed" not in str(house.rows())
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("command", [("-c", "import webapp.config.asgi"), ("manage.py", "worker"), ("manage.py", "up")])
+def test_nothing_starts_while_a_backup_is_put_back(tmp_path, command):
+    with (tmp_path / "in_use.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False,
+                              env={**os.environ, "LABELFREE_HOME": str(tmp_path), "LABELFREE_PORT": "0"}, timeout=120)
+    assert done.returncode == 1
+    assert "a backup is being put back here; start again when that has ended" in done.stderr
+
+
+@pytest.mark.timeout(600)
+def test_a_folder_that_cannot_be_written_is_named_with_who_must_be_let_in(tmp_path, house):
+    who = f"must be readable and writable by the user who runs this (uid {os.geteuid()})"
+    said = house.refused("backup", "/proc/x/y")
+    assert "/proc/x: " in said and f"The folder /proc {who}" in said
+    folder = tmp_path / "backup"
+    house.do("backup", str(folder))
+    (house.home / "in_use.lock").unlink(missing_ok=True)
+    (house.home / "in_use.lock").mkdir()  # even root cannot write to it
+    assert f"The folder {house.home} {who}" in house.refused("restore", str(folder), "--replace")
 
 
 @pytest.mark.timeout(600)

@@ -33,12 +33,25 @@ def test_it_is_made_listed_and_edited_into_a_new_version(signed_in, alice):
 
 @pytest.mark.parametrize(("name", "names", "words"), [
     ("", "a\nb", "give the list a name"), ("PETS ", "a\nb", "you have a list"), ("x" * 101, "a\nb", "101 characters"),
-    ("New", "", "no class names"), ("New", "a", "nothing to tell apart"), ("New", "a\nA", "same name as line 1")])
+    ("New", "", "no class names"), ("New", "a", "nothing to tell apart"), ("New", "a\nA", "same name as line 1"),
+    ("New", "heron,egret", "write one name a line, not separated by commas")])
 def test_faults_are_named(signed_in, pets, name, names, words):
     response = signed_in.post("/class-lists/create/", {"name": name, "names": names})
     assert response.status_code == 422
     assert words.lower() in text(response).lower()
     assert ClassList.objects.count() == 1
+
+
+def test_a_heading_is_kept_and_said_when_a_list_is_made_and_when_it_is_edited(signed_in, alice):
+    noted = "The first line, “species”, was taken as a class; leave it out if it is a heading."
+    values = {"name": "Birds", "names": "species\nwren\nrobin"}
+    assert noted in text(signed_in.post("/class-lists/create/", values, follow=True))
+    made = ClassList.objects.get()
+    assert made.latest.names == ["species", "wren", "robin"]
+    values["names"] += "\nowl"
+    assert noted in text(signed_in.post(f"/class-lists/{made.pk}/", values, follow=True))
+    assert noted not in text(signed_in.post(f"/class-lists/{made.pk}/", {"name": "Birds", "names": "wren\nowl"},
+                                            follow=True))
 
 
 def test_of_two_tabs_that_make_one_list_at_once_the_second_is_told_so(signed_in, alice, monkeypatch):
@@ -57,7 +70,7 @@ def test_of_two_tabs_that_make_one_list_at_once_the_second_is_told_so(signed_in,
 @pytest.mark.parametrize(("names", "words"), [
     ("", "One name a line"), ("cat", "at least two"), ("cat\ndog\n", "2 names, no faults"),
     ("cat\n Cat", "Line 2, “Cat”: the same name as line 1"), ("cat\n\ndog", "Line 2: empty line"),
-    ("<b>\n<b>", "&lt;b&gt;")])
+    ("<b>\n<b>", "&lt;b&gt;"), ("Species\ncat\ndog", "Note: the first line, “Species”, was taken as a class")])
 def test_the_live_check_says_what_is_wrong(signed_in, db, names, words):
     assert words in text(signed_in.post("/class-lists/check/", {"names": names}))
 

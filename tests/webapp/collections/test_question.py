@@ -35,6 +35,14 @@ def test_names_make_a_list_named_like_the_collection(signed_in, five):
     assert five.mirror
 
 
+def test_a_heading_among_the_names_is_kept_and_said(signed_in, five):
+    ask(signed_in, five, names="Label\ncat\ndog")
+    page = signed_in.get(f"/collections/{five.pk}/question/").content.decode()
+    assert "The first line, “Label”, was taken as a class; leave it out if it is a heading." in page
+    five.refresh_from_db()
+    assert five.class_list_version.names == ["Label", "cat", "dog"]
+
+
 def test_an_edit_is_a_new_version_and_the_old_one_stays(signed_in, five):
     ask(signed_in, five, names="cat\ndog")
     five.refresh_from_db()
@@ -64,6 +72,7 @@ def test_of_two_tabs_that_name_one_list_at_once_the_second_is_told_so(signed_in,
 
 @pytest.mark.parametrize(("names", "words"), [
     ("", "no class names"), ("cat", "nothing to tell apart"), ("cat\nCAT ", "same name as line 1"),
+    ("cat, dog", "write one name a line, not separated by commas"),
     ("cat\n\ndog", "empty line"), ("cat\n" + "x" * 101, "101 characters")])
 def test_names_with_faults_are_refused_where_they_stand(signed_in, five, names, words):
     response = ask(signed_in, five, names=names)

@@ -136,6 +136,22 @@ def test_it_refuses_a_file_that_is_too_large(signed_in, collection):
     assert announce(signed_in, collection, receiving.MAX_UPLOAD_BYTES + 1).status_code == 413
 
 
+@pytest.mark.parametrize("name", ["trip.zip", "trip.TAR.gz"])
+def test_it_refuses_before_the_first_byte_an_archive_that_could_never_be_unpacked(signed_in, collection, name):
+    response = announce(signed_in, collection, 50_000_000_001, name)
+    assert response.status_code == 413
+    assert b"at most 50 GB unpacked" in response.content
+    assert b"Drop the folder itself, or split it." in response.content
+    assert not Upload.objects.exists()
+    assert receiving.MAX_UNPACKED_BYTES == 50_000_000_000
+
+
+def test_the_bound_of_an_archive_is_said_where_it_is_dropped(signed_in, collection):
+    page = signed_in.get(f"/collections/{collection.pk}/", follow=True).content.decode()
+    most = receiving.MAX_UNPACKED_BYTES // 10**9
+    assert f"One archive: at most {most} GB unpacked. A dropped folder has no bound but the disk." in page
+
+
 def test_it_refuses_what_would_fill_the_disk(signed_in, collection, monkeypatch):
     usage = namedtuple("usage", "total used free")
     left = usage(10**9, 9 * 10**8, 250 * 2**20)

@@ -34,3 +34,11 @@ def test_it_is_said_under_asgi_too(alice):
     with connection.execute_wrapper(away):
         answer = async_to_sync(ask)()
     assert answer.status_code == 503
+
+
+def test_a_name_that_is_not_ours_is_said_with_the_fix_and_never_repeated():
+    answer = Client().get("/", headers={"Host": "gpu<b>server:8899"})
+    assert (answer.status_code, answer["Content-Type"]) == (400, "text/plain")
+    said = answer.content.decode()
+    assert "does not answer to this name" in said and "adds the name to LABELFREE_HOSTS and starts it again" in said
+    assert "<b>" not in said

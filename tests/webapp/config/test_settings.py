@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from benchmarks import compose
-from webapp.config import secret_key
+from benchmarks import compose, dockerfile
+from core.errors import ConfigError
+from webapp.config import database_url, secret_key
 from webapp.config import settings as settings_file
 
 ROOT = Path(__file__).parents[3]
@@ -89,6 +90,40 @@ def test_the_containers_are_given_every_setting():
         assert set(named()) - {"DEBUG"} <= set(services[name].environment)
         assert "None" not in services[name].environment.values()
     assert services["web"].environment["FORWARDED_ALLOW_IPS"] == "127.0.0.1,::1"
+
+
+def test_weights_that_the_worker_fetches_outlive_its_container():
+    worker = dockerfile.chain(dockerfile.read(ROOT / "Dockerfile"), "worker")
+    baked = {name: value for stage in worker for step in stage.steps if step.word == "ENV"
+             for name, value in dockerfile.assignments(step).items()}
+    assert Path(baked["HF_HOME"]).is_relative_to(baked["LABELFREE_HOME"])
+    told = {"HF_ENDPOINT": "https://mirror", "HF_HUB_OFFLINE": "1", "HTTPS_PROXY": "http://proxy", "NO_PROXY": "inside"}
+    needed = {"POSTGRES_PASSWORD": "a"}
+    assert told.items() <= compose.read(ROOT / "compose.yaml", needed | told)["worker"].environment.items()
+    untold = compose.read(ROOT / "compose.yaml", needed)["worker"].environment
+    assert untold["HF_ENDPOINT"] == "https://huggingface.co"  # the hub's client takes an empty one as it is
+    assert "HF_HOME" not in untold
+
+
+@pytest.mark.parametrize("password", ["se/cret", "se#cret", "se?cret", "12/secret", "se[cret"])
+def test_a_password_that_breaks_the_address_is_said_with_the_fix_and_not_repeated(password):
+    with pytest.raises(ConfigError, match=r"DATABASE_URL: .*percent-encode .* letters and digits only") as refused:
+        database_url.parse(f"postgres://labelfree:{password}@postgres:5432/labelfree")
+    assert "cret" not in str(refused.value)
+
+
+def test_a_password_that_is_percent_encoded_is_read():
+    found = database_url.parse("postgres://labelfree:se%2Fcr%40t@postgres:5432/labelfree")
+    assert (found["PASSWORD"], found["HOST"], found["NAME"]) == ("se/cr@t", "postgres", "labelfree")
+    assert database_url.parse("sqlite:////home/a@b/db.sqlite3")["NAME"] == "/home/a@b/db.sqlite3"
+
+
+def test_a_setting_that_cannot_be_read_is_one_line_of_every_command(tmp_path):
+    done = subprocess.run([sys.executable, "manage.py", "migrate"], cwd=ROOT, capture_output=True, text=True,
+                          check=False, env={**os.environ, "LABELFREE_HOME": str(tmp_path), "DATABASE_URL": "postgres://u:a/b@h/d"})
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: DATABASE_URL: its address cannot be read; ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_what_is_committed_outlives_a_power_cut(db):

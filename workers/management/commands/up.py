@@ -19,10 +19,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, connection
 from django.urls import set_script_prefix
 
 from core.errors import LabelfreeError
 from webapp.accounts.first_run import base_url, first_link
+from webapp.config.home_lock import held_with_others
 from workers import app, broker
 from workers.supervisor import Program, stopped_by_signals, supervise
 
@@ -49,6 +51,8 @@ class Command(BaseCommand):
         home.chmod(0o700)
         with _alone_in(home), stopped_by_signals() as stopping:
             self._refuse_busy_port(host, settings.PORT)
+            self._refuse_silent_redis()
+            self._refuse_silent_database()
             self._say(f"everything is kept in {home}")
             call_command("migrate", verbosity=0, interactive=False)
             self._say(f"database: {'Postgres' if 'postgres' in settings.DATABASES['default']['ENGINE'] else 'SQLite'}, "
@@ -63,7 +67,7 @@ class Command(BaseCommand):
     def _redis(self, home: Path) -> Iterator[tuple[list[list[Program]], dict[str, str]]]:
         """Give Redis as a tier of programs (none where one is named), and the environment that names it."""
         if os.environ.get("REDIS_URL"):
-            self._say(f"Redis: {app.broker_url()}, not ours to start")
+            self._say(f"Redis: {app.broker_address()}, not ours to start")
             yield [], {}
             return
         path = broker.socket_path(home)
@@ -99,6 +103,24 @@ class Command(BaseCommand):
                 raise CommandError(f"port {port} of {host} is not to be had ({error.strerror}). Stop the program that "
                                    f"uses it, or choose another: LABELFREE_PORT={port + 1} make run") from None
 
+    def _refuse_silent_redis(self) -> None:
+        """Say so at once when the Redis that is named does not answer: everything would wait for it without a word."""
+        if os.environ.get("REDIS_URL") and not app.broker_answers():
+            raise CommandError(f"no Redis answers at {app.broker_address()}. Start it, mend REDIS_URL, or leave "
+                               "REDIS_URL out: labelfree then starts one of its own")
+
+    def _refuse_silent_database(self) -> None:
+        """Say so at once when the database does not answer."""
+        try:
+            connection.ensure_connection()
+        except OperationalError as error:
+            known = connection.settings_dict
+            at_server = f"{known['HOST'] or 'this machine'}:{known['PORT'] or 5432}"
+            place = at_server if connection.vendor == "postgresql" else known["NAME"]
+            reason = str(error).partition("\n")[0].rpartition("failed: ")[2]
+            raise CommandError(f"the database at {place} is not to be had ({reason}). Start it, or mend "
+                               "DATABASE_URL") from None
+
     def _announce(self, stopping: threading.Event) -> None:
         """Print where to go as soon as the web answers."""
         for _ in range(WEB_READY_SECONDS * 2):
@@ -127,7 +149,12 @@ def _alone_in(home: Path) -> Iterator[None]:
         except BlockingIOError:
             raise CommandError(f"labelfree runs already in {home}. Stop it first, or choose another folder: "
                                "LABELFREE_HOME=/path make run") from None
-        yield
+        try:
+            in_use = held_with_others()
+        except LabelfreeError as error:
+            raise CommandError(str(error)) from None
+        with in_use:
+            yield
 
 
 def _answers(url: str) -> bool:

@@ -6,8 +6,10 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand, CommandError
 
-from workers.app import broker_url
-from workers.nodes import programs
+from core.errors import LabelfreeError
+from webapp.config.home_lock import held_with_others
+from workers.app import broker_address
+from workers.nodes import computes_on, programs
 from workers.supervisor import stopped_by_signals, supervise
 
 QUEUES = ("gpu", "quick", "cpu")
@@ -36,8 +38,14 @@ class Command(BaseCommand):
                                f"choose from {', '.join(QUEUES)}")
         if int(str(options["runs_per_gpu"])) < 1:
             raise CommandError("--runs-per-gpu is at least 1; to take no runs at all, say --queues cpu")
-        self.stdout.write(f"worker of {' and '.join(queues)}, on {broker_url()}")
-        with stopped_by_signals() as stopping:
+        try:
+            in_use = held_with_others()
+        except LabelfreeError as error:
+            raise CommandError(str(error)) from None
+        self._say(f"worker of {' and '.join(queues)}, on {broker_address()}")
+        if "gpu" in queues:
+            self._say(computes_on())
+        with in_use, stopped_by_signals() as stopping:
             supervise([programs(queues, int(str(options["concurrency"])), int(str(options["runs_per_gpu"])))],
                       self._say, stopping)
 

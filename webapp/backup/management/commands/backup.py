@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from core.errors import LabelfreeError
+from webapp.backup.folder import closed_to_us
 from webapp.backup.making import make_backup
 
 
@@ -30,4 +31,6 @@ class Command(BaseCommand):
             count = make_backup(folder)
         except LabelfreeError as error:
             raise CommandError(str(error)) from None
+        except OSError as error:
+            raise CommandError(closed_to_us(error, folder)) from None
         self.stdout.write(f"{count} files are in {folder}, each read back and checked.")
