@@ -21,7 +21,7 @@ def doubted(by: float) -> Signs:
 
 
 def test_groups_that_another_encoder_doubts_are_objected_to():
-    assert objection(doubted(0.02), K_MEANS) is None
+    assert objection(doubted(0.01), K_MEANS) is None
     assert "encoder" in str(objection(doubted(0.04), K_MEANS))
     assert objection(doubted(0.04), replace(K_MEANS, signals={})) is None  # it was never asked about those
     assert objection(doubted(0.04), None) is None
