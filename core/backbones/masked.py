@@ -82,7 +82,8 @@ class MaskedClassifier(nn.Module):
             logits = self.scale * embedding @ self.classifier
         locally = self.patch_norm(tokens[:, 1:])
         with torch.autocast(images.device.type, enabled=False):
-            local = functional.normalize(locally.float() @ visual.proj, dim=-1)  # h(z^m), the same h
+            # h(z^m): the same projection; the layer norm before it is the patches' own, as in the authors' code
+            local = functional.normalize(locally.float() @ visual.proj, dim=-1)
         return Seen(logits, embedding, local, self.decoder(locally))
 
     def _embed(self, images: Tensor, hidden: Tensor | None) -> Tensor:

@@ -132,7 +132,8 @@ def _half_width(results: Sequence[Known], estimators: Sequence[str]) -> float:
     """Return how far off estimates are on collections left out of the fit: the conformal quantile at `LEVEL`.
 
     Results of one collection err together, so each collection counts with its worst. Of n collections no quantile
-    beyond n / (n + 1) can be had: with less than nine it is the worst of all, and covers what it covers.
+    beyond n / (n + 1) can be had: with less than nine it is the worst of all, and covers what it covers. Of 19, 29, …
+    the next higher is taken, which errs to the safe side.
     """
     worst = []
     for collection in {one.collection for one in results}:

@@ -35,6 +35,8 @@ class NeighbourQueue:
     def look_up(self, queries: Tensor, images: Tensor, dice: Tensor, preferred: Tensor | None = None) -> Tensor:
         """Return for each query the embedding of one of its nearest neighbours, (B, E); Eq. 1.
 
+        Neither Eq. 1 nor Algorithm 1 leaves out an image's own rows; the authors' code does.
+
         Args:
             queries: (B, E) unit vectors.
             images: (B,) whose they are; rows of the same image, from the epoch before, are no neighbours.

@@ -145,7 +145,10 @@ class _Tuning:
         return head
 
     def _new_queue(self) -> NeighbourQueue:
-        """Return a queue in which nobody is, the same one whenever asked."""
+        """Return a queue in which nobody is, the same one whenever asked; of a small collection no longer than that.
+
+        The paper's 65,536 would hold each of a thousand images 65 times.
+        """
         return NeighbourQueue(min(self.settings.queue_size, len(self.problem.images)), EMBEDDING_WIDTH,
                               self.run.generator("queue"), self.run.device)
 

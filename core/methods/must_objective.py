@@ -155,6 +155,7 @@ class Objective:
             if not hidden.shape[1]:
                 nothing = images.new_zeros(len(images))
                 return seen.logits, nothing, nothing
+            # Eq. 4 says RGB values; they are those of the normalised image, as in the authors' code.
             true = patches(images, self.student.patch_px)[hidden].reshape(seen.recovered.shape)  # (B, M, P)
             return (seen.logits, absolute_error(seen.recovered, true),
                     squared_distance(seen.embedding, seen.local, self.weights.nearest))
