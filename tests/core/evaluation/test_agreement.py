@@ -56,3 +56,9 @@ def test_clusters_are_matched_before_they_are_counted() -> None:
     assert found.notes == ("no image is confused",)
     assert agreement(evidence("xxyyy", "aabbb")).figures["hungarian_accuracy"] == 1.0
     assert agreement(evidence("aabba", "aabbb")).figures["accuracy"] == 0.8
+
+
+def test_there_are_fifteen_bins_that_hold_their_upper_end_and_not_their_lower() -> None:
+    confidence, right = np.array([0.6, 0.61, 0.65, 0.67]), np.array([True, False, True, True])
+    assert [row[:3] for row in reliability(confidence, right)] == [
+        (pytest.approx(9 / 15), 1, 1.0), (pytest.approx(10 / 15), 2, 0.5), (pytest.approx(11 / 15), 1, 1.0)]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.evaluation import estimate_calibration
 from core.evaluation.estimate import ESTIMATORS, Calibration, log_odds, of_result, read, write
 from core.evaluation.estimate_calibration import Known, calibrate, left_out_estimates
 
@@ -114,3 +115,60 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     write([found], "2026-11-21", tmp_path / "estimate.json")
     assert read(tmp_path / "estimate.json") == (found,)
     assert read(tmp_path / "none.json") == ()
+
+
+def test_a_sign_weighs_by_its_error_on_collections_left_out_and_every_collection_counts_the_same() -> None:
+    random = np.random.default_rng(4)
+    known = [Known(collection=str(collection), accuracy=accuracy, shown={
+        name: float(np.clip(accuracy + random.normal(0, noise), 0.02, 0.98))
+        for name, noise in (("nuclear_norm", 0.05), ("histogram_entropy", 0.2))})
+        for collection, count in enumerate((1, 2, 9, 3, 1, 5)) for accuracy in random.uniform(0.2, 0.8, count)]
+    where, right = np.array([one.collection for one in known]), np.array([one.accuracy for one in known])
+
+    def line(sign: np.ndarray, which: np.ndarray) -> np.ndarray:
+        alike = np.array([(where[which] == one).sum() for one in where[which]])
+        return np.polyfit(log_odds(sign[which]), log_odds(right[which]), 1, w=alike**-0.5)
+
+    found = calibrate(known, "names")
+    assert found is not None and found.lines.keys() == {"nuclear_norm", "histogram_entropy"}
+    for name, ours in found.lines.items():
+        sign = np.array([one.shown[name] for one in known])
+        assert (ours.slope, ours.intercept) == pytest.approx(tuple(line(sign, where == where)))
+        errors = []
+        for left_out in np.unique(where):
+            said = np.polyval(line(sign, where != left_out), log_odds(sign[where == left_out]))
+            errors.append(np.mean(np.square(1 / (1 + np.exp(-said)) - right[where == left_out])))
+        assert ours.weight == pytest.approx(1 / np.mean(errors))
+    estimate = found.estimate({"nuclear_norm": 0.7, "histogram_entropy": 0.4})
+    lines = [found.lines[name] for name in ("nuclear_norm", "histogram_entropy")]
+    said = np.average([one.at(sign) for one, sign in zip(lines, (0.7, 0.4))], weights=[one.weight for one in lines])
+    assert estimate is not None and estimate.accuracy == pytest.approx(1 / (1 + np.exp(-said)))
+
+
+@pytest.mark.parametrize(("collections", "half_width"), [(8, 0.07), (11, 0.10), (20, 0.18)])
+def test_the_interval_reaches_the_conformal_quantile_of_the_worst_of_each_collection(
+        collections: int, half_width: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []  # collections that each fit saw
+    monkeypatch.setattr(estimate_calibration, "_weighted_lines",
+                        lambda results, _names: left.append(len({one.collection for one in results})) or {})
+    monkeypatch.setattr(estimate_calibration, "combined", lambda _lines, shown: shown["said"])
+    known = [Known(collection=str(one), shown={"said": 0.5}, accuracy=0.5 - off) for one in range(collections)
+             for off in (one / 100, 0.0)]
+    assert estimate_calibration._half_width(known, ("said",)) == pytest.approx(half_width)
+    assert left == [collections - 1] * collections
+
+
+def test_a_sign_that_falls_as_accuracy_rises_is_left_out() -> None:
+    known = [Known(collection=str(one % 6), accuracy=0.2 + one / 20, shown={
+        "nuclear_norm": 0.3 + one / 25, "histogram_entropy": 0.9 - one / 25}) for one in range(12)]
+    found = calibrate(known, "names")
+    assert found is not None and found.lines.keys() == {"nuclear_norm"}
+
+
+def test_a_result_that_lacks_a_sign_that_was_calibrated_is_not_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = calibrate(results(noise=0.0), "names", "starter-clip")
+    monkeypatch.setattr("core.evaluation.estimate.read", lambda: (found,))
+    shown = {**dict.fromkeys(SIGNS, sign(0.5)), "classes": 8.0}
+    assert of_result("names", "must", "starter-clip", shown) is not None
+    for missing in SIGNS:
+        assert of_result("names", "must", "starter-clip", {**shown, missing: None}) is None

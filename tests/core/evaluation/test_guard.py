@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from core.evaluation.guard import NAMES_DO_NOT_FIT, evenness, objection
+from core.evaluation.guard import NAMES_DO_NOT_FIT, evenness, is_less_even, objection
 
 
 def test_evenness_is_entropy_over_its_largest_value() -> None:
@@ -47,3 +47,8 @@ def test_groups_that_another_encoder_can_hardly_repeat_are_objected_to() -> None
         "Keep the baseline: an encoder that took no part can repeat 55 % of these groups and 60 % of the baseline's")
     assert objection(even, even, opinions=(0.59, 0.60)) is objection(even, even, opinions=(0.9, 0.5)) is None
     assert objection(even, even, opinions=(0.55, 0.60), taught=True) is None
+
+
+def test_a_run_may_lose_five_points_of_evenness_and_fifteen_where_it_was_taught() -> None:
+    assert [is_less_even(0.9 - loss, 0.9) for loss in (0.04, 0.06)] == [False, True]
+    assert [is_less_even(0.9 - loss, 0.9, taught=True) for loss in (0.14, 0.16)] == [False, True]

@@ -79,3 +79,19 @@ def test_a_measured_loss_is_an_objection_with_its_figures() -> None:
     lost = Difference(value=-0.2, low=-0.31, high=-0.09, answered=50)
     assert str(measured_loss(lost)) == ("Keep the baseline: of 50 random images that a person named the baseline has "
                                         "more right, by 9 to 31 points with 95 % confidence.")
+
+
+def test_a_stratified_difference_has_its_interval_at_what_it_tells_of_the_whole() -> None:
+    strata = [Stratum(images=900, told=range(10)), Stratum(images=100, told=range(10, 20))]
+    found = difference(strata, [0, 1, 2, 9], [3, 9, 10, 11])  # of ten: 3 gained, 1 lost; none gained, 2 lost
+
+    def spread(gained: float, lost: float) -> float:
+        return gained + lost - (gained - lost) ** 2
+
+    variance = 0.9**2 * spread(3.5 / 12, 1.5 / 12) / 10 + 0.1**2 * spread(0.5 / 12, 2.5 / 12) / 10
+    whole = spread(0.9 * 3.5 / 12 + 0.1 * 0.5 / 12, 0.9 * 1.5 / 12 + 0.1 * 2.5 / 12)
+    assert found is not None and found.value == pytest.approx(0.27 - 0.11)
+    assert (found.low, found.high) == pytest.approx(adjusted_wald(0.27, 0.11, whole / variance))
+    opposed = difference([Stratum(images=100, told=range(10)), Stratum(images=100, told=range(10, 20))],
+                         range(10), range(10, 20))
+    assert opposed is not None and (opposed.low, opposed.high) == pytest.approx(adjusted_wald(0.5, 0.5, 20))

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from core.classifier import Predictions
+from core.evaluation.guard import evenness
 from core.evaluation.result import CONFIDENCE_BINS, Result, summarise
 
 
@@ -90,3 +91,11 @@ def test_a_listener_may_stop_the_score() -> None:
     made = SimpleNamespace(class_names=("a", "b"), settings={})
     with pytest.raises(RuntimeError, match="stopped at 0"):
         summarise(made, answers, [torch.randn(20, 4)], seed=0, seconds=0, on_fold=stop)
+
+
+def test_the_evenness_that_is_kept_is_that_of_the_labels_learnt_from() -> None:
+    answers = Predictions(torch.eye(2)[[0, 1] * 10])
+    found = summarise(SimpleNamespace(class_names=("a", "b"), settings={}), answers, [torch.randn(20, 4)], seed=0,
+                      seconds=0, told=[0, 0, 0, 1])
+    assert found.signals["label_evenness"] == pytest.approx(evenness([3, 1]))
+    assert found.signals["label_evenness"] < 0.9

@@ -73,3 +73,17 @@ def test_the_same_seed_confirms_the_same_share() -> None:
 
 def test_more_classes_than_images_and_features_of_nothing_are_answered_too() -> None:
     assert group_agreement([np.zeros((4, 3))], np.array([0, 1, 2, 3]), 9, seed=0) == 0.25
+
+
+def test_a_space_of_large_numbers_does_not_outvote_one_that_tells_the_groups_apart() -> None:
+    features, of = groups()
+    noise = np.random.default_rng(1).normal(0, 1, (60, 8))
+    assert group_agreement([features, 1000 * noise], of, 3, seed=0) == group_agreement([features, noise], of, 3, seed=0)
+    assert group_agreement([1000 * noise], of, 3, seed=0) < group_agreement([features, 1000 * noise], of, 3, seed=0)
+
+
+def test_margins_quantiles_and_the_nuclear_norm_of_worked_answers() -> None:
+    found = signals(np.array([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2]]))
+    assert found["mean_margin"] == pytest.approx((0.5 + 0.2) / 2)
+    assert (found["confidence_q10"], found["confidence_q75"]) == pytest.approx((0.52, 0.65))
+    assert signals(np.eye(3)[:2])["nuclear_norm"] == pytest.approx(1.0), "of two images no more than two classes"

@@ -126,3 +126,18 @@ def test_it_is_said_what_could_not_be_told_and_which_sample_it_is() -> None:
     assert replace(plain, draw=3, draws=3).provisos == ("sample 3 of 3 drawn, seed 7",)
     assert replace(plain, unsure=30, draw=2, draws=3, seed=None).provisos == (
         "of 50 asked, 30 could not be told", "sample 2 of 3 drawn")
+
+
+def test_a_stratified_sample_has_wilsons_interval_at_what_it_tells_of_the_whole() -> None:
+    found = measure([Stratum(images=900, told=range(10)), Stratum(images=100, told=range(10, 20))],
+                    [*range(9), *range(10, 15)])  # 9 and 5 of ten right; one right and one wrong more each: 5/6 and 1/2
+    variance = 0.9**2 * (5 / 6 * 1 / 6) / 10 + 0.1**2 * (1 / 2 * 1 / 2) / 10
+    mean = 0.9 * 5 / 6 + 0.1 * 1 / 2
+    assert found is not None and found.accuracy == pytest.approx(0.86)
+    assert (found.low, found.high) == pytest.approx(wilson(0.86, mean * (1 - mean) / variance))
+    assert mean * (1 - mean) / variance == pytest.approx(13.9, abs=0.1)
+
+
+def test_a_stratified_sample_tells_no_more_than_as_many_answers_of_a_uniform_one() -> None:
+    found = measure([Stratum(images=100, told=range(10)), Stratum(images=100, told=range(10, 20))], range(10))
+    assert found is not None and (found.low, found.high) == pytest.approx(wilson(0.5, 20))

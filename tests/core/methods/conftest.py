@@ -63,3 +63,11 @@ def images(digits, tmp_path_factory) -> ImageSet:
 def problem(images: ImageSet, digit_names: tuple[str, ...], starters: Path) -> Problem:
     """Ask which digit each is, where the random starters are found."""
     return Problem(images=images, class_names=digit_names)
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> list[loop.Stage[Batch]]:
+    """Record the stages that the loop is given, and run none."""
+    found: list[loop.Stage[Batch]] = []
+    monkeypatch.setattr(loop, "train", lambda stage, _run: found.append(stage))
+    return found
