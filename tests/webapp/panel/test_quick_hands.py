@@ -19,11 +19,15 @@ SLOW = """() => {
 
 
 @pytest.fixture
-def page(owner_page: Page, server: Server) -> Iterator[Page]:
-    """Open the panel, with what it asks for in `page.asked`; take back afterwards what the test labelled."""
-    asked: list[dict[str, Any]] = []
+def asked() -> list[dict[str, Any]]:
+    """Return the commands that the panel sends, filled by `page`."""
+    return []
+
+
+@pytest.fixture
+def page(owner_page: Page, server: Server, asked: list[dict[str, Any]]) -> Iterator[Page]:
+    """Open the panel; take back afterwards what the test labelled."""
     owner_page.on("request", lambda one: asked.append(_command(one.post_data)) if "/run/" in one.url else None)
-    owner_page.asked = asked  # type: ignore[attr-defined]
     owner_page.goto(f"{server.url}/panel/?run={server.run}")
     expect(owner_page.locator(".lf-tile").first).to_be_visible()
     yield owner_page
@@ -41,10 +45,6 @@ def _command(body: str | None) -> dict[str, Any]:
     return command
 
 
-def _sent(page: Page, *handlers: str) -> list[dict[str, Any]]:
-    return [one for one in page.asked if one["handler"] in handlers]  # type: ignore[attr-defined]
-
-
 def _ids(page: Page, count: int) -> list[int]:
     tiles = page.locator("#lf-answers .lf-tile")
     return [int(tiles.nth(index).get_attribute("data-image") or 0) for index in range(count)]
@@ -58,9 +58,9 @@ def _selected(page: Page, said: str) -> None:
     expect(page.locator("[data-selected]")).to_have_text(said)
 
 
-def test_it_is_drawn_once_as_it_opens(page: Page, server: Server) -> None:
+def test_it_is_drawn_once_as_it_opens(page: Page, server: Server, asked: list[dict[str, Any]]) -> None:
     page.wait_for_timeout(2000)
-    assert [one["handler"] for one in page.asked] == ["show"]  # type: ignore[attr-defined]
+    assert [one["handler"] for one in asked] == ["show"]
     page.goto(f"{server.url}/panel/?run={server.run}&tab=try")
     expect(page.locator("form.lf-try")).to_be_visible()
 
@@ -80,7 +80,7 @@ def test_a_filter_that_keys_move_draws_the_grid(page: Page) -> None:
     _selected(page, "2 selected")
 
 
-def test_each_of_several_quick_labels_has_its_own_images(page: Page) -> None:
+def test_each_of_several_quick_labels_has_its_own_images(page: Page, asked: list[dict[str, Any]]) -> None:
     ids = _ids(page, 6)
     page.evaluate(SLOW)
     for image in ids[:4]:
@@ -92,7 +92,8 @@ def test_each_of_several_quick_labels_has_its_own_images(page: Page) -> None:
     page.keyboard.press("3")
     page.keyboard.press("4")  # nothing is selected any more
     expect(page.locator("[data-reviewed] strong")).to_have_text("6")
-    assert [(one["handler"], one["ids"], one.get("class_index")) for one in _sent(page, "confirm", "correct")] == [
+    assert [(one["handler"], one["ids"], one.get("class_index")) for one in asked
+            if one["handler"] in ("confirm", "correct")] == [
         *(("correct", [image], 1) for image in ids[:4]), ("confirm", [ids[4]], None), ("correct", [ids[5]], 2)]
     assert page.evaluate("window.lf.state.once.correct") is None
 
