@@ -61,7 +61,7 @@ class RunForm(forms.Form):
     replay = forms.ModelChoiceField(
         Collection.objects.none(), required=False, label="Replay collection", empty_label="none",
         help_text="Pictures like those the foundation model once learnt from, everyday photographs for most: they keep "
-                  "it from losing what it knows, as it did on most collections where we went without.")
+                  "it from losing what it knows, as it did on some collections where we went without.")
     also = forms.ModelMultipleChoiceField(
         Collection.objects.none(), required=False, label="Also adapt to", widget=forms.CheckboxSelectMultiple,
         help_text="Further collections with pictures of the same names: one model learns from all of them. This "
